@@ -1,0 +1,1 @@
+"""What the other packages agree on. The ground floor: imports nothing of Tunewright."""

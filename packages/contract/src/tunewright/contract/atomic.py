@@ -1,0 +1,136 @@
+"""The one way to write a file or a folder: it appears whole under its name, or not at all.
+
+A temporary sibling is written, flushed to the disk, renamed over the name, and the parent folder is flushed
+so that the rename itself survives a power cut (the order that restic and borg use).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+CHUNK = 1 << 20
+
+
+def fsync_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk, so that a rename inside it is durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """Yield a binary file that becomes `path` when the block ends without an exception.
+
+    The parent folder is made when missing. On an exception the temporary file is removed and an older file
+    of that name stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes private files; what we write is meant to be read like any other file.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    fsync_folder(path.parent)
+
+
+def _umask() -> int:
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with atomic_writer(path) as file:
+        file.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, atomically."""
+    write_bytes(path, text.encode())
+
+
+def dump_json(value: Any) -> str:
+    """Deterministic JSON: sorted keys, no NaN, no escaping of what UTF-8 can say."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as readable JSON, atomically. Keys keep their order."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
+    """Write one JSON document a line, atomically; return how many."""
+    count = 0
+    with atomic_writer(path) as file:
+        for row in rows:
+            text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            file.write(text.encode() + b"\n")
+            count += 1
+    return count
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a fresh folder that becomes `path` when the block ends without an exception.
+
+    Raises FileExistsError when `path` already exists: what is finished is never replaced in place.
+    """
+    if path.exists():
+        raise FileExistsError(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent))
+    try:
+        yield temporary
+        for folder, _, names in os.walk(temporary):
+            for name in names:
+                descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)  # noqa: PTH118
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            fsync_folder(Path(folder))
+        temporary.chmod(0o777 & ~_umask())
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    fsync_folder(path.parent)
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Hex SHA-256 of a value's deterministic JSON."""
+    return sha256_bytes(dump_json(value).encode())

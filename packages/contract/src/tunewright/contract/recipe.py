@@ -1,0 +1,186 @@
+"""A recipe: everything that decides what a run does, in one TOML file."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tunewright.contract.errors import UserError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A table of the recipe: frozen, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Model(Section):
+    """The base model: `embedded:tiny`, a folder on the host, or a hub repository at a pinned revision."""
+
+    base: str
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+
+    @model_validator(mode="after")
+    def _pinned(self) -> "Model":
+        local = self.base.startswith(("embedded:", "/", "~", "."))
+        if not local and not (self.revision and len(self.revision) == 40):
+            raise ValueError(f"{self.base} needs a pinned revision: the 40 hex digits of a commit")
+        return self
+
+
+class Structure(Section):
+    """How often an example has each structural part; sampled independently of tool and family."""
+
+    system_message: Share = 1.0
+    multi_turn: Share = 0.37
+    preamble: Share = 0.33
+
+
+class Data(Section):
+    """What `data.generate` makes for this recipe."""
+
+    catalog: str = "coding"
+    tools: tuple[str, ...] = ()  # empty: every tool of the catalog
+    navigation: Count = 400  # examples about goto_definition, find_references and their likes
+    other: Count = 400
+    valid: Share = 0.1  # share of examples held out, by cluster
+    system: str = "You are a coding assistant. You can run Python programs that call tools."
+    structure: Structure = Structure()
+
+
+class Train(Section):
+    """LoRA training. Steps count optimizer steps."""
+
+    steps: Count = 600
+    batch_size: Count = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    warmup: Annotated[int, Field(ge=0)] = 10  # steps
+    max_seq_length: Annotated[int, Field(ge=8)] = 2048  # tokens
+    rank: Count = 8
+    scale: Annotated[float, Field(gt=0)] = 20.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    layers: int = 8  # from the top; -1 for all
+    keys: tuple[str, ...] = ()  # module paths inside a layer; empty: mlx-lm's default
+    mask: Literal["assistant", "last_assistant", "none"] = "assistant"  # which tokens get loss
+    checkpoint_every: Count = 100  # steps
+    validate_every: Count = 100  # steps
+
+
+class Quantize(Section):
+    """The model that is delivered."""
+
+    bits: Literal[2, 3, 4, 5, 6, 8] = 5
+    group_size: Literal[32, 64, 128] = 64
+
+
+class Predict(Section):
+    """Which models answer the suites, and how."""
+
+    models: tuple[Literal["base", "adapter", "fused", "quantized"], ...] = ("base", "quantized")
+    max_tokens: Count = 512
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    samples: Count = 1
+    batch_size: Count = 16
+
+
+class SuiteEntry(Section):
+    """A suite this recipe is judged on; `path` is relative to the checkout."""
+
+    path: str
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).stem
+
+
+class Gate(Section):
+    """A target. A gate that is not `required` is printed beside the others and does not decide.
+
+    Metrics: `overall`, `discrimination`, `field_access` (proportions of a suite, need `target`);
+    `beats_base` (exact paired test against the base model on a suite, `target` is the p-value);
+    `fidelity` (share of next tokens on which the quantized model agrees with the adapter, need `target`).
+    """
+
+    metric: Literal["overall", "discrimination", "field_access", "beats_base", "fidelity"]
+    target: Share
+    suite: str | None = None
+    required: bool = True
+
+
+class Pull(Section):
+    """What comes back from the host besides events, manifests, predictions and adapters."""
+
+    models: bool = False  # the quantized model itself
+
+
+class Recipe(Section):
+    """The whole file."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    seed: Annotated[int, Field(ge=0)] = 1
+    model: Model
+    data: Data = Data()
+    train: Train = Train()
+    quantize: Quantize = Quantize()
+    predict: Predict = Predict()
+    suites: tuple[SuiteEntry, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    pull: Pull = Pull()
+
+    @model_validator(mode="after")
+    def _gates_name_suites(self) -> "Recipe":
+        names = {suite.name for suite in self.suites}
+        for gate in self.gates:
+            if gate.metric != "fidelity" and gate.suite not in names:
+                raise ValueError(f"gate {gate.metric}: suite {gate.suite!r} is not among the recipe's suites")
+        return self
+
+
+def recipes_folder(root: Path) -> Path:
+    """Where a checkout keeps its recipes."""
+    return root / "recipes"
+
+
+def load_recipe(name: str, root: Path = Path()) -> Recipe:
+    """The recipe of that name in `root/recipes`, or the TOML file at that path.
+
+    Raises UserError naming the file and the key, or the names there are.
+    """
+    path = Path(name) if name.endswith(".toml") else recipes_folder(root) / f"{name}.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(p.stem for p in recipes_folder(root).glob("*.toml"))) or "none"
+        raise UserError(
+            f"no recipe {name!r} ({path})", f"Known recipes: {known}; or give a path to a .toml file."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error})", "Check the path, and that it may be read."
+        ) from error
+    return parse_recipe(text, str(path))
+
+
+def parse_recipe(text: str, origin: str) -> Recipe:
+    """Validate a recipe's text. Raises UserError that names the key."""
+    try:
+        return Recipe.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{origin}: not TOML ({error})", "Mend the line named.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        reason = (
+            "no such key"
+            if first["type"] == "extra_forbidden"
+            else first["msg"].removeprefix("Value error, ")
+        )
+        raise UserError(
+            f"{origin}: {where}: {reason}", "Every key is explained in docs/formats.md, section recipe."
+        ) from error

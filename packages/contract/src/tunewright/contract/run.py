@@ -1,0 +1,166 @@
+"""A run: one execution of a recipe, in one folder. Its spec, events, status and layout."""
+
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tunewright.contract.atomic import write_json
+from tunewright.contract.errors import UserError
+from tunewright.contract.recipe import Recipe
+
+Stage = Literal["train", "fuse", "quantize", "fidelity", "predict"]
+STAGES: tuple[Stage, ...] = ("train", "fuse", "quantize", "fidelity", "predict")
+State = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
+FINAL_STATES = frozenset({"done", "failed", "cancelled", "lost"})
+
+
+class Forced(BaseModel):
+    """Why a run went on although its audit failed, and who said so."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: str
+    reasons: tuple[str, ...]
+
+
+class RunSpec(BaseModel):
+    """`spec.json`: everything that decides the result. Written once, before anything is shipped."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    id: str
+    created: str
+    recipe: Recipe
+    data: dict[str, str]  # split -> sha256 of inputs/data/<split>.jsonl
+    suites: dict[str, str]  # name -> sha256 of inputs/suites/<name>.jsonl
+    environment: str  # hash of the host's locked requirements and wheels
+    versions: dict[str, str] = {}
+    git_commit: str | None = None
+    dataset: str = ""  # the path the user gave, or the generated dataset's
+    host: str = "local"
+    forced: Forced | None = None
+
+
+class Event(BaseModel):
+    """One line of `events.jsonl`. `seq` counts from 1 without gaps; what else a kind carries is in `data`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    seq: int
+    time: str
+    stage: str
+    # stage_start, progress, loss, validation, checkpoint, warning, stage_end, stage_reused, error, done, cancelled
+    kind: str
+    data: dict[str, Any] = {}
+
+
+class Status(BaseModel):
+    """`status.json`, replaced atomically while the worker lives."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: State
+    stage: str = ""
+    step: int = 0
+    steps: int = 0
+    heartbeat: str = ""  # ISO time, UTC
+    pid: int = 0
+    boot: str = ""  # the machine's boot time: a pid means nothing after a reboot
+    message: str = ""
+    hint: str = ""
+
+
+class RunFolder:
+    """Where things are inside a run's folder; the same on the host and on the laptop."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spec = path / "spec.json"
+        self.events = path / "events.jsonl"
+        self.status = path / "status.json"
+        self.log = path / "worker.log"
+        self.inputs = path / "inputs"
+        self.data = self.inputs / "data"
+        self.suites = self.inputs / "suites"
+        self.audit = self.inputs / "audit.json"
+        self.predictions = path / "predict"  # <model>/<suite>.jsonl
+        self.scores = path / "scores"  # <model>/<suite>.json
+        self.report = path / "report.html"
+        self.summary = path / "summary.md"
+
+    def stage(self, stage: Stage) -> Path:
+        """That stage's outputs; finished when it holds a manifest."""
+        return self.path / stage
+
+    def read_spec(self) -> RunSpec:
+        """Raises UserError when there is no readable spec."""
+        try:
+            return RunSpec.model_validate_json(self.spec.read_bytes())
+        except OSError as error:
+            raise UserError(
+                f"{self.path} is not a run: it has no spec.json", "See the runs there are: invoke runs"
+            ) from error
+        except ValidationError as error:
+            raise UserError(
+                f"{self.spec}: {error.errors()[0]['msg']}", "The file was changed or is of another version."
+            ) from error
+
+    def write_spec(self, spec: RunSpec) -> None:
+        write_json(self.spec, spec.model_dump(mode="json", by_alias=True))
+
+    def read_status(self) -> Status | None:
+        """None when the worker has not written one yet."""
+        try:
+            return Status.model_validate_json(self.status.read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def read_events(self) -> list[Event]:
+        """Every complete line; a torn last line is left for the next reading."""
+        try:
+            text = self.events.read_bytes()
+        except OSError:
+            return []
+        return parse_events(text)[0]
+
+
+def parse_events(data: bytes) -> tuple[list[Event], int]:
+    """Events in a piece of `events.jsonl`, and how many bytes they took; a torn tail is left over."""
+    complete = data.rfind(b"\n") + 1
+    events = [Event.model_validate(json.loads(line)) for line in data[:complete].splitlines() if line.strip()]
+    return events, complete
+
+
+def new_run_id(recipe: str, at: datetime | None = None) -> str:
+    """`<yyyymmdd-hhmmss>-<recipe>-<8 hex>`, in UTC."""
+    return f"{at or datetime.now(UTC):%Y%m%d-%H%M%S}-{recipe}-{secrets.token_hex(4)}"
+
+
+def find_run(root: Path, name: str = "") -> RunFolder:
+    """The run of that id (or a unique beginning or end of it) below `root`; the latest when `name` is empty.
+
+    Raises UserError naming what there is.
+    """
+    folders = sorted((p.parent for p in root.glob("*/spec.json")), key=lambda p: p.name)
+    if not folders:
+        raise UserError(f"no runs in {root}", "Start one: invoke train")
+    if not name:
+        return RunFolder(folders[-1])
+    matches = [p for p in folders if p.name == name] or [
+        p for p in folders if p.name.startswith(name) or p.name.endswith(name)
+    ]
+    if len(matches) == 1:
+        return RunFolder(matches[0])
+    if matches:
+        raise UserError(
+            f"{name!r} fits {len(matches)} runs",
+            "Give more of the id: " + ", ".join(p.name for p in matches[:5]),
+        )
+    raise UserError(
+        f"no run {name!r} in {root}", "The latest are: " + ", ".join(p.name for p in folders[-3:])
+    )

@@ -1,0 +1,71 @@
+"""Validation suites: prompts, and what counts as right for each."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tunewright.contract.errors import UserError
+from tunewright.contract.example import Message, read_jsonl
+
+
+class Expectation(BaseModel):
+    """What a right answer does. Judged on the parsed program, never on its text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Tools called, in order; each once. Empty: a direct answer, no call at all.
+    tools: tuple[str, ...] = ()
+    # tool -> parameter -> the literal value it must get
+    arguments: dict[str, dict[str, Any]] = {}
+    # Result fields that must be read, as `tool.field` or `tool.field.field` (`find_references.references.line`)
+    fields: tuple[str, ...] = ()
+    # Control flow the request asks for, which must depend on a result
+    control: tuple[Literal["if", "for"], ...] = ()
+
+
+class Case(BaseModel):
+    """One prompt. `messages` end with what the user says last."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    category: str
+    messages: tuple[Message, ...] = Field(min_length=1)
+    expect: Expectation = Expectation()
+    template: str = ""  # the request's wording, before names were filled in
+    symbols: tuple[str, ...] = ()  # names that were filled in
+
+
+class Suite(BaseModel):
+    """A named list of cases; the name is the file's stem."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    cases: tuple[Case, ...]
+
+
+def read_suite(path: Path) -> Suite:
+    """Read a suite from JSONL, one case a line. Raises UserError with `file:line`."""
+    cases: list[Case] = []
+    seen: dict[str, int] = {}
+    for number, value in read_jsonl(path):
+        try:
+            case = Case.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "case"
+            raise UserError(
+                f"{path}:{number}: {where}: {first['msg']}", "See docs/formats.md, section suite."
+            ) from error
+        if case.id in seen:
+            raise UserError(
+                f"{path}:{number}: case id {case.id!r} stands in line {seen[case.id]} too",
+                "Give each case its own id.",
+            )
+        seen[case.id] = number
+        cases.append(case)
+    if not cases:
+        raise UserError(f"{path}: no cases in it", "A suite needs at least one case a line.")
+    return Suite(name=path.stem, cases=tuple(cases))

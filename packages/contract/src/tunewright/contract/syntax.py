@@ -1,0 +1,162 @@
+"""How a call is written inside an assistant message: the `code_mode` syntax.
+
+    I'll look that up.
+
+    <tool_call><function=execute_code>
+    <parameter=code>
+    result = goto_definition("src/app.py", 10, "UserService")
+    print(result.locations[0].file)
+    </parameter>
+    </function></tool_call>
+
+A turn is text with any number of programs between. Parsing is strict: what a lenient server would mend
+(a missing end tag, a second function in a block) is an error here, because a number that rests on mending
+says nothing about the model.
+"""
+
+import ast
+import builtins
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+OPEN = "<tool_call><function=execute_code>\n<parameter=code>\n"
+CLOSE = "\n</parameter>\n</function></tool_call>"
+_TAGS = re.compile(r"</?(?:tool_call|function|parameter)\b[^>\n]*>")
+# Whitespace between tags is free; the code itself is kept byte for byte.
+_BLOCK = re.compile(
+    r"<tool_call>\s*<function=execute_code>\s*<parameter=code>\n(?P<code>.*?)\n</parameter>\s*</function>\s*</tool_call>",
+    re.DOTALL,
+)
+_BUILTINS = frozenset(vars(builtins))
+
+
+class CallSyntaxError(ValueError):
+    """An assistant turn whose calls cannot be read, with the reason."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An assistant message taken apart: text before, programs, and text after each program."""
+
+    preamble: str
+    programs: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()  # text after each program, as many as there are programs
+
+
+def render_program(code: str) -> str:
+    """Write one program as a call. Raises CallSyntaxError when the code holds a tag of the syntax itself."""
+    if found := _TAGS.search(code):
+        raise CallSyntaxError(f"a program cannot contain {found.group()}: it would end the call early")
+    return f"{OPEN}{code}{CLOSE}"
+
+
+def render_turn(turn: Turn) -> str:
+    """The inverse of `parse_turn` for turns whose whitespace is canonical."""
+    between = turn.between or ("",) * len(turn.programs)
+    if len(between) != len(turn.programs):
+        raise CallSyntaxError("a turn needs one text after each program")
+    parts = [turn.preamble]
+    for code, after in zip(turn.programs, between):
+        parts += [render_program(code), after]
+    return "".join(parts)
+
+
+def parse_turn(text: str) -> Turn:
+    """Take an assistant message apart.
+
+    Raises CallSyntaxError when a tag stands outside a whole block, or a block holds another one.
+    """
+    texts: list[str] = []
+    programs: list[str] = []
+    end = 0
+    for block in _BLOCK.finditer(text):
+        code = block.group("code")
+        if found := _TAGS.search(code):
+            raise CallSyntaxError(
+                f"a call is wrapped in a call, or not closed: {found.group()} inside a program"
+            )
+        texts.append(text[end : block.start()])
+        programs.append(code)
+        end = block.end()
+    texts.append(text[end:])
+    for part in texts:
+        if found := _TAGS.search(part):
+            raise CallSyntaxError(f"{found.group()} stands outside a complete call")
+    return Turn(texts[0], tuple(programs), tuple(texts[1:]))
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a tool inside a program.
+
+    `positional` and `named` hold literal values; an argument that is an expression is an `Expression`.
+    """
+
+    name: str
+    positional: tuple[Any, ...] = ()
+    named: tuple[tuple[str, Any], ...] = ()
+    line: int = 1  # in the program, from 1
+
+    def bind(self, parameters: Sequence[str]) -> dict[str, Any]:
+        """Arguments by parameter name. Raises CallSyntaxError for too many, unknown or repeated ones."""
+        if len(self.positional) > len(parameters):
+            raise CallSyntaxError(
+                f"{self.name} takes {len(parameters)} arguments, got {len(self.positional)}"
+            )
+        bound = dict(zip(parameters, self.positional))
+        for key, value in self.named:
+            if key not in parameters:
+                raise CallSyntaxError(f"{self.name} has no parameter {key!r}")
+            if key in bound:
+                raise CallSyntaxError(f"{self.name} got {key!r} twice")
+            bound[key] = value
+        return bound
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An argument that is computed, kept as its source text."""
+
+    source: str
+
+
+def parse_program(code: str) -> ast.Module:
+    """The program's syntax tree. Raises CallSyntaxError with the line when it is not Python."""
+    try:
+        return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        raise CallSyntaxError(
+            f"not a Python program{f', line {line}' if line else ''}: {error.args[0]}"
+        ) from error
+
+
+def calls_in(code: str, tools: Collection[str] | None = None) -> list[Call]:
+    """Calls of tools in a program, in source order. Raises CallSyntaxError when it is not Python.
+
+    With `tools`, only calls of those names; without, every call of a bare name that is neither a Python
+    builtin nor defined by the program itself.
+    """
+    tree = parse_program(code)
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    found: list[tuple[tuple[int, int], Call]] = []
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        name = node.func.id
+        if (name not in tools) if tools is not None else (name in _BUILTINS or name in own):
+            continue
+        positional = tuple(_value(argument) for argument in node.args)
+        named = tuple((keyword.arg or "**", _value(keyword.value)) for keyword in node.keywords)
+        found.append(((node.lineno, node.col_offset), Call(name, positional, named, node.lineno)))
+    found.sort(key=lambda pair: pair[0])
+    return [call for _, call in found]
+
+
+def _value(node: ast.expr) -> Any:
+    try:
+        return cast(Any, ast.literal_eval(node))
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return Expression(ast.unparse(node))

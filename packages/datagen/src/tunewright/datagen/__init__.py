@@ -1,0 +1,1 @@
+"""Grounded training examples from a tool catalog and real repositories."""

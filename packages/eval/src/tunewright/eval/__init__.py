@@ -1,0 +1,1 @@
+"""Suites, scoring by parsing programs, statistics, gates, comparison, reports. Never imports mlx."""

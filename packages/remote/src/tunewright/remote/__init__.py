@@ -1,0 +1,1 @@
+"""Hosts: connection, environment, transfer, detached jobs. Never imports mlx or duckdb."""

@@ -1,0 +1,1 @@
+"""The stages that run on the host. The only package that imports mlx."""
