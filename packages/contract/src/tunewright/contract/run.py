@@ -54,7 +54,8 @@ class Event(BaseModel):
     seq: int
     time: str
     stage: str
-    # stage_start, progress, loss, validation, checkpoint, warning, stage_end, stage_reused, error, done, cancelled
+    # stage_start, progress, loss, validation, checkpoint, warning, stage_end, stage_reused,
+    # error, done, cancelled
     kind: str
     data: dict[str, Any] = {}
 
@@ -88,14 +89,14 @@ class RunFolder:
         self.data = self.inputs / "data"
         self.suites = self.inputs / "suites"
         self.audit = self.inputs / "audit.json"
-        self.predictions = path / "predict"  # <model>/<suite>.jsonl
+        self.predictions = path / "predictions"  # <model>/<suite>.jsonl: what the predict stage makes
         self.scores = path / "scores"  # <model>/<suite>.json
         self.report = path / "report.html"
         self.summary = path / "summary.md"
 
     def stage(self, stage: Stage) -> Path:
         """That stage's outputs; finished when it holds a manifest."""
-        return self.path / stage
+        return self.predictions if stage == "predict" else self.path / stage
 
     def read_spec(self) -> RunSpec:
         """Raises UserError when there is no readable spec."""

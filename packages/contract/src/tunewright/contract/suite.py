@@ -18,7 +18,7 @@ class Expectation(BaseModel):
     tools: tuple[str, ...] = ()
     # tool -> parameter -> the literal value it must get
     arguments: dict[str, dict[str, Any]] = {}
-    # Result fields that must be read, as `tool.field` or `tool.field.field` (`find_references.references.line`)
+    # Result fields that must be read: `tool.field` or `tool.field.field` (`find_references.references.line`)
     fields: tuple[str, ...] = ()
     # Control flow the request asks for, which must depend on a result
     control: tuple[Literal["if", "for"], ...] = ()
@@ -35,6 +35,20 @@ class Case(BaseModel):
     expect: Expectation = Expectation()
     template: str = ""  # the request's wording, before names were filled in
     symbols: tuple[str, ...] = ()  # names that were filled in
+
+
+class Prediction(BaseModel):
+    """One line of `predictions/<model>/<suite>.jsonl`: what a model said to one case, as raw text."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    case: str
+    sample: int = 0
+    text: str
+    prompt_tokens: int = 0
+    tokens: int = 0
+    seconds: float = 0.0  # this case's share of its batch
+    finish: Literal["stop", "length"] = "stop"
 
 
 class Suite(BaseModel):
