@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +27,7 @@ def fsync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path) -> Generator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an exception.
 
     The parent folder is made when missing. On an exception the temporary file is removed and an older file
@@ -90,7 +90,7 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Generator[Path]:
     """Yield a fresh folder that becomes `path` when the block ends without an exception.
 
     Raises FileExistsError when `path` already exists: what is finished is never replaced in place.

@@ -19,7 +19,7 @@ import builtins
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 OPEN = "<tool_call><function=execute_code>\n<parameter=code>\n"
 CLOSE = "\n</parameter>\n</function></tool_call>"
@@ -157,6 +157,6 @@ def calls_in(code: str, tools: Collection[str] | None = None) -> list[Call]:
 
 def _value(node: ast.expr) -> Any:
     try:
-        return cast(Any, ast.literal_eval(node))
+        return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return Expression(ast.unparse(node))
