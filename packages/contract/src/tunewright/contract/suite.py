@@ -16,11 +16,13 @@ class Expectation(BaseModel):
 
     # Tools called, in order; each once. Empty: a direct answer, no call at all.
     tools: tuple[str, ...] = ()
-    # tool -> parameter -> the literal value it must get
+    # tool -> parameter -> the literal value it must get; or {"from": field}: a value computed from that
+    # field of an earlier result; or {"any": [...]}: one of these
     arguments: dict[str, dict[str, Any]] = {}
-    # Result fields that must be read: `tool.field` or `tool.field.field` (`find_references.references.line`)
+    # Result fields that must be read: `tool.field` or `tool.field.field` (`find_references.references.line`).
+    # `a|b`: one of them; `tool.list.len()`: the list's length.
     fields: tuple[str, ...] = ()
-    # Control flow the request asks for, which must depend on a result
+    # Control flow the request asks for, which must depend on one of `fields` (on any result without them)
     control: tuple[Literal["if", "for"], ...] = ()
 
 
