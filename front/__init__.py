@@ -1,0 +1,1 @@
+"""The roof: what crosses packages, and the tasks around the main one."""

@@ -1,0 +1,112 @@
+"""The door frame: how Invoke is started here, and how errors leave.
+
+Three things Invoke does not do by itself: wrong usage exits with 2, `--help` after any task prints help and
+starts nothing, and a user's mistake is told in two lines without a traceback. Everything works under plain
+`invoke` too, but for the exit code of a misspelt flag, which is Invoke's own 1.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from invoke.collection import Collection
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+from invoke.tasks import task as _task
+
+ROOT = Path(__file__).resolve().parent.parent
+HELP_FLAGS = {"--help", "-h"}
+
+# Short flags are off: Invoke hands out letters by the order of parameters, so that adding one changes
+# what the others mean, and `-h` would be `--host`.
+task = functools.partial(_task, auto_shortflags=False)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def front_door(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn a user's mistake into its message and exit code; let bugs keep their traceback."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        # A positional argument swallows `--help`; no value of ours ever looks like that.
+        if HELP_FLAGS & {value for value in (*args[1:], *kwargs.values()) if isinstance(value, str)}:
+            raise Exit(f"help for this task: invoke --help {function.__name__}", 2)
+        try:
+            return function(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise Exit("stopped; what was finished is kept", 130) from None
+        except BrokenPipeError:
+            # The reader went away (`| head`); the interpreter must not complain when it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Exit(code=141) from None
+        except Exception as error:
+            from tunewright.contract.errors import UserError
+
+            if isinstance(error, UserError):
+                raise Exit(f"error: {error}", int(error.exit_code)) from None
+            raise
+
+    return guarded
+
+
+def asks_for_help(arguments: Sequence[str], tasks: set[str]) -> str | None:
+    """The task whose help is wanted: the last one named before `--help`."""
+    named: str | None = None
+    for argument in arguments:
+        if argument in HELP_FLAGS:
+            return named
+        if argument in tasks:
+            named = argument
+    return None
+
+
+class Front(Program):
+    """Invoke's program with this checkout's tasks, whatever folder it is started from."""
+
+    def __init__(self) -> None:
+        super().__init__(name="invoke", binary="inv[oke]", binary_names=["inv", "invoke"])
+
+    def load_collection(self) -> None:
+        """This checkout's tasks, not those of the folder that the user stands in."""
+        import tasks
+
+        self.collection = Collection.from_module(tasks, loaded_from=str(ROOT))
+
+    def parse_core(self, argv: list[str] | None) -> None:
+        """As Invoke's, but wrong usage is exit code 2."""
+        with usage_errors():
+            super().parse_core(argv)
+
+    def parse_tasks(self) -> None:
+        """Answer `--help` before a task's own arguments are looked at."""
+        task = asks_for_help(self.core.unparsed, self._task_names())
+        if task is not None:
+            self.core.unparsed[:] = []
+            self.args.help.value = task
+        with usage_errors():
+            super().parse_tasks()
+
+    def parse_cleanup(self) -> None:
+        """As Invoke's, but wrong usage is exit code 2."""
+        with usage_errors():
+            super().parse_cleanup()
+
+    def _task_names(self) -> set[str]:
+        names: dict[str, list[str]] = self.collection.task_names
+        return set(names).union(*names.values())
+
+
+@contextmanager
+def usage_errors() -> Generator[None]:
+    """Turn Invoke's complaint about the command line into exit code 2 with a hint."""
+    try:
+        yield
+    except ParseError as error:
+        hint = "  See the tasks: ./inv --list; the flags of one: ./inv TASK --help"
+        raise Exit(f"error: {error}\n{hint}", 2) from None

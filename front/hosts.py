@@ -1,0 +1,42 @@
+"""Tasks about the machine that does the work."""
+
+from invoke.context import Context
+
+from front.door import ROOT, front_door, task
+from front.steps import say
+
+HOST = "where it runs: local, or a name from ~/.ssh/config"
+
+
+@task(help={"host": HOST})
+@front_door
+def check(c: Context, host: str = "local") -> None:
+    """Is the host reachable and fit for a run? Changes nothing there."""
+    from tunewright.remote.host import open_host
+    from tunewright.remote.preflight import check_host
+
+    from tunewright.contract.errors import HostError
+
+    with open_host(host, ROOT) as machine:
+        findings = check_host(machine, ROOT)
+    for finding in findings:
+        print(finding)
+    if any(finding.severity == "fail" for finding in findings):
+        raise HostError(f"{host} is not fit for a run", "Mend what is marked fail above.")
+
+
+@task(help={"host": HOST})
+@front_door
+def setup(c: Context, host: str = "local") -> None:
+    """Install the pinned environment on the host; the second time there is nothing to do."""
+    from tunewright.remote.environment import install_environment
+    from tunewright.remote.host import open_host
+    from tunewright.remote.preflight import require_fit
+
+    with open_host(host, ROOT) as machine:
+        require_fit(machine, ROOT)
+        environment = install_environment(machine, ROOT, say)
+    print(f"{host}: environment {environment.hash[:12]} is ready ({environment.python})")
+
+
+TASKS = (check, setup)

@@ -1,0 +1,67 @@
+"""Tasks for contributors."""
+
+import os
+import subprocess
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from front.door import ROOT, front_door, task
+
+
+def with_tools(*command: str, env: dict[str, str] | None = None) -> int:
+    """Run a command of the dev group, installed first when it is missing; its exit code."""
+    uv = os.environ.get("UV", "uv")
+    line = [uv, "run", "--project", str(ROOT), "--locked", "--group", "dev", *command]
+    return subprocess.run(line, cwd=ROOT, env={**os.environ, **(env or {})}, check=False).returncode
+
+
+def leave_unless_done(code: int) -> None:
+    """End with the command's own verdict."""
+    if code:
+        raise Exit(code=1 if code > 0 else 128 - code)
+
+
+@task(
+    name="test",
+    help={
+        "only": "a folder, file or test id (default: everything)",
+        "match": "only tests whose names match, as pytest -k",
+        "coverage": "measure coverage with branches",
+    },
+)
+@front_door
+def run_tests(c: Context, only: str = "", match: str = "", coverage: bool = False) -> None:
+    """Run the tests."""
+    command = ["pytest", *([only] if only else []), *(["-k", match] if match else [])]
+    command += ["--cov", "--cov-report=term"] if coverage else []
+    leave_unless_done(with_tools(*command))
+
+
+@task(help={"fix": "mend what can be mended"})
+@front_door
+def lint(c: Context, fix: bool = False) -> None:
+    """Ruff, pyright strict, and the direction of imports."""
+    codes = [
+        with_tools("ruff", "check", *(["--fix"] if fix else []), "."),
+        with_tools("ruff", "format", *([] if fix else ["--check"]), "."),
+        with_tools("lint-imports"),
+        with_tools("pyright"),
+    ]
+    leave_unless_done(max(codes))
+
+
+@task(help={"only": "one benchmark's name (default: all)"})
+@front_door
+def bench(c: Context, only: str = "") -> None:
+    """Run the benchmarks and print what they measured."""
+    names = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.stem.startswith("_"))
+    chosen = [only] if only else names
+    for name in chosen:
+        if name not in names:
+            raise Exit(f"error: no benchmark {name!r}\n  There are: {', '.join(names)}.", 2)
+        print(f"== {name}", flush=True)
+        leave_unless_done(with_tools("python", str(ROOT / "benchmarks" / f"{name}.py")))
+
+
+TASKS = (run_tests, lint, bench)

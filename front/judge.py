@@ -1,0 +1,99 @@
+"""Tasks that judge models: score, compare, promote."""
+
+import getpass
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from front.door import ROOT, front_door, task
+from front.runs import RUN, find
+from front.steps import write_result
+
+JSON = "write it as JSON to this file, or - for standard output"
+
+
+@task(
+    help={
+        "predictions": "a predictions .jsonl file",
+        "suite": "the suite it answers (default: by its name)",
+        "json": JSON,
+    }
+)
+@front_door
+def score(c: Context, predictions: str = "", suite: str = "", json: str = "") -> None:
+    """Score saved predictions again; needs no model and no host."""
+    from tunewright.eval.predictions import read_predictions
+    from tunewright.eval.score import score_predictions
+    from tunewright.eval.terminal import suite_text
+
+    from tunewright.contract.catalog import load_catalog
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.suite import read_suite
+
+    if not predictions:
+        raise UserError(
+            "no predictions given",
+            "Say which: ./inv score --predictions runs/RUN/predictions/quantized/navigation.jsonl",
+        )
+    path = Path(predictions)
+    cases = read_suite(Path(suite) if suite else ROOT / "suites" / path.name)
+    result = score_predictions(cases, read_predictions(path), load_catalog("coding"))
+    if json:
+        write_result(json, result.to_json())
+    if json != "-":
+        print(suite_text(result))
+
+
+@task(help={"a": "the old run", "b": "the new run", "json": JSON, "html": "write a page to this file"})
+@front_door
+def compare(c: Context, a: str = "", b: str = "", json: str = "", html: str = "") -> None:
+    """May run B replace run A? A paired comparison, per category, with a verdict."""
+    from tunewright.eval.compare import compare_runs
+
+    from tunewright.contract.atomic import write_text
+    from tunewright.contract.errors import UserError
+
+    if not (a and b):
+        raise UserError(
+            "two runs are needed", "./inv compare --a RUN --b RUN; see the runs there are: ./inv runs"
+        )
+    result = compare_runs(find(a), find(b))
+    if json:
+        write_result(json, result.to_json())
+    if html:
+        write_text(Path(html), result.to_html())
+    if json != "-":
+        print(result.to_text())
+    if result.exit_code:
+        raise Exit(code=result.exit_code)
+
+
+@task(help={"run": RUN, "force": "promote although its gates did not pass; the registry says so"})
+@front_door
+def promote(c: Context, run: str = "", force: bool = False) -> None:
+    """Make a run's model the one that is live; refused unless its gates passed."""
+    from tunewright.eval.registry import promote_run
+
+    print(promote_run(ROOT / "models", find(run), by=getpass.getuser(), force=force))
+
+
+@task
+@front_door
+def rollback(c: Context) -> None:
+    """Make the model live that was before."""
+    from tunewright.eval.registry import roll_back
+
+    print(roll_back(ROOT / "models", by=getpass.getuser()))
+
+
+@task
+@front_door
+def models(c: Context) -> None:
+    """List what was promoted and rolled back, by whom, on which evidence."""
+    from tunewright.eval.registry import registry_text
+
+    print(registry_text(ROOT / "models"))
+
+
+TASKS = (score, compare, promote, rollback, models)

@@ -1,0 +1,156 @@
+"""The steps of the main job that cross packages. Each takes what the step before it gave."""
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from front.door import ROOT
+
+if TYPE_CHECKING:
+    from tunewright.contract.recipe import Recipe
+    from tunewright.contract.run import Forced, RunFolder
+
+DATA = ROOT / "data"
+RUNS = ROOT / "runs"
+WORK = ROOT / ".tunewright"
+
+
+def say(text: str) -> None:
+    """A line for the person watching. Standard output is kept for results when it carries JSON."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def prepare_dataset(recipe: "Recipe", data: str) -> Path:
+    """The folder or file the user named, or the recipe's own dataset, made when it is not there yet."""
+    from tunewright.contract.manifest import find_splits
+
+    if data:
+        path = Path(data)
+        splits = find_splits(path)
+        say(f"data      {path} ({', '.join(splits)})")
+        return path
+    from tunewright.datagen.generate import generate_dataset
+
+    path = DATA / recipe.name
+    made = generate_dataset(recipe, path, report=Progress("data"))
+    counts = ", ".join(f"{split.examples} {name}" for name, split in made.splits.items())
+    say(f"data      {path} ({counts} examples, seed {made.seed})")
+    return path
+
+
+def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "tuple[Path, Forced | None]":
+    """Audit the dataset; the audit's JSON, and on whose word a failed one was passed by.
+
+    Raises CheckFailed when the audit fails and `force` is not given.
+    """
+    from tunewright.audit.audit import audit_dataset
+    from tunewright.audit.report import terminal_text
+
+    from tunewright.contract.atomic import sha256_json, write_json
+    from tunewright.contract.errors import CheckFailed
+    from tunewright.contract.run import Forced
+
+    report = audit_dataset([data], recipe=recipe, suites=[ROOT / suite.path for suite in recipe.suites])
+    value = report.to_json()
+    saved = WORK / "audits" / f"{sha256_json(value)[:16]}.json"
+    write_json(saved, value)
+    if report.verdict != "fail":
+        say(f"audit     {report.verdict}: {summary_of(value)}")
+        return saved, None
+    say(terminal_text(report))
+    if not force:
+        raise CheckFailed(
+            f"the audit of {data} failed; nothing was trained",
+            f"See everything: ./inv audit --data {data} --html audit.html. "
+            "Train all the same, on record: --force.",
+        )
+    reasons = tuple(
+        dict.fromkeys(f"{f['check']}: {f['message']}" for f in value["findings"] if f["severity"] == "fail")
+    )
+    say("audit     FAILED, and forced: the report will say so")
+    return saved, Forced(by=getpass.getuser(), reasons=reasons)
+
+
+def summary_of(audit: "dict[str, object]") -> str:
+    """The audit's three numbers in a line."""
+    headline = audit.get("headline")
+    if not isinstance(headline, dict):
+        return "no headline"
+    return ", ".join(
+        f"{str(name).replace('_', ' ')} {value:.0%}" for name, value in headline.items() if value is not None
+    )
+
+
+def attach_to(host: str, run: "RunFolder") -> None:
+    """Follow a started run to its end and bring its results home.
+
+    Raises CheckFailed when the run did not finish.
+    """
+    from tunewright.remote.host import open_host
+    from tunewright.remote.job import follow_run, pull_run
+    from tunewright.remote.progress import show_events
+
+    from tunewright.contract.errors import CheckFailed
+
+    recipe = run.read_spec().recipe
+    with open_host(host, ROOT) as machine:
+        show_events(follow_run(machine, run), recipe)
+        pull_run(machine, run, say)
+    status = run.read_status()
+    if status is None or status.state != "done":
+        state = status.state if status else "unknown"
+        message = status.message if status else ""
+        raise CheckFailed(
+            f"run {run.path.name} ended as {state}{': ' + message if message else ''}",
+            (status.hint if status else "")
+            or f"Look at: ./inv logs --run {run.path.name}; go on: ./inv resume --run {run.path.name}",
+        )
+
+
+def finish(run: "RunFolder") -> None:
+    """Score, judge and report a pulled run; leave with the gates' exit code."""
+    from invoke.exceptions import Exit
+    from tunewright.eval.report import write_report
+    from tunewright.eval.run_scores import score_run
+    from tunewright.eval.terminal import scores_text
+
+    scores = score_run(run)
+    write_report(run, scores)
+    print(scores_text(scores))
+    print(f"report    {run.report}")
+    print(f"summary   {run.summary}")
+    if scores.exit_code:
+        raise Exit(code=scores.exit_code)
+
+
+class Progress:
+    """One step's progress: a line rewritten on a terminal, a line every few seconds otherwise."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.last = 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        import time
+
+        at = time.monotonic()
+        terminal = sys.stderr.isatty()
+        if at - self.last < (0.1 if terminal else 2) and done < total:
+            return
+        self.last = at
+        line = f"{self.name:<9} {what} {done:,} of {total:,}"
+        end = "\n" if done >= total or not terminal else ""
+        print(("\r\x1b[2K" if terminal else "") + line, end=end, file=sys.stderr, flush=True)
+
+
+def write_result(target: str, value: "dict[str, object]") -> None:
+    """Write JSON to the file named, or to standard output for `-`."""
+    import json
+
+    from tunewright.contract.atomic import write_json
+
+    if target == "-":
+        print(json.dumps(value, ensure_ascii=False, indent=2))
+    else:
+        write_json(Path(target), value)

@@ -1,0 +1,67 @@
+"""The front door: thin Invoke tasks. Each parses its flags and calls one function.
+
+Nothing heavy is imported before a task needs it: `--list` and `--help` answer at once.
+"""
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from front import data, hosts, house, judge, runs
+from front.door import ROOT, front_door, task
+from front.steps import attach_to, audit_gate, finish, prepare_dataset, say
+
+
+@task(
+    help={
+        "host": hosts.HOST,
+        "recipe": runs.RECIPE,
+        "data": "a dataset: a folder with train.jsonl and valid.jsonl (default: the recipe's own, generated)",
+        "detach": "start it and return; `attach` comes back to it",
+        "force": "go on although the audit failed; the report says so",
+        "fresh": "do finished stages again",
+    }
+)
+@front_door
+def train(
+    c: Context,
+    host: str = "local",
+    recipe: str = "tiny",
+    data: str = "",
+    detach: bool = False,
+    force: bool = False,
+    fresh: bool = False,
+) -> None:
+    """Audit, ship, train, fuse, quantize, check, predict, pull, score and report."""
+    from tunewright.remote.environment import install_environment
+    from tunewright.remote.host import open_host
+    from tunewright.remote.job import new_run, ship_run, start_run
+    from tunewright.remote.preflight import require_fit
+
+    from tunewright.contract.recipe import load_recipe
+
+    plan = load_recipe(recipe, ROOT)
+    dataset = prepare_dataset(plan, data)
+    audit, forced = audit_gate(dataset, plan, force)
+    with open_host(host, ROOT) as machine:
+        require_fit(machine, ROOT)
+        environment = install_environment(machine, ROOT, say)
+        run = new_run(ROOT, plan, dataset, audit, forced, machine, environment)
+        ship_run(machine, run, say)
+        start_run(machine, run, fresh=fresh)
+    if detach:
+        say(f"detached  come back with: ./inv attach --run {run.path.name}")
+    else:
+        attach_to(host, run)
+        finish(run)
+
+
+ns = Collection(
+    train,
+    data.audit,
+    data.sql,
+    *runs.TASKS,
+    *judge.TASKS,
+    *house.TASKS,
+    data=Collection(*data.TASKS),
+    host=Collection(*hosts.TASKS),
+)

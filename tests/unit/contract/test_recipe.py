@@ -1,0 +1,56 @@
+"""Recipes: what is unknown or does not fit is refused, and the message names the key."""
+
+from pathlib import Path
+
+import pytest
+
+from tunewright.contract.errors import UserError
+from tunewright.contract.recipe import load_recipe, parse_recipe
+
+ROOT = Path(__file__).parents[3]
+MINIMAL = 'schema = 1\nname = "x"\n[model]\nbase = "embedded:tiny"\n'
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_valid_and_named_after_its_file(path: Path) -> None:
+    recipe = load_recipe(path.stem, ROOT)
+    assert recipe.name == path.stem
+    assert all((ROOT / suite.path).is_file() for suite in recipe.suites)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (MINIMAL + "[train]\nstepps = 3\n", "train.stepps: no such key"),
+        (MINIMAL + "[train]\nsteps = 0\n", "train.steps: Input should be greater than or equal to 1"),
+        (MINIMAL + '[train]\nmask = "all"\n', "train.mask: "),
+        (MINIMAL + "[quantize]\nbits = 7\n", "quantize.bits: "),
+        (MINIMAL.replace("embedded:tiny", "org/model"), "needs a pinned revision"),
+        (MINIMAL.replace('"x"', '"../x"'), "name: "),
+        (MINIMAL + '[[gates]]\nmetric = "overall"\ntarget = 0.5\nsuite = "nope"\n', "'nope' is not among"),
+        ("schema = 2\n", "schema: "),
+        ("x = [", "not TOML"),
+    ],
+)
+def test_a_mistake_is_named_by_its_key(text: str, says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_recipe(text, "my.toml")
+    assert caught.value.message.startswith("my.toml: ")
+    assert says in caught.value.message
+
+
+def test_an_unknown_recipe_lists_those_there_are() -> None:
+    with pytest.raises(UserError, match="no recipe 'nope'") as caught:
+        load_recipe("nope", ROOT)
+    assert "tiny" in caught.value.hint
+
+
+def test_a_recipe_may_be_given_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(MINIMAL)
+    assert load_recipe(str(path)).name == "x"
+
+
+def test_a_recipe_survives_being_written_as_json() -> None:
+    recipe = load_recipe("tiny", ROOT)
+    assert type(recipe).model_validate_json(recipe.model_dump_json(by_alias=True)) == recipe
