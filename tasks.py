@@ -7,21 +7,18 @@ from invoke.collection import Collection
 from invoke.context import Context
 
 from front import data, hosts, house, judge, runs
-from front.door import ROOT, front_door, task
+from front.door import ROOT, command
 from front.steps import attach_to, audit_gate, finish, prepare_dataset, say
 
 
-@task(
-    help={
-        "host": hosts.HOST,
-        "recipe": runs.RECIPE,
-        "data": "a dataset: a folder with train.jsonl and valid.jsonl (default: the recipe's own, generated)",
-        "detach": "start it and return; `attach` comes back to it",
-        "force": "go on although the audit failed; the report says so",
-        "fresh": "do finished stages again",
-    }
+@command(
+    host=hosts.HOST,
+    recipe=runs.RECIPE,
+    data="a dataset: a folder with train.jsonl and valid.jsonl (default: the recipe's own, generated)",
+    detach="start it and return; `attach` comes back to it",
+    force="go on although the audit failed; the report says so",
+    fresh="do finished stages again",
 )
-@front_door
 def train(
     c: Context,
     host: str = "local",

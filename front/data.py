@@ -6,20 +6,17 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from front.door import ROOT, front_door, task
+from front.door import ROOT, command
 from front.steps import DATA, RUNS, Progress, say, write_result
 
 DATASET = "a file, a folder with splits, or a glob"
 
 
-@task(
-    help={
-        "recipe": "a recipe's name, or the path of a .toml file",
-        "out": "the folder to make",
-        "seed": "0: the recipe's",
-    }
+@command(
+    recipe="a recipe's name, or the path of a .toml file",
+    out="the folder to make",
+    seed="0: the recipe's",
 )
-@front_door
 def generate(c: Context, recipe: str = "tiny", out: str = "", seed: int = 0) -> None:
     """Make a dataset of grounded examples from the recipe's catalog and real repositories."""
     from tunewright.datagen.generate import generate_dataset
@@ -33,19 +30,16 @@ def generate(c: Context, recipe: str = "tiny", out: str = "", seed: int = 0) -> 
         print(f"{folder / split.file}: {split.examples} examples ({name})")
 
 
-@task(
+@command(
     iterable=["data"],
-    help={
-        "data": DATASET + "; repeatable (default: the tiny recipe's)",
-        "recipe": "also check truncation and masking as this recipe trains",
-        "json": "write the findings as JSON to this file, or - for standard output",
-        "html": "write a page to this file",
-        "sarif": "write SARIF 2.1.0 to this file",
-        "baseline": "an earlier audit's JSON: report only what is new",
-        "config": "a TOML file that suppresses, re-grades or adds checks",
-    },
+    data=DATASET + "; repeatable (default: the tiny recipe's)",
+    recipe="also check truncation and masking as this recipe trains",
+    json="write the findings as JSON to this file, or - for standard output",
+    html="write a page to this file",
+    sarif="write SARIF 2.1.0 to this file",
+    baseline="an earlier audit's JSON: report only what is new",
+    config="a TOML file that suppresses, re-grades or adds checks",
 )
-@front_door
 def audit(
     c: Context,
     data: list[str],
@@ -82,16 +76,13 @@ def audit(
         raise Exit(code=1)
 
 
-@task(
+@command(
     iterable=["data"],
-    help={
-        "query": "SQL over the views examples, messages, calls, tools, features, findings, runs, events, scores",
-        "data": DATASET + "; repeatable",
-        "runs": "a folder of runs",
-        "format": "table, json, csv or parquet",
-    },
+    query="SQL over the views examples, messages, calls, tools, features, findings, runs, events, scores",
+    data=DATASET + "; repeatable",
+    runs="a folder of runs",
+    format="table, json, csv or parquet",
 )
-@front_door
 def sql(c: Context, query: str, data: list[str], runs: str = "", format: str = "table") -> None:
     """Ask a dataset, or finished runs, in SQL."""
     from tunewright.audit.sql import run_query

@@ -11,34 +11,43 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, cast
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
-from invoke.tasks import task as _task
+from invoke.tasks import task
 
 ROOT = Path(__file__).resolve().parent.parent
 HELP_FLAGS = {"--help", "-h"}
 
-# Short flags are off: Invoke hands out letters by the order of parameters, so that adding one changes
-# what the others mean, and `-h` would be `--host`.
-task = functools.partial(_task, auto_shortflags=False)
 
-P = ParamSpec("P")
-R = TypeVar("R")
+def command(
+    *, name: str | None = None, iterable: Sequence[str] = (), **flags: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """An Invoke task whose mistakes leave as messages; `flags` holds each flag's help.
+
+    Short flags are off: Invoke hands out letters by the order of parameters, so that adding one changes
+    what the others mean, and `-h` would be `--host`.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        made = task(guard(function), name=name, iterable=list(iterable), help=flags, auto_shortflags=False)
+        return cast("Callable[..., None]", made)
+
+    return decorate
 
 
-def front_door(function: Callable[P, R]) -> Callable[P, R]:
+def guard(function: Callable[..., None]) -> Callable[..., None]:
     """Turn a user's mistake into its message and exit code; let bugs keep their traceback."""
 
     @functools.wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+    def guarded(*args: Any, **kwargs: Any) -> None:
         # A positional argument swallows `--help`; no value of ours ever looks like that.
         if HELP_FLAGS & {value for value in (*args[1:], *kwargs.values()) if isinstance(value, str)}:
             raise Exit(f"help for this task: invoke --help {function.__name__}", 2)
         try:
-            return function(*args, **kwargs)
+            function(*args, **kwargs)
         except KeyboardInterrupt:
             raise Exit("stopped; what was finished is kept", 130) from None
         except BrokenPipeError:

@@ -2,14 +2,15 @@
 
 from invoke.context import Context
 
-from front.door import ROOT, front_door, task
+from front.door import ROOT, command
 from front.steps import say
 
 HOST = "where it runs: local, or a name from ~/.ssh/config"
 
 
-@task(help={"host": HOST})
-@front_door
+@command(
+    host=HOST,
+)
 def check(c: Context, host: str = "local") -> None:
     """Is the host reachable and fit for a run? Changes nothing there."""
     from tunewright.remote.host import open_host
@@ -25,8 +26,9 @@ def check(c: Context, host: str = "local") -> None:
         raise HostError(f"{host} is not fit for a run", "Mend what is marked fail above.")
 
 
-@task(help={"host": HOST})
-@front_door
+@command(
+    host=HOST,
+)
 def setup(c: Context, host: str = "local") -> None:
     """Install the pinned environment on the host; the second time there is nothing to do."""
     from tunewright.remote.environment import install_environment

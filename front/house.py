@@ -6,7 +6,7 @@ import subprocess
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from front.door import ROOT, front_door, task
+from front.door import ROOT, command
 
 
 def with_tools(*command: str, env: dict[str, str] | None = None) -> int:
@@ -22,15 +22,12 @@ def leave_unless_done(code: int) -> None:
         raise Exit(code=1 if code > 0 else 128 - code)
 
 
-@task(
+@command(
     name="test",
-    help={
-        "only": "a folder, file or test id (default: everything)",
-        "match": "only tests whose names match, as pytest -k",
-        "coverage": "measure coverage with branches",
-    },
+    only="a folder, file or test id (default: everything)",
+    match="only tests whose names match, as pytest -k",
+    coverage="measure coverage with branches",
 )
-@front_door
 def run_tests(c: Context, only: str = "", match: str = "", coverage: bool = False) -> None:
     """Run the tests."""
     command = ["pytest", *([only] if only else []), *(["-k", match] if match else [])]
@@ -38,8 +35,9 @@ def run_tests(c: Context, only: str = "", match: str = "", coverage: bool = Fals
     leave_unless_done(with_tools(*command))
 
 
-@task(help={"fix": "mend what can be mended"})
-@front_door
+@command(
+    fix="mend what can be mended",
+)
 def lint(c: Context, fix: bool = False) -> None:
     """Ruff, pyright strict, and the direction of imports."""
     codes = [
@@ -51,8 +49,9 @@ def lint(c: Context, fix: bool = False) -> None:
     leave_unless_done(max(codes))
 
 
-@task(help={"only": "one benchmark's name (default: all)"})
-@front_door
+@command(
+    only="one benchmark's name (default: all)",
+)
 def bench(c: Context, only: str = "") -> None:
     """Run the benchmarks and print what they measured."""
     names = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.stem.startswith("_"))

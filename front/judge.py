@@ -6,21 +6,18 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from front.door import ROOT, front_door, task
+from front.door import ROOT, command
 from front.runs import RUN, find
 from front.steps import write_result
 
 JSON = "write it as JSON to this file, or - for standard output"
 
 
-@task(
-    help={
-        "predictions": "a predictions .jsonl file",
-        "suite": "the suite it answers (default: by its name)",
-        "json": JSON,
-    }
+@command(
+    predictions="a predictions .jsonl file",
+    suite="the suite it answers (default: by its name)",
+    json=JSON,
 )
-@front_door
 def score(c: Context, predictions: str = "", suite: str = "", json: str = "") -> None:
     """Score saved predictions again; needs no model and no host."""
     from tunewright.eval.predictions import read_predictions
@@ -45,8 +42,12 @@ def score(c: Context, predictions: str = "", suite: str = "", json: str = "") ->
         print(suite_text(result))
 
 
-@task(help={"a": "the old run", "b": "the new run", "json": JSON, "html": "write a page to this file"})
-@front_door
+@command(
+    a="the old run",
+    b="the new run",
+    json=JSON,
+    html="write a page to this file",
+)
 def compare(c: Context, a: str = "", b: str = "", json: str = "", html: str = "") -> None:
     """May run B replace run A? A paired comparison, per category, with a verdict."""
     from tunewright.eval.compare import compare_runs
@@ -69,8 +70,10 @@ def compare(c: Context, a: str = "", b: str = "", json: str = "", html: str = ""
         raise Exit(code=result.exit_code)
 
 
-@task(help={"run": RUN, "force": "promote although its gates did not pass; the registry says so"})
-@front_door
+@command(
+    run=RUN,
+    force="promote although its gates did not pass; the registry says so",
+)
 def promote(c: Context, run: str = "", force: bool = False) -> None:
     """Make a run's model the one that is live; refused unless its gates passed."""
     from tunewright.eval.registry import promote_run
@@ -78,8 +81,7 @@ def promote(c: Context, run: str = "", force: bool = False) -> None:
     print(promote_run(ROOT / "models", find(run), by=getpass.getuser(), force=force))
 
 
-@task
-@front_door
+@command()
 def rollback(c: Context) -> None:
     """Make the model live that was before."""
     from tunewright.eval.registry import roll_back
@@ -87,8 +89,7 @@ def rollback(c: Context) -> None:
     print(roll_back(ROOT / "models", by=getpass.getuser()))
 
 
-@task
-@front_door
+@command()
 def models(c: Context) -> None:
     """List what was promoted and rolled back, by whom, on which evidence."""
     from tunewright.eval.registry import registry_text

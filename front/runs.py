@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from front.door import ROOT, front_door, task
+from front.door import ROOT, command
 from front.steps import RUNS, attach_to, finish, say
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ def find(run: str) -> "RunFolder":
     return find_run(RUNS, run)
 
 
-@task(help={"run": RUN})
-@front_door
+@command(
+    run=RUN,
+)
 def attach(c: Context, run: str = "") -> None:
     """Come back to a run: follow it to its end, then pull, score and report."""
     folder = find(run)
@@ -30,8 +31,10 @@ def attach(c: Context, run: str = "") -> None:
     finish(folder)
 
 
-@task(help={"run": RUN, "fresh": "do finished stages again"})
-@front_door
+@command(
+    run=RUN,
+    fresh="do finished stages again",
+)
 def resume(c: Context, run: str = "", fresh: bool = False) -> None:
     """Start a stopped run again from where it was, and attach to it."""
     from tunewright.remote.host import open_host
@@ -45,8 +48,9 @@ def resume(c: Context, run: str = "", fresh: bool = False) -> None:
     finish(folder)
 
 
-@task(help={"host": "only runs of this host"})
-@front_door
+@command(
+    host="only runs of this host",
+)
 def runs(c: Context, host: str = "") -> None:
     """List the runs, the latest last."""
     from tunewright.remote.job import list_runs
@@ -58,8 +62,9 @@ def runs(c: Context, host: str = "") -> None:
         print(row)
 
 
-@task(help={"run": RUN})
-@front_door
+@command(
+    run=RUN,
+)
 def status(c: Context, run: str = "") -> None:
     """Where a run stands, asked of its host."""
     from tunewright.remote.host import open_host
@@ -76,8 +81,10 @@ def status(c: Context, run: str = "") -> None:
             print(f"  {line}")
 
 
-@task(help={"run": RUN, "lines": "how many of the last lines"})
-@front_door
+@command(
+    run=RUN,
+    lines="how many of the last lines",
+)
 def logs(c: Context, run: str = "", lines: int = 50) -> None:
     """The end of a run's log on its host."""
     from tunewright.remote.host import open_host
@@ -88,8 +95,9 @@ def logs(c: Context, run: str = "", lines: int = 50) -> None:
         print(run_log(machine, folder, lines), end="")
 
 
-@task(help={"run": RUN})
-@front_door
+@command(
+    run=RUN,
+)
 def cancel(c: Context, run: str = "") -> None:
     """Stop a run on its host; `resume` goes on from its last checkpoint."""
     from tunewright.remote.host import open_host
@@ -101,8 +109,9 @@ def cancel(c: Context, run: str = "") -> None:
     print(f"{folder.path.name}: {state.state}")
 
 
-@task(help={"run": RUN})
-@front_door
+@command(
+    run=RUN,
+)
 def pull(c: Context, run: str = "") -> None:
     """Bring a run's results home again; what is here and whole is not fetched twice."""
     from tunewright.remote.host import open_host
@@ -114,10 +123,11 @@ def pull(c: Context, run: str = "") -> None:
     print(folder.path)
 
 
-@task(
-    help={"host": "the host to look at", "keep": "how many of the latest runs stay", "yes": "really remove"}
+@command(
+    host="the host to look at",
+    keep="how many of the latest runs stay",
+    yes="really remove",
 )
-@front_door
 def clean(c: Context, host: str = "local", keep: int = 5, yes: bool = False) -> None:
     """Show what old runs hold on a host, and with --yes remove it there; pulled results stay."""
     from tunewright.remote.host import open_host
