@@ -26,6 +26,18 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def fsync_tree(root: Path) -> None:
+    """Flush every file and folder below `root`, and `root` itself, to the disk."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)  # noqa: PTH118
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        fsync_folder(Path(folder))
+
+
 @contextmanager
 def atomic_writer(path: Path) -> Generator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an exception.
@@ -101,14 +113,7 @@ def atomic_folder(path: Path) -> Generator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent))
     try:
         yield temporary
-        for folder, _, names in os.walk(temporary):
-            for name in names:
-                descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)  # noqa: PTH118
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-            fsync_folder(Path(folder))
+        fsync_tree(temporary)
         temporary.chmod(0o777 & ~_umask())
         temporary.rename(path)
     except BaseException:
