@@ -42,7 +42,7 @@ def generate(c: Context, recipe: str = "tiny", out: str = "", seed: int = 0) -> 
 )
 def audit(
     c: Context,
-    data: list[str],
+    data: list[str] = [],
     recipe: str = "",
     json: str = "",
     html: str = "",
@@ -83,7 +83,7 @@ def audit(
     runs="a folder of runs",
     format="table, json, csv or parquet",
 )
-def sql(c: Context, query: str, data: list[str], runs: str = "", format: str = "table") -> None:
+def sql(c: Context, query: str, data: list[str] = [], runs: str = "", format: str = "table") -> None:
     """Ask a dataset, or finished runs, in SQL."""
     from tunewright.audit.sql import run_query
 

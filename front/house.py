@@ -1,6 +1,7 @@
 """Tasks for contributors."""
 
 import os
+import shutil
 import subprocess
 
 from invoke.context import Context
@@ -63,4 +64,38 @@ def bench(c: Context, only: str = "") -> None:
         leave_unless_done(with_tools("python", str(ROOT / "benchmarks" / f"{name}.py")))
 
 
-TASKS = (run_tests, lint, bench)
+@command(
+    tag="the image's name",
+    base="another base image than the Containerfile's",
+)
+def image(c: Context, tag: str = "tunewright", base: str = "") -> None:
+    """Build the container image with whichever builder is there."""
+    builder = next((name for name in ("docker", "podman", "buildah") if shutil.which(name)), None)
+    if builder is None:
+        raise Exit(
+            "error: no image builder found\n  Install docker, podman or buildah, and run this again.", 2
+        )
+    # buildah run by root in a container of its own cannot make namespaces; chroot isolation always works.
+    line = [builder, "build", *(["--isolation", "chroot"] if builder == "buildah" else [])]
+    line += ["--build-arg", f"BASE={base}"] if base else []
+    line += ["--tag", tag, "--file", str(ROOT / "infra" / "Containerfile"), str(ROOT)]
+    leave_unless_done(subprocess.run(line, check=False).returncode)
+
+
+@command(check="only say whether docs/cli.md is up to date; exit code 1 when it is not")
+def docs(c: Context, check: bool = False) -> None:
+    """Write docs/cli.md, the page of every task and flag, from the tasks themselves."""
+    from front.reference import command_reference
+    from tunewright.contract.atomic import write_text
+
+    page = ROOT / "docs" / "cli.md"
+    text = command_reference()
+    if check:
+        if not page.is_file() or page.read_text(encoding="utf-8") != text:
+            raise Exit("error: docs/cli.md is out of date\n  Write it again: ./inv docs", 1)
+    else:
+        write_text(page, text)
+        print(page)
+
+
+TASKS = (run_tests, image, docs, lint, bench)
