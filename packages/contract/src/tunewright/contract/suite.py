@@ -1,7 +1,7 @@
 """Validation suites: prompts, and what counts as right for each."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,8 +22,9 @@ class Expectation(BaseModel):
     # Result fields that must be read: `tool.field` or `tool.field.field` (`find_references.references.line`).
     # `a|b`: one of them; `tool.list.len()`: the list's length.
     fields: tuple[str, ...] = ()
-    # Control flow the request asks for, which must depend on one of `fields` (on any result without them)
-    control: tuple[Literal["if", "for"], ...] = ()
+    # Control flow the request asks for, which must depend on one of `fields` (on any result without them).
+    # `if:tool`: that tool's call stands under such a condition; `for:tool`: inside such a loop.
+    control: tuple[Annotated[str, Field(pattern=r"^(if|for)(:\w+)?$")], ...] = ()
 
 
 class Case(BaseModel):

@@ -1,0 +1,401 @@
+"""Following a program's expressions: where results of tools go, without running anything.
+
+Abstract interpretation in the small: every expression is evaluated to the `Value` it may have, in the order
+in which Python evaluates it. `dataflow.py` adds the statements.
+"""
+
+import ast
+import builtins
+from typing import Any
+
+from tunewright.contract.catalog import Catalog
+from tunewright.eval.trace import Guard, Trace, TracedCall
+from tunewright.eval.values import (
+    UNKNOWN,
+    Atom,
+    Value,
+    attribute,
+    bag,
+    constant,
+    derived,
+    elements,
+    join,
+    result_of,
+    row,
+)
+
+Env = dict[str, Value]
+
+_BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__"}
+_HIDING = frozenset({"exec", "eval", "compile", "__import__", "globals", "locals", "vars"})
+# Builtins that give back their argument's elements in another container, or one of them.
+_SAME_ELEMENTS = frozenset({"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "filter"})
+_ONE_ELEMENT = frozenset({"next", "max", "min"})
+_ADDING = frozenset({"append", "add", "extend", "insert", "update", "setdefault", "appendleft"})
+_ONE_OF = frozenset({"pop", "get", "popleft", "popitem", "setdefault"})
+_SAME_METHODS = frozenset({"copy", "values", "keys", "union", "difference", "intersection"})
+_LONGEST_TEXT = 100_000  # characters of folded constant text
+
+
+class Expressions:
+    """Evaluates expressions in `env`, leaving what they do in `trace`."""
+
+    def __init__(self, catalog: Catalog, trace: Trace) -> None:
+        self.catalog = catalog
+        self.trace = trace
+        self.tools = frozenset(catalog.tool_names)
+        self.stack: list[ast.Call] = []
+        self.running: list[ast.AST] = []
+
+    def run_function(
+        self, function: Atom, arguments: list[Value], named: dict[str, Value], env: Env
+    ) -> Value:
+        raise NotImplementedError
+
+    def evaluate(self, node: ast.expr | None, env: Env) -> Value:
+        """The value that an expression may have."""
+        if node is None:
+            return UNKNOWN
+        self.trace.step()
+        method = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if method is not None:
+            return method(node, env)
+        # What is left combines its parts: operators, comparisons, slices and their likes.
+        return derived(*(self.evaluate(part, env) for part in _parts(node)))
+
+    def _constant(self, node: ast.Constant, _: Env) -> Value:
+        return constant(node.value)
+
+    def _name(self, node: ast.Name, env: Env) -> Value:
+        if node.id in env:
+            return env[node.id]
+        if node.id in self.tools:
+            return Value((Atom("tool", node.id),))
+        if node.id in _HIDING:
+            self.trace.fault(node.lineno, f"{node.id} hides what the program does")
+        elif node.id not in _BUILTINS:
+            self.trace.fault(node.lineno, f"nothing defines {node.id}")
+        return Value((Atom("builtin", node.id),))
+
+    def _attribute(self, node: ast.Attribute, env: Env) -> Value:
+        return self.read(self.evaluate(node.value, env), node.attr, node.lineno)
+
+    def read(self, value: Value, name: str, line: int) -> Value:
+        """`value.name`, noting a field that does not exist."""
+        found, wrong = attribute(value, name, self.catalog)
+        if wrong:
+            self.trace.fault(line, wrong)
+        return found
+
+    def _subscript(self, node: ast.Subscript, env: Env) -> Value:
+        base = self.evaluate(node.value, env)
+        index = self.evaluate(node.slice, env)
+        key = index.only
+        named = key is not None and key.kind == "const" and key.type == "str"
+        for atom in base.atoms:
+            if len(base.atoms) > 1:
+                break
+            if atom.kind == "record":
+                self.trace.fault(node.lineno, f"{atom.path} has attributes: it cannot be indexed with []")
+            elif atom.kind == "list" and named and key is not None:
+                self.trace.fault(node.lineno, f"{atom.path} is a list: it has no key {key.const!r}")
+        if isinstance(node.slice, ast.Slice):
+            return base.with_deps(index.deps)
+        single = base.only
+        if single and single.kind == "tuple" and key and key.type == "int":
+            try:
+                return single.inner[key.const]
+            except IndexError:
+                self.trace.fault(node.lineno, "index outside of a tuple")
+        return elements(base).with_deps(index.deps)
+
+    def _starred(self, node: ast.Starred, env: Env) -> Value:
+        return elements(self.evaluate(node.value, env))
+
+    def _await(self, node: ast.Await, env: Env) -> Value:
+        return self.evaluate(node.value, env)
+
+    def _namedexpr(self, node: ast.NamedExpr, env: Env) -> Value:
+        value = self.evaluate(node.value, env)
+        env[node.target.id] = value
+        return value
+
+    def _list(self, node: ast.List | ast.Set, env: Env) -> Value:
+        return bag(*(self.evaluate(item, env) for item in node.elts))
+
+    _set = _list
+
+    def _tuple(self, node: ast.Tuple, env: Env) -> Value:
+        items = [self.evaluate(item, env) for item in node.elts]
+        if any(isinstance(item, ast.Starred) for item in node.elts):
+            return bag(*items)
+        return row(*items)
+
+    def _dict(self, node: ast.Dict, env: Env) -> Value:
+        parts = [self.evaluate(key, env) for key in node.keys if key is not None]
+        for key, value in zip(node.keys, node.values):
+            part = self.evaluate(value, env)
+            parts.append(elements(part) if key is None else part)
+        return bag(*parts)
+
+    def _joinedstr(self, node: ast.JoinedStr, env: Env) -> Value:
+        parts = [self.evaluate(part, env) for part in node.values]
+        texts = [_text(part) for part in parts]
+        plain = not any(
+            isinstance(p, ast.FormattedValue) and (p.format_spec or p.conversion != -1) for p in node.values
+        )
+        if plain and all(text is not None for text in texts):
+            return constant("".join(text for text in texts if text is not None)).with_deps(
+                derived(*parts).deps
+            )
+        return derived(*parts)
+
+    def _formattedvalue(self, node: ast.FormattedValue, env: Env) -> Value:
+        value = self.evaluate(node.value, env)
+        return value.with_deps(self.evaluate(node.format_spec, env).deps)
+
+    def _unaryop(self, node: ast.UnaryOp, env: Env) -> Value:
+        value = self.evaluate(node.operand, env)
+        number = value.only
+        if isinstance(node.op, ast.USub) and number and number.type in ("int", "float"):
+            return constant(-number.const)
+        return derived(value)
+
+    def _binop(self, node: ast.BinOp, env: Env) -> Value:
+        left, right = self.evaluate(node.left, env), self.evaluate(node.right, env)
+        if isinstance(node.op, ast.Add):
+            texts = _text(left), _text(right)
+            if texts[0] is not None and texts[1] is not None and len(texts[0] + texts[1]) < _LONGEST_TEXT:
+                return constant(texts[0] + texts[1]).with_deps(derived(left, right).deps)
+            if any(atom.kind in ("bag", "list", "tuple") for atom in (*left.atoms, *right.atoms)):
+                return bag(elements(left), elements(right))
+        return derived(left, right)
+
+    def _boolop(self, node: ast.BoolOp, env: Env) -> Value:
+        # What stands to the right of `and` and `or` runs only if the left allows it.
+        values = [self.evaluate(node.values[0], env)]
+        opened = 0
+        for part in node.values[1:]:
+            self.trace.open_guards.append(self.trace.guard("if", derived(*values)))
+            opened += 1
+            values.append(self.evaluate(part, env))
+        del self.trace.open_guards[len(self.trace.open_guards) - opened :]
+        return join(*values)
+
+    def _ifexp(self, node: ast.IfExp, env: Env) -> Value:
+        test = self.evaluate(node.test, env)
+        self.trace.open_guards.append(self.trace.guard("if", test))
+        value = join(self.evaluate(node.body, env), self.evaluate(node.orelse, env))
+        self.trace.open_guards.pop()
+        return value.with_deps(test.deps)
+
+    def _lambda(self, node: ast.Lambda, _: Env) -> Value:
+        return Value((Atom("function", node=node),))
+
+    def _listcomp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, env: Env) -> Value:
+        return self._comprehend(node.generators, [node.elt], env)
+
+    _setcomp = _generatorexp = _listcomp
+
+    def _dictcomp(self, node: ast.DictComp, env: Env) -> Value:
+        return self._comprehend(node.generators, [node.key, node.value], env)
+
+    def _comprehend(self, generators: list[ast.comprehension], results: list[ast.expr], env: Env) -> Value:
+        outer = dict(env)
+        opened: list[Guard] = []
+        tests: list[Value] = []
+        targets: set[str] = set()
+        for generator in generators:
+            source = self.evaluate(generator.iter, env)
+            opened.append(self.loop(source))
+            self.bind(generator.target, elements(source), env)
+            targets |= {n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name)}
+            for test in generator.ifs:
+                value = self.evaluate(test, env)
+                tests.append(value)
+                opened.append(self.trace.guard("if", value))
+                self.trace.open_guards.append(opened[-1])
+        values = [self.evaluate(result, env) for result in results]
+        del self.trace.open_guards[len(self.trace.open_guards) - len(opened) :]
+        for name in targets:  # a comprehension's own names end with it; those of `:=` stay
+            env.pop(name, None)
+            if name in outer:
+                env[name] = outer[name]
+        return bag(*values).with_deps(derived(*tests).deps)
+
+    def loop(self, source: Value) -> Guard:
+        """Open a loop over `source`; the caller closes it."""
+        guard = self.trace.guard("for", source)
+        self.trace.open_guards.append(guard)
+        return guard
+
+    def bind(self, target: ast.expr, value: Value, env: Env) -> None:
+        """Assign `value` to a name, to the names of a pattern, or into a container."""
+        if isinstance(target, ast.Name):
+            env[target.id] = value
+        elif isinstance(target, ast.Tuple | ast.List):
+            rows = [
+                atom for atom in value.atoms if atom.kind == "tuple" and len(atom.inner) == len(target.elts)
+            ]
+            starred = any(isinstance(part, ast.Starred) for part in target.elts)
+            for position, part in enumerate(target.elts):
+                if rows and len(rows) == len(value.atoms) and not starred:
+                    self.bind(part, join(*(atom.inner[position] for atom in rows)), env)
+                elif isinstance(part, ast.Starred):
+                    self.bind(part.value, bag(elements(value)), env)
+                else:
+                    self.bind(part, elements(value), env)
+        elif isinstance(target, ast.Subscript):
+            key = self.evaluate(target.slice, env)
+            self.put_into(target.value, [key, value], env)
+        elif isinstance(target, ast.Attribute):
+            self.evaluate(target.value, env)
+
+    def put_into(self, container: ast.expr, values: list[Value], env: Env) -> None:
+        """Values go into a container: whatever it is nested in, its root variable holds them from now on."""
+        root: ast.expr = container
+        nested = False
+        while not isinstance(root, ast.Name):
+            if isinstance(root, ast.Subscript | ast.Attribute):
+                root = root.value
+            elif isinstance(root, ast.Call):
+                root = root.func
+            else:
+                return
+            nested = True
+        old = env.get(root.id)
+        if old is not None:
+            inner = [bag(*values)] if nested else []
+            env[root.id] = bag(elements(old), *values, *inner).with_deps(old.deps)
+
+    # --- calls
+
+    def _call(self, node: ast.Call, env: Env) -> Value:
+        method = node.func if isinstance(node.func, ast.Attribute) else None
+        receiver = self.evaluate(method.value, env) if method else UNKNOWN
+        function = (
+            self.read(receiver, method.attr, method.lineno) if method else self.evaluate(node.func, env)
+        )
+        positional = [self.evaluate(argument, env) for argument in node.args]
+        named = {keyword.arg or "**": self.evaluate(keyword.value, env) for keyword in node.keywords}
+        arguments = [*positional, *named.values()]
+        results: list[Value] = []
+        for atom in function.atoms:
+            if atom.kind == "tool":
+                results.append(self._call_tool(atom.path, node, positional, named))
+            elif atom.kind == "function":
+                self.stack.append(node)
+                results.append(self.run_function(atom, positional, named, env))
+                self.stack.pop()
+            elif atom.kind == "builtin":
+                results.append(self._call_builtin(atom.path, node, arguments, env))
+            elif (
+                atom.kind in ("record", "list", "const", "scalar") and len(function.atoms) == 1 and not method
+            ):
+                self.trace.fault(node.lineno, "calls what is not a function")
+        if results:
+            return join(*results)
+        if method:
+            return self._call_method(method, receiver, arguments, env)
+        return derived(function, *arguments)
+
+    def _call_tool(
+        self, name: str, node: ast.Call, positional: list[Value], named: dict[str, Value]
+    ) -> Value:
+        for value in (*positional, *named.values()):
+            self.trace.use(value)
+        place = (*self.stack, node)
+        if place not in self.trace.seen:
+            self.trace.seen.add(place)
+            readable = "**" not in named and not any(isinstance(a, ast.Starred) for a in node.args)
+            call = TracedCall(
+                name,
+                tuple(positional),
+                tuple(named.items()),
+                tuple(self.trace.open_guards),
+                node.lineno,
+                readable,
+            )
+            self.trace.calls.append(call)
+        return result_of(name)
+
+    def _apply(self, arguments: list[Value], container: Value, env: Env) -> Value:
+        """Functions given as arguments are called with the elements of what stands beside them."""
+        functions = [a for value in arguments for a in value.atoms if a.kind == "function"]
+        if not functions:
+            return UNKNOWN
+        self.loop(container)
+        value = join(*(self.run_function(function, [elements(container)], {}, env) for function in functions))
+        self.trace.open_guards.pop()
+        return value
+
+    def _call_builtin(self, name: str, node: ast.Call, arguments: list[Value], env: Env) -> Value:
+        everything = derived(*arguments)
+        first = arguments[0] if arguments else UNKNOWN
+        containers = join(*(value for value in arguments if not _is_function(value)))
+        applied = self._apply(arguments, containers, env)
+        if name == "print":
+            self.trace.use(everything)
+            return constant(None)
+        if name == "len":
+            lists = [f"{atom.path}.len()" for atom in first.atoms if atom.kind == "list"]
+            return derived(first).with_deps(lists)
+        if name in _SAME_ELEMENTS:
+            return bag(elements(containers)).with_deps(applied.deps)
+        if name in _ONE_ELEMENT:
+            defaults = arguments[1:] if name == "next" or len(arguments) > 1 else []
+            return join(elements(containers), *(d for d in defaults if not _is_function(d))).with_deps(
+                applied.deps
+            )
+        if name == "enumerate":
+            return bag(row(UNKNOWN, elements(first)))
+        if name == "zip":
+            return bag(row(*(elements(value) for value in arguments)))
+        if name == "map":
+            return bag(applied).with_deps(everything.deps)
+        if name in ("getattr", "hasattr") and len(arguments) > 1:
+            field = arguments[1].only
+            if field and field.type == "str" and name == "getattr":
+                value, wrong = attribute(first, field.const, self.catalog)
+                if wrong and len(arguments) == 2:
+                    self.trace.fault(node.lineno, wrong)
+                return join(value, *arguments[2:])
+        if name == "str" and (text := _text(first)) is not None and len(arguments) == 1:
+            return constant(text).with_deps(first.deps)
+        if name == "dict":
+            return bag(*(elements(value) for value in arguments))
+        return everything
+
+    def _call_method(self, method: ast.Attribute, receiver: Value, arguments: list[Value], env: Env) -> Value:
+        name = method.attr
+        applied = self._apply(arguments, receiver, env)
+        plain = [value for value in arguments if not _is_function(value)]
+        if name in _ADDING:
+            added = [elements(value) if name in ("extend", "update") else value for value in plain]
+            nested = not isinstance(method.value, ast.Name)
+            if not any(atom.kind in ("list", "record", "scalar") for atom in receiver.atoms) or nested:
+                self.put_into(method.value, added, env)
+            if name != "setdefault":
+                return constant(None)
+        if name in _ONE_OF and any(atom.kind in ("bag", "list") for atom in receiver.atoms):
+            return join(elements(receiver), *plain)
+        if name in _SAME_METHODS and any(atom.kind == "bag" for atom in receiver.atoms):
+            return bag(elements(receiver), *(elements(value) for value in plain)).with_deps(receiver.deps)
+        if name == "items":
+            return bag(row(elements(receiver), elements(receiver))).with_deps(receiver.deps)
+        return derived(receiver, *arguments, applied)
+
+
+def _parts(node: ast.AST) -> list[ast.expr]:
+    return [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)]
+
+
+def _is_function(value: Value) -> bool:
+    return any(atom.kind == "function" for atom in value.atoms)
+
+
+def _text(value: Value) -> str | None:
+    """A constant text, if it is one and was not made from a result."""
+    atom = value.only
+    known: Any = atom.const if atom and atom.kind == "const" else None
+    return known if isinstance(known, str) else None

@@ -1,0 +1,244 @@
+"""One answer judged: what was asked of it, and whether it did it, in words and in checks."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunewright.contract.catalog import Catalog, Tool
+from tunewright.contract.suite import Case, Expectation, Prediction
+from tunewright.contract.syntax import CallSyntaxError
+from tunewright.eval.dataflow import follow
+from tunewright.eval.parse import Answer, parse_answer
+from tunewright.eval.trace import Guard, Trace, TracedCall
+from tunewright.eval.values import Value
+
+CHECKS = ("parses", "runs", "tools", "arguments", "fields", "control")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A case's verdict.
+
+    `checks` maps the names in `CHECKS` to whether each holds; a check that the case does not ask for is
+    absent. `reasons` say in plain words what is wrong, one sentence each.
+    """
+
+    case: str
+    category: str
+    sample: int = 0
+    text: str = ""
+    checks: dict[str, bool] = field(default_factory=dict[str, bool])
+    reasons: tuple[str, ...] = ()
+    missing: bool = False  # there is no prediction for the case
+    tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.checks) and all(self.checks.values())
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "case": self.case,
+            "category": self.category,
+            "sample": self.sample,
+            "passed": self.passed,
+            "checks": self.checks,
+            "reasons": list(self.reasons),
+            "missing": self.missing,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "text": self.text,
+        }
+
+
+def judge(case: Case, prediction: Prediction | None, catalog: Catalog) -> Outcome:
+    """Judge one answer by its parsed program. A missing prediction is a failed outcome that says so."""
+    if prediction is None:
+        checks = dict.fromkeys(_asked(case.expect), False)
+        return Outcome(
+            case.id, case.category, checks=checks, reasons=("there is no prediction for it",), missing=True
+        )
+    checks, reasons = _judge_text(case.expect, prediction, catalog)
+    return Outcome(
+        case.id,
+        case.category,
+        prediction.sample,
+        prediction.text,
+        checks,
+        tuple(reasons),
+        tokens=prediction.tokens,
+        seconds=prediction.seconds,
+    )
+
+
+def _asked(expect: Expectation) -> list[str]:
+    """The checks that a case asks for."""
+    asked = ["parses", "runs", "tools"]
+    if expect.tools:
+        asked += ["arguments"]
+    if expect.fields:
+        asked.append("fields")
+    if expect.control:
+        asked.append("control")
+    return asked
+
+
+def _judge_text(
+    expect: Expectation, prediction: Prediction, catalog: Catalog
+) -> tuple[dict[str, bool], list[str]]:
+    checks = dict.fromkeys(_asked(expect), False)
+    try:
+        answer = parse_answer(prediction.text)
+    except CallSyntaxError as error:
+        cut = " (cut at the token limit)" if prediction.finish == "length" else ""
+        return checks, [f"the answer cannot be read: {error}{cut}"]
+    trace = follow(answer.programs, catalog)
+    found: dict[str, list[str]] = {
+        "parses": [],
+        "runs": list(trace.faults),
+        "tools": _wrong_tools(expect, answer, trace, prediction),
+        "arguments": _wrong_arguments(expect, trace, catalog),
+        "fields": _wrong_fields(expect, trace),
+        "control": _wrong_control(expect, trace),
+    }
+    for name in checks:
+        checks[name] = not found[name]
+    return checks, [reason for name in checks for reason in found[name]]
+
+
+def _wrong_tools(expect: Expectation, answer: Answer, trace: Trace, prediction: Prediction) -> list[str]:
+    called = [call.tool for call in trace.calls]
+    if not expect.tools:
+        if answer.programs:
+            return [f"a direct answer was asked for, but it runs a program{_named(called)}"]
+        if not any(character.isalpha() for character in answer.prose):
+            return ["the answer is empty"]
+        if prediction.finish == "length":
+            return ["the answer was cut at the token limit"]
+        return []
+    wanted = list(expect.tools)
+    if called == wanted:
+        return []
+    if not answer.programs:
+        return [f"it calls no tool; right is {' -> '.join(wanted)}"]
+    if not called:
+        return [f"its program calls no tool; right is {' -> '.join(wanted)}"]
+    return [f"it calls {' -> '.join(called)}; right is {' -> '.join(wanted)}"]
+
+
+def _named(called: Sequence[str]) -> str:
+    return f" that calls {', '.join(called)}" if called else ""
+
+
+def _wrong_arguments(expect: Expectation, trace: Trace, catalog: Catalog) -> list[str]:
+    reasons: list[str] = []
+    for name in expect.tools:
+        calls = [call for call in trace.calls if call.tool == name]
+        tool = catalog.tool(name)
+        if not calls or tool is None:
+            reasons.append(f"{name} is never called with its arguments")
+            continue
+        for call in calls:
+            reasons += _wrong_call(call, tool, expect.arguments.get(name, {}))
+    return reasons
+
+
+def _wrong_call(call: TracedCall, tool: Tool, wanted: dict[str, Any]) -> list[str]:
+    """What is wrong with a call's arguments: against the signature, then against the case."""
+    if not call.readable:
+        return [f"{tool.name} gets arguments by * or **, which cannot be judged"]
+    names = tool.parameter_names
+    if len(call.positional) > len(names):
+        return [f"{tool.name} takes {len(names)} arguments, got {len(call.positional)}"]
+    given = dict(zip(names, call.positional))
+    for key, value in call.named:
+        if key not in names:
+            return [f"{tool.name} has no parameter {key}"]
+        if key in given:
+            return [f"{tool.name} got {key} twice"]
+        given[key] = value
+    reasons: list[str] = []
+    for parameter in tool.parameters:
+        value = given.get(parameter.name)
+        if value is None:
+            if parameter.required:
+                reasons.append(f"{tool.name} is called without {parameter.name}")
+            elif parameter.name in wanted and not _same(wanted[parameter.name], parameter.default):
+                reasons.append(f"{tool.name}: {parameter.name} must be {_said(wanted[parameter.name])}")
+        elif parameter.name in wanted:
+            if not _fits(value, wanted[parameter.name]):
+                reasons.append(
+                    f"{tool.name}: {parameter.name} must be {_said(wanted[parameter.name])}, is {_shown(value)}"
+                )
+        elif not parameter.required and not _fits(value, parameter.default):
+            reasons.append(f"{tool.name}: {parameter.name} was not asked for")
+    return reasons
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equality that tells 1 from True and from 1.0, as a typed tool does."""
+    return type(a) is type(b) and a == b
+
+
+def _fits(value: Value, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        if "any" in wanted:
+            return any(_fits(value, choice) for choice in wanted["any"])
+        return any(path in value.deps for path in str(wanted.get("from", "")).split("|"))
+    atom = value.only
+    return atom is not None and atom.kind == "const" and _same(atom.const, wanted)
+
+
+def _said(wanted: Any) -> str:
+    if isinstance(wanted, dict):
+        if "any" in wanted:
+            return " or ".join(_said(choice) for choice in wanted["any"])
+        return f"taken from {wanted.get('from', '')}"
+    return json.dumps(wanted, ensure_ascii=False)
+
+
+def _shown(value: Value) -> str:
+    atom = value.only
+    if atom is not None and atom.kind == "const":
+        text = repr(atom.const)
+        return text if len(text) <= 80 else f"{text[:77]}..."
+    sources = sorted(path for path in value.deps if "." in path)
+    return f"computed from {', '.join(sources)}" if sources else "something else"
+
+
+def _wrong_fields(expect: Expectation, trace: Trace) -> list[str]:
+    return [
+        f"it makes no use of {' or '.join(entry.split('|'))}"
+        for entry in expect.fields
+        if not any(path in trace.used for path in entry.split("|"))
+    ]
+
+
+def _wrong_control(expect: Expectation, trace: Trace) -> list[str]:
+    paths = [path for entry in expect.fields for path in entry.split("|")]
+    reasons: list[str] = []
+    for entry in expect.control:
+        kind, _, tool = entry.partition(":")
+        name = "condition" if kind == "if" else "loop"
+        if not tool:
+            if not any(_decides(guard, kind, paths) for guard in trace.guards):
+                reasons.append(f"no {name} depends on a result it should depend on")
+            continue
+        # A call can only be governed by what was known before it.
+        before = [path for path in paths if not path.startswith(f"{tool}.")]
+        calls = [call for call in trace.calls if call.tool == tool]
+        if not calls or not all(any(_decides(g, kind, before) for g in call.guards) for call in calls):
+            reasons.append(f"{tool} is not called under a {name} that depends on the earlier result")
+    return reasons
+
+
+def _decides(guard: Guard, kind: str, paths: Sequence[str]) -> bool:
+    """Whether the guard depends on one of the fields, or on a list that holds it."""
+    if guard.kind != kind:
+        return False
+    if not paths:
+        return bool(guard.deps)
+    own = {dep.removesuffix(".len()") for dep in guard.deps if "." in dep}
+    return any(path == dep or path.startswith(f"{dep}.") for dep in own for path in paths)

@@ -1,0 +1,37 @@
+"""An answer taken apart: its prose, and its programs as syntax trees."""
+
+import ast
+import warnings
+from dataclasses import dataclass
+
+from tunewright.contract.syntax import CallSyntaxError, parse_program, parse_turn
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said. `prose` is all text outside of programs."""
+
+    prose: str
+    programs: tuple[ast.Module, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+def parse_answer(text: str) -> Answer:
+    """Take an answer apart.
+
+    Raises CallSyntaxError for tags outside a whole call, and for a program that Python would not run. The
+    program is compiled too, because `ast.parse` lets pass what the compiler refuses (`return` outside a
+    function), but nothing is ever executed.
+    """
+    turn = parse_turn(text)
+    programs: list[ast.Module] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an invalid escape in a model's string is no warning of ours
+        for code in turn.programs:
+            tree = parse_program(code)
+            try:
+                compile(tree, "<answer>", "exec", dont_inherit=True)
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                raise CallSyntaxError(f"not a Python program: {error.args[0]}") from error
+            programs.append(tree)
+    return Answer("".join((turn.preamble, *turn.between)), tuple(programs), turn.programs)

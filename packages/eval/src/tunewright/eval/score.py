@@ -1,0 +1,182 @@
+"""A suite's predictions judged, and the metrics that follow, each with n and its interval."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tunewright.contract.atomic import sha256_json
+from tunewright.contract.catalog import Catalog
+from tunewright.contract.errors import UserError
+from tunewright.contract.example import read_jsonl
+from tunewright.contract.suite import Case, Prediction, Suite
+from tunewright.eval.outcome import Outcome, judge
+from tunewright.eval.statistics import Proportion
+
+SCHEMA = 1
+METRICS = ("overall", "discrimination", "field_access", "parses", "stable")
+
+
+@dataclass(frozen=True)
+class SuiteScore:
+    """All outcomes of one model on one suite, in the suite's order.
+
+    Several samples of one case are not independent, so every metric counts a case once, by its first sample;
+    what the others add is `stable`.
+    """
+
+    suite: str
+    suite_sha256: str  # of the cases as JSON, so that scores of different suites are not compared
+    outcomes: tuple[Outcome, ...]
+    expects_fields: frozenset[str]  # ids of the cases that expect fields
+    model: str = ""
+
+    @cached_property
+    def firsts(self) -> tuple[Outcome, ...]:
+        """One outcome a case: its first sample."""
+        first: dict[str, Outcome] = {}
+        for outcome in self.outcomes:
+            first.setdefault(outcome.case, outcome)
+        return tuple(first.values())
+
+    @property
+    def stable(self) -> Proportion:
+        """Share of cases whose samples all came out alike."""
+        verdicts: dict[str, set[bool]] = {}
+        for outcome in self.outcomes:
+            verdicts.setdefault(outcome.case, set()).add(outcome.passed)
+        return Proportion(sum(len(found) == 1 for found in verdicts.values()), len(verdicts))
+
+    def _share(
+        self, right: Callable[[Outcome], bool], of: Callable[[Outcome], bool] = lambda _: True
+    ) -> Proportion:
+        among = [outcome for outcome in self.firsts if of(outcome)]
+        return Proportion(sum(right(outcome) for outcome in among), len(among))
+
+    @property
+    def overall(self) -> Proportion:
+        """Share of cases in which everything asked for is right."""
+        return self._share(lambda outcome: outcome.passed)
+
+    @property
+    def discrimination(self) -> Proportion:
+        """Share of cases in which exactly the right tools are called, in the right order."""
+        return self._share(lambda outcome: outcome.checks.get("tools", False))
+
+    @property
+    def field_access(self) -> Proportion:
+        """Share of the cases that expect result fields in which all of them are used."""
+        return self._share(
+            lambda outcome: outcome.checks.get("fields", False),
+            lambda outcome: outcome.case in self.expects_fields,
+        )
+
+    @property
+    def parses(self) -> Proportion:
+        """Share of answers that can be read at all."""
+        return self._share(lambda outcome: outcome.checks.get("parses", False))
+
+    @property
+    def categories(self) -> dict[str, Proportion]:
+        """Share of right cases in each category, in the suite's order."""
+        names = dict.fromkeys(outcome.category for outcome in self.outcomes)
+        return {
+            name: self._share(lambda o: o.passed, lambda o, name=name: o.category == name) for name in names
+        }
+
+    def metric(self, name: str) -> Proportion:
+        """One of `METRICS` by name. Raises KeyError for another name."""
+        return {
+            "overall": self.overall,
+            "discrimination": self.discrimination,
+            "field_access": self.field_access,
+            "parses": self.parses,
+            "stable": self.stable,
+        }[name]
+
+    @property
+    def tokens(self) -> int:
+        return sum(outcome.tokens for outcome in self.outcomes)
+
+    @property
+    def seconds(self) -> float:
+        return sum(outcome.seconds for outcome in self.outcomes)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `score --json` writes: docs/formats.md, section score."""
+        return {
+            "schema": SCHEMA,
+            "suite": self.suite,
+            "suite_sha256": self.suite_sha256,
+            "model": self.model,
+            "metrics": {name: self.metric(name).to_json() for name in METRICS},
+            "categories": {name: share.to_json() for name, share in self.categories.items()},
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "cases": [outcome.to_json() for outcome in self.outcomes],
+        }
+
+
+def score_predictions(
+    suite: Suite, predictions: Sequence[Prediction], catalog: Catalog, model: str = ""
+) -> SuiteScore:
+    """Judge a model's answers to a suite.
+
+    Every sample of a case is an outcome of its own; a case without a prediction is a failed outcome, never
+    skipped. Raises UserError for a prediction of an unknown case, or two of the same case and sample: such a
+    file does not belong to this suite.
+    """
+    known = {case.id for case in suite.cases}
+    by_case: dict[str, dict[int, Prediction]] = {}
+    for prediction in predictions:
+        if prediction.case not in known:
+            raise UserError(
+                f"suite {suite.name} has no case {prediction.case!r}, but there is a prediction for it",
+                "Score predictions against the suite that they were made for.",
+            )
+        samples = by_case.setdefault(prediction.case, {})
+        if prediction.sample in samples:
+            raise UserError(
+                f"suite {suite.name}, case {prediction.case}: sample {prediction.sample} is there twice",
+                "Each case and sample must stand in one line.",
+            )
+        samples[prediction.sample] = prediction
+    outcomes = [
+        outcome for case in suite.cases for outcome in _outcomes(case, by_case.get(case.id, {}), catalog)
+    ]
+    return SuiteScore(
+        suite.name,
+        suite_hash(suite),
+        tuple(outcomes),
+        frozenset(case.id for case in suite.cases if case.expect.fields),
+        model,
+    )
+
+
+def _outcomes(case: Case, samples: dict[int, Prediction], catalog: Catalog) -> list[Outcome]:
+    if not samples:
+        return [judge(case, None, catalog)]
+    return [judge(case, samples[sample], catalog) for sample in sorted(samples)]
+
+
+def suite_hash(suite: Suite) -> str:
+    """SHA-256 of the cases, whatever the file's whitespace."""
+    return sha256_json([case.model_dump(mode="json") for case in suite.cases])
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """Read `predictions/<model>/<suite>.jsonl`. Raises UserError with `file:line`."""
+    predictions: list[Prediction] = []
+    for number, value in read_jsonl(path):
+        try:
+            predictions.append(Prediction.model_validate(value))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "prediction"
+            raise UserError(
+                f"{path}:{number}: {where}: {first['msg']}", "See docs/formats.md, section predictions."
+            ) from error
+    return predictions

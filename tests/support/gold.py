@@ -1,0 +1,47 @@
+"""The suites with one right answer for every case: what a perfect model would say."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from tunewright.contract.suite import Case, Prediction, Suite, read_suite
+
+ROOT = Path(__file__).parents[2]
+SUITES = ("navigation", "field_access")
+OPEN = "<tool_call><function=execute_code>\n<parameter=code>\n"
+CLOSE = "\n</parameter>\n</function></tool_call>"
+
+
+@cache
+def suite(name: str) -> Suite:
+    return read_suite(ROOT / "suites" / f"{name}.jsonl")
+
+
+@cache
+def gold(name: str) -> dict[str, str]:
+    """Case id -> a right answer."""
+    lines = (ROOT / "tests" / "support" / "gold_answers.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return {row["case"]: row["text"] for row in rows if row["suite"] == name}
+
+
+def gold_predictions(name: str) -> list[Prediction]:
+    return [
+        Prediction(case=case, text=text, tokens=len(text) // 3, seconds=0.1)
+        for case, text in gold(name).items()
+    ]
+
+
+def program(text: str) -> str:
+    """The code inside an answer."""
+    return text[text.index(OPEN) + len(OPEN) : text.index(CLOSE)]
+
+
+def answer(code: str) -> str:
+    """Code as an answer."""
+    return f"{OPEN}{code}{CLOSE}"
+
+
+def all_cases() -> list[tuple[Case, str]]:
+    """Every case of both suites, with its right answer."""
+    return [(case, gold(name)[case.id]) for name in SUITES for case in suite(name).cases]
