@@ -1,0 +1,194 @@
+"""Targets and verdicts. A verdict is what the data support, not where a point estimate happens to fall.
+
+- A proportion PASSes when its interval's lower end reaches the target, FAILs when its upper end stays below,
+  and is INCONCLUSIVE between. A target of 1 cannot be reached by an interval: there every case must be right
+  (PASS), and one wrong case is proof of less (FAIL).
+- `beats_base` PASSes when the tuned model is better and the exact paired test gives p < target. It FAILs when
+  the tuned model is not better at all. Better, but by a difference that chance explains, is INCONCLUSIVE.
+- What was not measured is INCONCLUSIVE.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tunewright.contract.errors import ExitCode
+from tunewright.contract.recipe import Gate
+from tunewright.eval.score import SuiteScore
+from tunewright.eval.statistics import Paired, Proportion, pair
+
+Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """A gate and what became of it. `measured` says the figure with n and interval, in words."""
+
+    gate: Gate
+    verdict: Verdict
+    measured: str
+    reason: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    p: float | None = None  # of the exact paired test, for `beats_base`
+
+    @property
+    def name(self) -> str:
+        """`navigation: field access`, or `fidelity`."""
+        metric = self.gate.metric.replace("_", " ")
+        return f"{self.gate.suite}: {metric}" if self.gate.suite else metric
+
+    @property
+    def target(self) -> str:
+        """The target as it is said: `p < 0.01` or `>= 80%`."""
+        if self.gate.metric == "beats_base":
+            return f"better, p < {self.gate.target:g}"
+        return f"at least {self.gate.target:.0%}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "metric": self.gate.metric,
+            "suite": self.gate.suite,
+            "target": self.gate.target,
+            "required": self.gate.required,
+            "verdict": self.verdict,
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "n": self.n,
+            "p": self.p,
+            "measured": self.measured,
+            "reason": self.reason,
+        }
+
+
+def judge_proportion(share: Proportion, target: float) -> tuple[Verdict, str]:
+    """A proportion against a target: the verdict, and why."""
+    low, high = share.interval
+    if share.n == 0:
+        return "INCONCLUSIVE", "there is nothing to measure it on"
+    if target >= 1:
+        if share.k == share.n:
+            return "PASS", f"all {share.n} are right"
+        return "FAIL", f"{share.n - share.k} of {share.n} are wrong"
+    if low >= target:
+        return "PASS", f"even the interval's lower end ({low:.0%}) reaches {target:.0%}"
+    if high < target:
+        return "FAIL", f"even the interval's upper end ({high:.0%}) stays below {target:.0%}"
+    return "INCONCLUSIVE", f"{share.n} cases cannot tell: {target:.0%} lies inside the interval"
+
+
+def judge_better(paired: Paired, target: float) -> tuple[Verdict, str]:
+    """Whether b is better than a, by McNemar's exact test at `target`."""
+    if paired.n == 0:
+        return "INCONCLUSIVE", "no case was answered by both models"
+    if paired.difference < 0:
+        certain = "" if paired.p < target else ", though chance may explain it"
+        return "FAIL", f"the tuned model is worse than its base{certain}"
+    if paired.difference == 0:
+        return "FAIL", "the tuned model is no better than its base"
+    if paired.p < target:
+        return "PASS", f"{paired.only_b} cases gained, {paired.only_a} lost"
+    return "INCONCLUSIVE", f"{paired.only_b} cases gained, {paired.only_a} lost: chance may explain it"
+
+
+def paired_scores(a: SuiteScore, b: SuiteScore) -> Paired:
+    """Two models' first samples on the cases that both have, matched by id."""
+    right = {outcome.case: outcome.passed for outcome in a.firsts}
+    both = [outcome for outcome in b.firsts if outcome.case in right]
+    return pair([right[outcome.case] for outcome in both], [outcome.passed for outcome in both])
+
+
+def said_difference(paired: Paired) -> str:
+    """`+35 points [+22, +47] of 60, p = 1.2e-05`: a paired difference with n, interval and exact p."""
+    low, high = paired.interval
+    points = f"{100 * paired.difference:+.0f} points [{100 * low:+.0f}, {100 * high:+.0f}]"
+    return f"{points} of {paired.n}, p = {said_p(paired.p)}"
+
+
+def said_p(p: float) -> str:
+    """A p-value with two digits: 0.012, 3.1e-07."""
+    return f"{p:.2g}"
+
+
+def judge_gates(
+    gates: Iterable[Gate],
+    tuned: Mapping[str, SuiteScore],
+    base: Mapping[str, SuiteScore] | None,
+    fidelity: Mapping[str, Any] | None,
+) -> list[GateResult]:
+    """Every gate of a recipe, in its order.
+
+    `tuned` and `base` map suite names to scores (`base` None: not predicted); `fidelity` holds the stage's
+    facts `{"agreement": share, "tokens": n}`, None when the stage did not run.
+    """
+    return [_judge(gate, tuned, base, fidelity) for gate in gates]
+
+
+def _judge(
+    gate: Gate,
+    tuned: Mapping[str, SuiteScore],
+    base: Mapping[str, SuiteScore] | None,
+    fidelity: Mapping[str, Any] | None,
+) -> GateResult:
+    if gate.metric == "fidelity":
+        return _judge_fidelity(gate, fidelity)
+    score = tuned.get(gate.suite or "")
+    if score is None:
+        return GateResult(gate, "INCONCLUSIVE", "not measured", f"suite {gate.suite} was not scored")
+    if gate.metric != "beats_base":
+        return _proportion_result(gate, score.metric(gate.metric))
+    control = (base or {}).get(gate.suite or "")
+    if control is None:
+        return GateResult(gate, "INCONCLUSIVE", "not measured", "the base model did not answer this suite")
+    paired = paired_scores(control, score)
+    verdict, reason = judge_better(paired, gate.target)
+    low, high = paired.interval
+    measured = f"{control.overall.value:.0%} -> {score.overall.value:.0%}, {said_difference(paired)}"
+    return GateResult(gate, verdict, measured, reason, paired.difference, low, high, paired.n, paired.p)
+
+
+def _judge_fidelity(gate: Gate, facts: Mapping[str, Any] | None) -> GateResult:
+    """Share of tokens on which the quantized model agrees with the adapter.
+
+    Wilson's interval takes the tokens for independent; those of one answer are not quite, so the true
+    interval is somewhat wider.
+    """
+    agreement, tokens = (facts or {}).get("agreement"), (facts or {}).get("tokens")
+    if (
+        not isinstance(agreement, int | float)
+        or not isinstance(tokens, int)
+        or not 0 <= agreement <= 1
+        or tokens < 1
+    ):
+        return GateResult(
+            gate, "INCONCLUSIVE", "not measured", "the fidelity stage left no agreement and token count"
+        )
+    return _proportion_result(gate, Proportion(round(agreement * tokens), tokens), "tokens")
+
+
+def _proportion_result(gate: Gate, share: Proportion, unit: str = "") -> GateResult:
+    verdict, reason = judge_proportion(share, gate.target)
+    low, high = share.interval
+    if unit == "tokens":
+        reason = reason.replace("cases", "tokens")
+        measured = f"{share.value:.1%} of {share.n:,} tokens [{low:.1%}, {high:.1%}]"
+    else:
+        measured = str(share)
+    return GateResult(gate, verdict, measured, reason, share.value, low, high, share.n)
+
+
+def exit_code(results: Iterable[GateResult]) -> ExitCode:
+    """What the required gates decide: any FAIL 1, else any INCONCLUSIVE 3, else 0."""
+    verdicts = {result.verdict for result in results if result.gate.required}
+    if "FAIL" in verdicts:
+        return ExitCode.FAILED
+    return ExitCode.INCONCLUSIVE if "INCONCLUSIVE" in verdicts else ExitCode.DONE
+
+
+def overall_verdict(results: Iterable[GateResult]) -> Verdict:
+    """The required gates in one word; PASS when there are none."""
+    code = exit_code(results)
+    return "PASS" if code is ExitCode.DONE else "FAIL" if code is ExitCode.FAILED else "INCONCLUSIVE"

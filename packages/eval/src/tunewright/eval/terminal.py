@@ -1,0 +1,65 @@
+"""Scores as plain aligned text, for a terminal or a log."""
+
+from collections.abc import Sequence
+
+from tunewright.eval.gates import GateResult
+from tunewright.eval.run_scores import RunScores
+from tunewright.eval.score import SuiteScore
+from tunewright.eval.statistics import Proportion
+
+
+def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Columns as wide as their widest cell, two spaces between; no spaces at a line's end."""
+    widths = [
+        max((len(row[i]) for row in rows if i < len(row)), default=0)
+        for i in range(max(map(len, rows), default=0))
+    ]
+    return [
+        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip() for row in rows
+    ]
+
+
+def scores_text(scores: RunScores) -> str:
+    """Every suite's metrics, one column a model; then the gates and the verdict. No colour codes."""
+    lines: list[str] = []
+    for suite in scores.suites:
+        columns = [by_suite[suite] for by_suite in scores.scores.values()]
+        lines += [suite, *aligned(_suite_rows(list(scores.scores), columns)), ""]
+    required = [result for result in scores.gates if result.gate.required]
+    beside = [result for result in scores.gates if not result.gate.required]
+    if required:
+        lines += ["gates that decide", *aligned([_gate_row(result) for result in required]), ""]
+    if beside:
+        lines += ["targets beside them", *aligned([_gate_row(result) for result in beside]), ""]
+    lines.append(f"{scores.model}: {scores.verdict}")
+    return "\n".join(lines) + "\n"
+
+
+def suite_text(score: SuiteScore) -> str:
+    """One model's score on one suite, and each failed case with its reasons."""
+    lines = [score.suite, *aligned(_suite_rows([score.model or "model"], [score])), ""]
+    failed = [outcome for outcome in score.outcomes if not outcome.passed]
+    if failed:
+        lines += ["not right", *aligned([(outcome.case, "; ".join(outcome.reasons)) for outcome in failed])]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _suite_rows(models: Sequence[str], columns: Sequence[SuiteScore]) -> list[list[str]]:
+    rows = [["", *models]]
+    rows += [
+        [metric.replace("_", " "), *(_cell(score.metric(metric)) for score in columns)]
+        for metric in ("overall", "discrimination", "field_access")
+    ]
+    for category in columns[0].categories:
+        shares = [score.categories.get(category, Proportion(0, 0)) for score in columns]
+        rows.append([f"- {category.replace('_', ' ')}", *map(_cell, shares)])
+    return rows
+
+
+def _cell(share: Proportion) -> str:
+    low, high = share.interval
+    return f"{share.value:4.0%} of {share.n:<3} [{low:.0%}, {high:.0%}]" if share.n else "no cases"
+
+
+def _gate_row(result: GateResult) -> list[str]:
+    return [result.verdict, result.name, result.target, result.measured, result.reason]
