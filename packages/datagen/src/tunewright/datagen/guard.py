@@ -1,0 +1,85 @@
+"""Keeps training requests apart from the suites' cases, and from one another."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tunewright.contract.suite import Suite
+
+NGRAM = 8  # words in a row that a training request may not share with a case
+NEAR = 0.75  # Jaccard similarity of word pairs from which two requests count as the same
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words; what joins the parts of a path or a name stays inside a word."""
+    return re.findall(r"[\w./-]*\w", text.lower())
+
+
+def shingles(text: str, size: int) -> frozenset[tuple[str, ...]]:
+    """All runs of `size` words; a shorter text is one run."""
+    words = words_of(text)
+    if len(words) <= size:
+        return frozenset({tuple(words)})
+    return frozenset(tuple(words[i : i + size]) for i in range(len(words) - size + 1))
+
+
+class SuiteGuard:
+    """Knows what the suites ask, and says why a request must not be trained on."""
+
+    def __init__(self, suites: Iterable[Suite]) -> None:
+        self.symbols: set[str] = set()
+        self.templates: set[str] = set()
+        self._requests: set[str] = set()
+        self._ngrams: set[tuple[str, ...]] = set()
+        for suite in suites:
+            for case in suite.cases:
+                self.symbols.update(case.symbols)
+                if case.template:
+                    self.templates.add(_plain(case.template))
+                request = case.messages[-1].content
+                self._requests.add(_plain(request))
+                self._ngrams |= {gram for gram in shingles(request, NGRAM) if len(gram) == NGRAM}
+
+    def reason(self, request: str, template: str, names: Iterable[str]) -> str | None:
+        """Why not, in words; None when the request may be used."""
+        if any(name in self.symbols for name in names):
+            return "a suite speaks of that symbol or file"
+        if _plain(template) in self.templates or _plain(request) in self._requests:
+            return "a suite has that wording"
+        if self._ngrams & shingles(request, NGRAM):
+            return f"{NGRAM} words in a row stand in a suite"
+        return None
+
+
+def _plain(text: str) -> str:
+    return " ".join(words_of(text))
+
+
+@dataclass
+class NearDuplicates:
+    """Finds earlier requests that are nearly the same, by shared word pairs."""
+
+    threshold: float = NEAR
+    _known: list[frozenset[tuple[str, ...]]] = field(default_factory=list[frozenset[tuple[str, ...]]])
+    _by_pair: dict[tuple[str, ...], list[int]] = field(default_factory=dict[tuple[str, ...], list[int]])
+
+    def add(self, text: str) -> bool:
+        """Remember `text` unless something nearly the same is known; say whether it was new."""
+        pairs = shingles(text, 2)
+        # Whatever is this similar shares one of the rarest few pairs; only these need looking up.
+        rarest = sorted(pairs, key=lambda pair: (len(self._by_pair.get(pair, ())), pair))
+        needed = len(pairs) - int(self.threshold * len(pairs)) + 1
+        seen: set[int] = set()
+        for pair in rarest[:needed]:
+            for index in self._by_pair.get(pair, ()):
+                if index in seen:
+                    continue
+                seen.add(index)
+                other = self._known[index]
+                if len(pairs & other) >= self.threshold * len(pairs | other):
+                    return False
+        number = len(self._known)
+        self._known.append(pairs)
+        for pair in pairs:
+            self._by_pair.setdefault(pair, []).append(number)
+        return True

@@ -1,0 +1,50 @@
+"""What was tried and not kept, and why, counted by family."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Ledger:
+    """Counts candidates. Reasons are short and without names, so that they add up."""
+
+    kept: Counter[str] = field(default_factory=Counter[str])  # by family
+    rejected: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])  # (family, reason)
+
+    def keep(self, family: str) -> None:
+        self.kept[family] += 1
+
+    def reject(self, family: str, reason: str) -> None:
+        self.rejected[family, reason] += 1
+
+    def add(self, other: "Ledger") -> None:
+        """Take over another ledger's counts."""
+        self.kept.update(other.kept)
+        self.rejected.update(other.rejected)
+
+    def facts(self) -> dict[str, Any]:
+        """For `dataset.json`: counts by family, the most frequent reason first."""
+        families = sorted(set(self.kept) | {family for family, _ in self.rejected})
+        return {
+            family: {
+                "kept": self.kept[family],
+                "rejected": {
+                    reason: count
+                    for (name, reason), count in sorted(
+                        self.rejected.items(), key=lambda entry: (-entry[1], entry[0])
+                    )
+                    if name == family
+                },
+            }
+            for family in families
+        }
+
+    def table(self) -> str:
+        """For people: one line a family and reason."""
+        lines = [f"{'family':<16} {'kept':>6} {'rejected':>9}  why"]
+        for family, entry in self.facts().items():
+            reasons: dict[str, int] = entry["rejected"]
+            lines.append(f"{family:<16} {entry['kept']:>6} {sum(reasons.values()):>9}")
+            lines += [f"{'':<16} {'':>6} {count:>9}  {reason}" for reason, count in reasons.items()]
+        return "\n".join(lines)

@@ -1,0 +1,200 @@
+"""Makes one grounded example after another: a scenario, a place in a corpus, a program really run."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from tunewright.contract.catalog import Catalog
+from tunewright.datagen.corpus import Corpus
+from tunewright.datagen.families.scenario import PLACES, Scenario, fill
+from tunewright.datagen.guard import NearDuplicates, SuiteGuard
+from tunewright.datagen.language_server import ServerDied
+from tunewright.datagen.ledger import Ledger
+from tunewright.datagen.program import Outcome, ProgramFailed, Sandbox
+from tunewright.datagen.sites import Slots, sites_of
+from tunewright.datagen.structure import Work
+from tunewright.datagen.tools import Rejected, Toolbox
+from tunewright.datagen.workspace import ToolTimeout, open_workspace
+
+MAX_LINES = 8  # of a tool's response; what prints more is not asked for
+MAX_CHARACTERS = 400  # of a tool's response
+ATTEMPTS = 400  # places tried for one example before giving up
+TESTED_FILES = 2  # files of a corpus whose tests are run: each run takes a second, and many requests share it
+
+# How often each kind of work is shown, where a tool has it.
+FAMILY_WEIGHTS = {
+    "discrimination": 4,
+    "one_call": 3,
+    "field_access": 6,
+    "iteration": 6,
+    "conditional": 4,
+    "workflow": 5,
+    "failure": 1,
+}
+LIMITS = (1, 2, 3, 4, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A request with the work it led to."""
+
+    scenario: Scenario
+    request: str
+    template: str
+    work: Work
+    corpus: str  # `name==version`
+    cluster: str
+
+
+@dataclass
+class Maker:
+    """One split's source of call examples. Close it to end the engines it started."""
+
+    corpora: Sequence[Corpus]
+    scenarios: Sequence[Scenario]
+    catalog: Catalog
+    guard: SuiteGuard
+    scratch: Path
+    sandbox: Sandbox
+    random: Random
+    near: NearDuplicates
+    ledger: Ledger = field(default_factory=Ledger)
+    _boxes: dict[str, Toolbox] = field(default_factory=dict[str, Toolbox])
+    _sites: dict[tuple[str, str], list[Slots]] = field(default_factory=dict[tuple[str, str], list[Slots]])
+    _turn: Counter[str] = field(default_factory=Counter[str])
+    _used: Counter[str] = field(default_factory=Counter[str])
+
+    def close(self) -> None:
+        for box in self._boxes.values():
+            box.close()
+
+    def make(self, tool: str) -> Made | None:
+        """An example whose first call is `tool`; None when no more can be found."""
+        families: dict[str, list[Scenario]] = defaultdict(list)
+        for scenario in self.scenarios:
+            if scenario.tool == tool:
+                families[scenario.family].append(scenario)
+        left = ATTEMPTS
+        while left > 0 and families:
+            family = min(
+                families, key=lambda name: ((self._used[f"{tool}/{name}"] + 1) / FAMILY_WEIGHTS[name], name)
+            )
+            self._used[f"{tool}/{family}"] += 1
+            scenario = self._least_used([scenario.name for scenario in families[family]], families[family])
+            for _ in range(12):
+                left -= 1
+                made = self._attempt(scenario)
+                if made is not None:
+                    self.ledger.keep(scenario.family)
+                    return made
+        return None
+
+    def _least_used(self, names: list[str], scenarios: list[Scenario]) -> Scenario:
+        fewest = min(self._used[name] for name in names)
+        chosen = self.random.choice([s for s in scenarios if self._used[s.name] == fewest])
+        self._used[chosen.name] += 1
+        return chosen
+
+    def _attempt(self, scenario: Scenario) -> Made | None:
+        corpus = self.corpora[self._turn[scenario.site] % len(self.corpora)]
+        self._turn[scenario.site] += 1
+        slots = self._next_site(corpus, scenario)
+        if slots is None:
+            return None
+        fewest = min(self._used[wording] for wording in scenario.requests)
+        template = self.random.choice([w for w in scenario.requests if self._used[w] == fewest])
+        slots = slots | {"limit": self.random.choice(LIMITS), "count": self.random.randint(2, 6)}
+        if "file" in slots:
+            slots["at"] = fill(self.random.choice(PLACES), slots)
+        request = fill(template, slots)
+        names = [str(slots[name]) for name in ("symbol", "file", "path", "other") if name in slots]
+        reason = self.guard.reason(request, template, names)
+        if reason is None:
+            reason, work = self._work(scenario, corpus, slots)
+            if reason is None and not self.near.add(request):
+                reason = "nearly the same request as another"
+        else:
+            work = None
+        if reason is not None or work is None:
+            self.ledger.reject(scenario.family, reason or "no work")
+            return None
+        self._used[template] += 1
+        about = slots.get("symbol") or slots.get("path") or slots.get("command") or ""
+        return Made(scenario, request, template, work, corpus.label, f"{corpus.name}:{about}")
+
+    def _next_site(self, corpus: Corpus, scenario: Scenario) -> Slots | None:
+        key = (corpus.name, scenario.site)
+        if key not in self._sites:
+            found = sites_of(corpus, scenario.site, self.random)
+            self._sites[key] = found[:TESTED_FILES] if scenario.site == "test_file" else found
+        sites = self._sites[key]
+        if not sites:
+            return None
+        # Sites are used in turn; when all were, they come again and meet other wordings.
+        site = sites.pop(0)
+        sites.append(site)
+        return site
+
+    def _work(self, scenario: Scenario, corpus: Corpus, slots: Slots) -> tuple[str | None, Work | None]:
+        program = scenario.fill_program(slots)
+        try:
+            outcome = self._run(program, corpus)
+        except Rejected as error:
+            return str(error), None
+        except ProgramFailed as error:
+            return f"the program failed: {str(error).split(':')[0]}", None
+        except ToolTimeout:
+            self._restart(corpus)
+            return "a tool took too long", None
+        except ServerDied:
+            self._restart(corpus)
+            return "the language server failed", None
+        stdout = outcome.stdout.rstrip("\n")
+        reason = unfit(scenario, slots, outcome, stdout)
+        if reason is not None:
+            return reason, None
+        answer = scenario.fill_answer(slots, stdout)
+        return None, Work(program, stdout, answer)
+
+    def _run(self, program: str, corpus: Corpus) -> Outcome:
+        box = self._box(corpus)
+        parameters = {tool.name: tool.parameter_names for tool in self.catalog.tools}
+        tools = {name: function for name, function in box.functions.items() if name in parameters}
+        return self.sandbox.run(program, tools, parameters)
+
+    def _box(self, corpus: Corpus) -> Toolbox:
+        if corpus.name not in self._boxes:
+            self._boxes[corpus.name] = Toolbox(open_workspace(corpus, self.scratch / corpus.name))
+        return self._boxes[corpus.name]
+
+    def _restart(self, corpus: Corpus) -> None:
+        if corpus.name in self._boxes:
+            self._boxes[corpus.name].close()
+
+
+def unfit(scenario: Scenario, slots: Slots, outcome: Outcome, stdout: str) -> str | None:
+    """Why what a program did makes no good example; None when it does."""
+    if len(stdout) > MAX_CHARACTERS or stdout.count("\n") >= MAX_LINES:
+        return "the response is too long"
+    if not stdout.strip() and not scenario.nothing:
+        return "printed nothing"
+    if not stdout.strip() and json.dumps(slots.get("line", 0)) == "0" and scenario.tool == "read_file":
+        return None
+    for call in outcome.calls:
+        if call.tool == "goto_definition" and scenario.family != "conditional" and not call.result["success"]:
+            return "no definition was found"
+        if call.tool == "goto_definition" and defines_itself(call.arguments, call.result):
+            return "stands at its own definition"
+    return None
+
+
+def defines_itself(arguments: Slots, result: dict[str, object]) -> bool:
+    """Whether the occurrence asked about is the definition: nobody asks where that is."""
+    locations = result["locations"]
+    return isinstance(locations, list) and any(
+        place["file"] == arguments.get("file") and place["line"] == arguments.get("line")
+        for place in locations
+    )

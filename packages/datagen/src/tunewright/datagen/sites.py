@@ -1,0 +1,204 @@
+"""Where in a corpus requests can point: symbols, files, tests, words, commands.
+
+A site is what fills a request's slots, as far as the corpus alone tells; whether the tools say something
+useful about it is found out by running them.
+"""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from random import Random
+
+from tunewright.datagen.corpus import Corpus
+from tunewright.datagen.families.scenario import Site
+
+Slots = dict[str, str | int]
+
+COMMON = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else __builtins__) | {
+    "self",
+    "cls",
+}
+MAX_PER_SYMBOL = 3  # requests that may speak of one name of a corpus
+MAX_LINE = 400  # line numbers above this are rare where people work, and long to write
+SHORT_FILE = 12  # lines; what a person would want printed whole
+
+_NAMES = (
+    "notes",
+    "todo",
+    "draft",
+    "example",
+    "changes",
+    "scratch",
+    "config",
+    "report",
+    "summary",
+    "usage",
+) + (("plan", "history", "authors", "roadmap", "ideas", "setup_notes", "glossary", "faq", "limits", "extras"))
+_SUFFIXES = (".md", ".txt", ".py", ".toml", ".cfg")
+_FOLDERS = ("docs", "notes", "tmp", "scripts", "extra", "doc/pages", "tools", "examples")
+_TEXTS = {
+    ".md": ("# {a} {b}", "See {a} for {b}.", "- check {a}", "{a} before {b}"),
+    ".txt": ("{a} and {b}", "remember {a}", "{a}: {b}", "done with {a}"),
+    ".py": ("{a} = {n}", "import {m}", "print('{a}')", "{a} = ['{b}']"),
+    ".toml": ("{a} = {n}", "{a} = '{b}'", "{a} = true"),
+    ".cfg": ("{a} = {b}", "[{a}]", "{a} = {n}"),
+}
+_MODULES = ("os", "sys", "json", "math", "re", "time", "random", "logging", "itertools", "functools")
+
+
+def symbol_sites(corpus: Corpus) -> Iterator[Slots]:
+    """Uses of names that the corpus itself defines: `symbol`, `file`, `line`."""
+    defined: set[str] = set()
+    for tree in corpus.trees.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                defined.add(node.name)
+    defined = {name for name in defined if len(name) > 3 and not name.startswith("__")} - COMMON
+    for file, tree in corpus.trees.items():
+        seen: set[tuple[int, str]] = set()
+        for node in ast.walk(tree):
+            name = _name_of(node)
+            line = getattr(node, "lineno", 0)
+            if name in defined and line <= MAX_LINE and (line, name) not in seen:
+                seen.add((line, name))
+                yield {"symbol": name, "file": file, "line": line}
+
+
+def _name_of(node: ast.AST) -> str:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        return node.id
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.decorator_list:
+        return node.name
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and node.lineno == node.end_lineno:
+        return node.attr
+    return ""
+
+
+def word_sites(corpus: Corpus) -> Iterator[Slots]:
+    """Words of comments and docstrings: `text`, `path`."""
+    for file, text in corpus.files.items():
+        found: set[str] = set()
+        for comment in re.findall(r"^\s*#+ (.+)$", text, re.MULTILINE):
+            found.update(re.findall(r"\b[a-z]{4,10} [a-z]{3,9}\b|\b[A-Za-z]{6,12}\b", comment))
+        for words in sorted(found):
+            if len(text) < 60_000:
+                yield {"text": words, "path": file}
+
+
+def file_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
+    """Files a request of that kind may name: `path`."""
+    for file, text in corpus.files.items():
+        lines = text.count("\n")
+        if site == "short_file" and not 2 <= lines <= SHORT_FILE:
+            continue
+        if site == "test_file" and file not in corpus.tests and "\n    >>> " not in text:
+            continue
+        if site == "missing_file":
+            stem, _, _ = file.rpartition(".")
+            yield {"path": f"{stem}_old.py"}
+            yield {"path": file}
+            continue
+        if lines >= 2:
+            yield {"path": file}
+
+
+def command_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
+    """Commands that only read, and print the same everywhere: `command`, perhaps `path`."""
+    files = sorted(corpus.files)
+    folders = sorted({file.rsplit("/", 1)[0] for file in files if "/" in file})
+    for file in files:
+        good = (
+            f"wc -l {file}",
+            f"head -n 1 {file}",
+            f"head -n 2 {file}",
+            f"tail -n 1 {file}",
+            f"tail -n 2 {file}",
+            f"grep -c import {file}",
+            f"grep -c def {file}",
+            f"grep -n class {file}",
+            f"grep -c return {file}",
+            f"basename {file}",
+            f"dirname {file}",
+            f"wc -w {file}",
+        )
+        missing = f"{file.removesuffix('.py')}_old.py"
+        bad = (
+            f"cat {missing}",
+            f"grep -n zzz {missing}",
+            f"head {missing}",
+            f"wc -l {missing}",
+            f"ls {missing}",
+        )
+        if site in ("command", "any_command", "command_file"):
+            for command in good:
+                slots: Slots = {"command": command}
+                if site == "command_file":
+                    slots["path"] = file
+                yield slots
+        if site in ("failing_command", "any_command"):
+            for command in bad:
+                yield {"command": command}
+    if site in ("command", "any_command"):
+        for folder in folders:
+            yield {"command": f"ls {folder}"}
+            yield {"command": f"find {folder} -name __init__.py"}
+
+
+def new_file_sites(corpus: Corpus, random: Random) -> Iterator[Slots]:
+    """Files to be made, in folders there may not be, with a line of content: `path`, `content`."""
+    words = sorted(
+        {
+            node.name
+            for tree in corpus.trees.values()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef)
+            if 4 <= len(node.name) <= 14 and not node.name.startswith("_")
+        }
+    )
+    folders = _FOLDERS + tuple(sorted({file.split("/", 1)[0] for file in corpus.files if "/" in file}))
+    while words:
+        suffix = random.choice(_SUFFIXES)
+        a, b = random.choice(words), random.choice(words)
+        content = random.choice(_TEXTS[suffix]).format(
+            a=a, b=b, n=random.randint(0, 99), m=random.choice(_MODULES)
+        )
+        yield {"path": f"{random.choice(folders)}/{random.choice(_NAMES)}{suffix}", "content": content}
+
+
+def copy_sites(corpus: Corpus, random: Random) -> Iterator[Slots]:
+    """A file and a name for what is made of it: `path`, `other`."""
+    for file in corpus.files:
+        stem = file.rsplit("/", 1)[-1].removesuffix(".py").strip("_")
+        yield {
+            "path": file,
+            "other": f"{random.choice(_FOLDERS)}/{stem}_{random.choice(('copy', 'backup', 'old'))}.py",
+        }
+
+
+def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
+    """All sites of a kind in a corpus, shuffled, each name of a symbol at most a few times."""
+    if site == "symbol":
+        found = list(symbol_sites(corpus))
+        random.shuffle(found)
+        used: dict[str, int] = defaultdict(int)
+        kept: list[Slots] = []
+        for slots in found:
+            name = str(slots["symbol"])
+            used[name] += 1
+            if used[name] <= MAX_PER_SYMBOL:
+                kept.append(slots)
+        return kept
+    if site == "text":
+        found = list(word_sites(corpus))
+    elif site == "new_file":
+        sites = new_file_sites(corpus, random)
+        return [slots for slots, _ in zip(sites, range(200))]
+    elif site == "copy":
+        found = list(copy_sites(corpus, random))
+    elif site.endswith(("command", "command_file")):
+        found = list(command_sites(corpus, site))
+    else:
+        found = list(file_sites(corpus, site))
+    random.shuffle(found)
+    return found

@@ -1,0 +1,135 @@
+"""The form of an example, decided before and apart from what it is about.
+
+Whether there is a system message, an earlier exchange, a tool's response and a sentence before the call is
+drawn at the recipe's rates without looking at tool or family. Within each label (a tool, or no call) the rates are met
+as nearly as whole numbers allow, so that no form can predict a label. What cannot be independent is
+left out of the draw: an answer without a call has neither a tool's response nor a sentence before the call,
+so its several turns always come from an earlier exchange.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from tunewright.contract.example import Message
+from tunewright.contract.recipe import Structure
+from tunewright.contract.syntax import Turn, render_turn
+
+# How several turns come about when there is a call: an exchange before it, the tool's response and the answer
+# after it, or both. Earlier exchanges lead because they are the only form a direct answer can share.
+EARLIER, LOOP, BOTH = 0.55, 0.27, 0.18
+
+GENERAL = (
+    "Let me check.",
+    "I'll look.",
+    "One moment.",
+    "Sure.",
+    "I'll do that now.",
+    "Let me see.",
+    "Of course.",
+    "Right away.",
+)
+BY_TOOL = {
+    "goto_definition": ("I'll go to the definition.", "Let me resolve that name."),
+    "find_references": ("I'll collect the references.", "Let me see what uses it."),
+    "hover": ("I'll look at its signature.",),
+    "document_symbols": ("I'll list what the file defines.",),
+    "workspace_symbols": ("I'll look through the repository's symbols.",),
+    "typecheck": ("I'll run the type checker.", "Let me check the types."),
+    "ruff_check": ("I'll run ruff.", "Let me lint that."),
+    "pytest_run": ("I'll run the tests.", "Let me run pytest."),
+    "git_status": ("I'll look at the state of the working tree.",),
+    "git_diff": ("I'll look at the changes.",),
+    "git_log": ("I'll look at the history.",),
+    "read_file": ("I'll read the file.", "Let me open that file."),
+    "write_file": ("I'll write the file.", "Let me save that."),
+    "run_command": ("I'll run the command.", "Let me use the shell."),
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What an example has besides its request and its answer."""
+
+    system: bool
+    earlier: bool  # another exchange before the request
+    loop: bool  # the tool's response and the final answer after the call
+    preamble: bool  # a sentence before the call
+
+
+def draw_forms(labels: Sequence[Hashable], structure: Structure, random: Random) -> list[Form]:
+    """A form for each label, at the recipe's rates within each label; an empty label means no call."""
+    forms: list[Form | None] = [None] * len(labels)
+    for label in dict.fromkeys(labels):
+        places = [index for index, other in enumerate(labels) if other == label]
+        count = len(places)
+        systems = _flags(count, structure.system_message, random)
+        several = _flags(count, structure.multi_turn, random)
+        preambles = _flags(count, structure.preamble, random)
+        kinds = _kinds(sum(several), random)
+        for place, system, many, preamble in zip(places, systems, several, preambles):
+            kind = kinds.pop() if many else ""
+            if not label:
+                forms[place] = Form(system, many, False, False)
+            else:
+                forms[place] = Form(system, kind in ("earlier", "both"), kind in ("loop", "both"), preamble)
+    return [form for form in forms if form is not None]
+
+
+def _flags(count: int, rate: float, random: Random) -> list[bool]:
+    """`count` flags of which `rate` are set, the fraction left over decided by chance, in random order."""
+    whole = int(count * rate)
+    whole += random.random() < count * rate - whole
+    flags = [True] * whole + [False] * (count - whole)
+    random.shuffle(flags)
+    return flags
+
+
+def _kinds(count: int, random: Random) -> list[str]:
+    loops = _flags(count, LOOP + BOTH, random)
+    both = _flags(sum(loops), BOTH / (LOOP + BOTH), random)
+    return [("both" if both.pop() else "loop") if loop else "earlier" for loop in loops]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A question and its answer in words."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """A program and what came of it."""
+
+    program: str
+    stdout: str
+    answer: str
+
+
+def compose(
+    form: Form, system: str, request: str, reply: str | Work, earlier: Exchange | None, preamble: str
+) -> tuple[Message, ...]:
+    """The messages of an example. `reply` is an answer in words, or work that a program does."""
+    messages: list[Message] = []
+    if form.system:
+        messages.append(Message(role="system", content=system))
+    if form.earlier and earlier is not None:
+        messages.append(Message(role="user", content=earlier.question))
+        messages.append(Message(role="assistant", content=earlier.answer))
+    messages.append(Message(role="user", content=request))
+    if isinstance(reply, str):
+        messages.append(Message(role="assistant", content=reply))
+        return tuple(messages)
+    before = f"{preamble}\n\n" if form.preamble else ""
+    messages.append(Message(role="assistant", content=render_turn(Turn(before, (reply.program,)))))
+    if form.loop:
+        messages.append(Message(role="tool", content=reply.stdout))
+        messages.append(Message(role="assistant", content=reply.answer))
+    return tuple(messages)
+
+
+def choose_preamble(tool: str, random: Random) -> str:
+    """A sentence before a call of that tool."""
+    return random.choice(GENERAL + BY_TOOL.get(tool, ()) * 2)

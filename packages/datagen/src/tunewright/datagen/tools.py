@@ -1,0 +1,254 @@
+"""The catalog's tools, really run in a workspace. Each returns the record its catalog entry promises."""
+
+import ast
+import json
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tunewright.datagen.language_server import LanguageServer
+from tunewright.datagen.workspace import ToolTimeout, Workspace, engine_path
+
+RUFF_RULES = "E,F,W,I,B,UP,C4,SIM"  # more than ruff's default, as projects that care have it
+SECONDS = 30.0  # for one run of a command
+
+Place = tuple[Path, int, int]
+Record = dict[str, Any]
+
+
+class Rejected(Exception):
+    """A result that no example should be made of; the text is the reason, as the ledger counts it."""
+
+
+class Toolbox:
+    """Tools bound to one workspace. Results of tools that only read are kept and reused."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._server: LanguageServer | None = None
+        self._kept: dict[str, Record] = {}
+        self._imports: dict[str, set[int]] = {}
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    @property
+    def server(self) -> LanguageServer:
+        """The language server, started at its first use."""
+        if self._server is None:
+            self._server = LanguageServer(self.workspace)
+        return self._server
+
+    @cached_property
+    def functions(self) -> dict[str, Callable[..., Record]]:
+        """Every tool by its name in the catalog."""
+        reading = {
+            "goto_definition": self.goto_definition,
+            "find_references": self.find_references,
+            "typecheck": self.typecheck,
+            "ruff_check": self.ruff_check,
+            "pytest_run": self.pytest_run,
+            "read_file": self.read_file,
+            "run_command": self.run_command,
+        }
+        functions: dict[str, Callable[..., Record]] = {
+            name: self._keeping(name, function) for name, function in reading.items()
+        }
+        functions["write_file"] = self.write_file
+        return functions
+
+    def _keeping(self, name: str, function: Callable[..., Record]) -> Callable[..., Record]:
+        def kept(**arguments: Any) -> Record:
+            key = json.dumps([name, arguments], sort_keys=True)
+            if key not in self._kept:
+                self._kept[key] = function(**arguments)
+            return self._kept[key]
+
+        return kept
+
+    # Navigation
+
+    def column_of(self, file: str, line: int, symbol: str) -> int | None:
+        """Where `symbol` first stands as a whole word on that line, from 1; None when it does not."""
+        text = self.workspace.corpus.files.get(file)
+        lines = text.split("\n") if text is not None else []
+        if not 1 <= line <= len(lines):
+            return None
+        found = re.search(rf"(?<!\w){re.escape(symbol)}(?!\w)", lines[line - 1])
+        return found.start() + 1 if found else None
+
+    def location(self, place: Place) -> Record:
+        """A Location of the catalog. Rejects what lies outside the repository."""
+        path, line, column = place
+        file = self.workspace.relative(path)
+        if file is None:
+            raise Rejected("defined outside the repository")
+        preview = self.workspace.corpus.files[file].split("\n")[line - 1].strip()
+        return {"file": file, "line": line, "column": column, "preview": preview}
+
+    def goto_definition(self, file: str, line: int, symbol: str) -> Record:
+        column = self.column_of(file, line, symbol)
+        if column is None:
+            return {"success": False, "symbol": symbol, "locations": []}
+        found = [self.location(place) for place in self.server.definition(file, line, column)]
+        return {"success": bool(found), "symbol": symbol, "locations": found}
+
+    def find_references(self, file: str, line: int, symbol: str, include_declaration: bool = False) -> Record:
+        column = self.column_of(file, line, symbol)
+        if column is None:
+            return {"success": False, "symbol": symbol, "reference_count": 0, "references": []}
+        places = self.server.references(file, line, column, declaration=include_declaration)
+        found = [self.location(place) for place in places]
+        if not include_declaration:
+            found = [item for item in found if item["line"] not in self.import_lines(item["file"])]
+        return {"success": True, "symbol": symbol, "reference_count": len(found), "references": found}
+
+    def import_lines(self, file: str) -> set[int]:
+        """Lines of a file that belong to an import statement."""
+        if file not in self._imports:
+            tree = self.workspace.corpus.trees.get(file)
+            self._imports[file] = {
+                line
+                for node in (ast.walk(tree) if tree else ())
+                if isinstance(node, ast.Import | ast.ImportFrom)
+                for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            }
+        return self._imports[file]
+
+    # Checkers
+
+    def typecheck(self, path: str) -> Record:
+        target = self._target(path)
+        if target is None:
+            return {"success": False, "error_count": 0, "errors": []}
+        command = [str(engine_path("ty")), "check", "--output-format", "gitlab", "--no-progress", target]
+        done = self.workspace.run(command, timeout=SECONDS)
+        problems: list[Record] = []
+        for item in json.loads(done.stdout or "[]"):
+            rule = item["check_name"]
+            message = item["description"].removeprefix(f"{rule}: ")
+            if _prints_a_place(message, self.workspace.folder):
+                raise Rejected("the tool's message holds a path of this machine")
+            problems.append(
+                {
+                    "file": item["location"]["path"],
+                    "line": item["location"]["positions"]["begin"]["line"],
+                    "severity": "error"
+                    if item["severity"] in {"major", "critical", "blocker"}
+                    else "warning",
+                    "code": rule,
+                    "message": message,
+                }
+            )
+        problems = [p for p in problems if p["severity"] == "error"]
+        problems.sort(key=lambda p: (p["file"], p["line"], p["code"], p["message"]))
+        return {"success": not problems, "error_count": len(problems), "errors": problems}
+
+    def ruff_check(self, path: str) -> Record:
+        target = self._target(path)
+        if target is None:
+            return {"success": False, "violation_count": 0, "fixable_count": 0, "violations": []}
+        command = [str(engine_path("ruff")), "check", "--isolated", "--no-cache", "--quiet"]
+        command += ["--select", RUFF_RULES, "--output-format", "json", "--exit-zero", target]
+        done = self.workspace.run(command, timeout=SECONDS)
+        violations: list[Record] = []
+        for item in json.loads(done.stdout or "[]"):
+            fix = item.get("fix")
+            violations.append(
+                {
+                    "file": self.workspace.relative(Path(item["filename"])),
+                    "line": item["location"]["row"],
+                    "column": item["location"]["column"],
+                    "code": item["code"] or "invalid-syntax",
+                    "message": item["message"],
+                    "fixable": bool(fix) and fix["applicability"] == "safe",
+                }
+            )
+        violations.sort(key=lambda v: (v["file"], v["line"], v["column"], v["code"]))
+        return {
+            "success": not violations,
+            "violation_count": len(violations),
+            "fixable_count": sum(v["fixable"] for v in violations),
+            "violations": violations,
+        }
+
+    def pytest_run(self, path: str) -> Record:
+        target = self._target(path)
+        failed: Record = {"success": False, "passed": 0, "failed": 0, "seconds": 0.0, "tests": []}
+        if target is None:
+            return failed
+        report = self.workspace.folder / "report.xml"
+        report.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null"]
+        command += ["--rootdir", ".", "--doctest-modules", "--junit-xml", str(report), target]
+        runs = self.workspace.runs
+        self.workspace.run(command, timeout=SECONDS, cwd=runs, path=str(runs))
+        if not report.is_file():
+            return failed
+        tests = [_outcome(case) for case in ElementTree.parse(report).iter("testcase")]  # noqa: S314
+        if any(test["outcome"] == "error" for test in tests):
+            raise Rejected("a test file could not be collected")
+        seconds = round(sum(test["seconds"] for test in tests), 2)
+        passed = sum(test["outcome"] == "passed" for test in tests)
+        bad = sum(test["outcome"] == "failed" for test in tests)
+        success = bool(passed) and not bad
+        return {"success": success, "passed": passed, "failed": bad, "seconds": seconds, "tests": tests}
+
+    # Files and commands
+
+    def read_file(self, path: str) -> Record:
+        content = self.workspace.corpus.files.get(path)
+        if content is None:
+            return {"success": False, "path": path, "line_count": 0, "content": ""}
+        return {"success": True, "path": path, "line_count": len(content.splitlines()), "content": content}
+
+    def write_file(self, path: str, content: str) -> Record:
+        """Writes for real, counts, and puts the scratch copy back as it was."""
+        target = self.workspace.inside(self.workspace.runs, path)
+        if target is None:
+            return {"success": False, "path": path, "bytes_written": 0}
+        before = target.read_bytes() if target.is_file() else None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content, encoding="utf-8", newline="\n")
+        size = target.stat().st_size
+        if before is None:
+            target.unlink()
+        else:
+            target.write_bytes(before)
+        return {"success": True, "path": path, "bytes_written": size}
+
+    def run_command(self, command: str) -> Record:
+        done = self.workspace.run(["/bin/sh", "-c", command], timeout=SECONDS)
+        for text in (done.stdout, done.stderr):
+            if _prints_a_place(text, self.workspace.folder):
+                raise Rejected("the tool's message holds a path of this machine")
+        code = done.returncode
+        return {"success": code == 0, "exit_code": code, "stdout": done.stdout, "stderr": done.stderr}
+
+    def _target(self, path: str) -> str | None:
+        real = self.workspace.inside(self.workspace.repo, path)
+        return path if real is not None and real.exists() else None
+
+
+def _prints_a_place(text: str, folder: Path) -> bool:
+    return str(folder) in text or sys.prefix in text or str(Path.home()) in text
+
+
+def _outcome(case: ElementTree.Element) -> Record:
+    kinds = {"failure": "failed", "error": "error", "skipped": "skipped"}
+    outcome, message = "passed", None
+    for child in case:
+        if child.tag in kinds:
+            outcome = kinds[child.tag]
+            message = (child.get("message") or "").strip().split("\n")[0]
+    seconds = float(case.get("time", 0))
+    return {"name": case.get("name", ""), "outcome": outcome, "seconds": seconds, "message": message}
+
+
+__all__ = ["Rejected", "ToolTimeout", "Toolbox"]
