@@ -1,0 +1,322 @@
+"""The one place that opens an SSH connection.
+
+Fabric and paramiko accept any host key, know no Include, and wait for a dead host without end. Here a
+connection is resolved by OpenSSH, refuses every key that is not on file (each hop's too), takes keys from
+the agent and from files and never a password, and is closed when the host stops answering.
+"""
+
+import base64
+import hashlib
+import os
+import socket
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fabric import Config, Connection
+from paramiko import (
+    BadHostKeyException,
+    MissingHostKeyPolicy,
+    PasswordRequiredException,
+    PKey,
+    ProxyCommand,
+    SSHClient,
+    SSHConfig,
+    SSHException,
+    Transport,
+)
+from paramiko.agent import Agent
+from paramiko.auth_strategy import AuthSource, AuthStrategy, InMemoryPrivateKey
+from paramiko.ssh_exception import AuthenticationException, NoValidConnectionsError
+
+from tunewright.contract.errors import HostError
+from tunewright.remote.retry import ConnectionLost, Unreachable
+from tunewright.remote.ssh_config import (
+    KnownKey,
+    SshTarget,
+    find_known_keys,
+    jump_name,
+    proxy_command,
+    resolve_target,
+)
+
+ANSWER = 30.0  # seconds that a server may take for its banner, for a login, for opening a channel
+MOST_HOPS = 8
+
+
+class _UnknownKey(SSHException):
+    """No key of the host is on file."""
+
+    def __init__(self, key: PKey) -> None:
+        super().__init__("unknown host key")
+        self.key = key
+
+
+@dataclass
+class SshLink:
+    """An open connection, with the hops it goes through."""
+
+    target: SshTarget
+    connection: Connection
+    gateways: tuple["SshLink", ...] = ()
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def transport(self) -> Transport:
+        """Raises ConnectionLost when it was never opened, or was closed."""
+        transport = self.connection.transport
+        if transport is None:
+            raise ConnectionLost(f"{self.target.label}: not connected", "Try again.")
+        return transport
+
+    @property
+    def alive(self) -> bool:
+        transport = self.connection.transport
+        return transport is not None and transport.is_active()
+
+    def close(self) -> None:
+        """Close it and every hop. Never raises."""
+        self._stop.set()
+        client: Any = self.connection.client
+        with suppress(Exception):
+            client.close()
+        for gateway in reversed(self.gateways):
+            gateway.close()
+
+    def watch(self) -> None:
+        """Ask the host now and then whether it is there, and close the connection when it is not.
+
+        paramiko's own keepalive never waits for an answer: a host that vanished would hang a call for an
+        hour. Closing wakes every call that waits on the connection.
+        """
+        patience = self.target.alive_interval * self.target.alive_count
+
+        def ask() -> None:
+            while not self._stop.wait(self.target.alive_interval) and self.alive:
+                alarm = threading.Timer(patience, self.transport.close)
+                alarm.daemon = True
+                alarm.start()
+                try:
+                    self.transport.global_request("keepalive@openssh.com", wait=True)
+                except Exception:  # noqa: BLE001 - whatever broke it, the connection's users find out
+                    return
+                finally:
+                    alarm.cancel()
+
+        threading.Thread(target=ask, name=f"alive-{self.target.alias}", daemon=True).start()
+
+
+def open_connection(alias: str) -> SshLink:
+    """Connect to a host of the user's ssh config; strict about host keys, on every hop.
+
+    Raises Unreachable for what may pass (asleep, no network) and HostError for what will not (unknown or
+    changed key, refused login).
+    """
+    link = _connect(alias, depth=0)
+    link.watch()
+    return link
+
+
+def _connect(alias: str, depth: int, through: SshLink | None = None) -> SshLink:
+    if depth > MOST_HOPS:
+        raise HostError(f"more than {MOST_HOPS} jumps to reach {alias}", "Look for a loop of ProxyJump.")
+    target = resolve_target(alias)
+    known = find_known_keys(target)
+    # OpenSSH honours a hop's own ProxyJump for the first hop only; the others are reached through it.
+    gateways = (through,) if through else _open_gateways(target, depth)
+    options: dict[str, Any] = {
+        "auth_strategy": (keys := _AgentThenFiles(target)),
+        "banner_timeout": ANSWER,
+        "auth_timeout": ANSWER,
+        "channel_timeout": ANSWER,
+    }
+    if target.proxy_command and not gateways:
+        options["sock"] = ProxyCommand(proxy_command(target))
+    connection = Connection(
+        target.hostname,
+        user=target.user,
+        port=target.port,
+        # Lazy, and with an empty ssh config: neither fabric.yml nor ~/.ssh/config is read a second time.
+        config=Config(lazy=True, ssh_config=SSHConfig()),
+        gateway=gateways[-1].connection if gateways else None,
+        connect_timeout=int(target.connect_timeout),
+        connect_kwargs=options,
+    )
+    connection.client = _strict_client(target, known)
+    link = SshLink(target, connection, gateways)
+    try:
+        with _explained(target, known, keys):
+            connection.open()
+    except BaseException:
+        link.close()
+        raise
+    finally:
+        keys.close()
+    sock: Any = link.transport.sock
+    with suppress(OSError, AttributeError):  # a hop's channel and a ProxyCommand have no such option
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return link
+
+
+def _open_gateways(target: SshTarget, depth: int) -> tuple[SshLink, ...]:
+    links: list[SshLink] = []
+    try:
+        for hop in target.jumps:
+            links.append(_connect(jump_name(hop), depth + 1, links[-1] if links else None))
+    except BaseException:
+        for link in reversed(links):
+            link.close()
+        raise
+    return tuple(links)
+
+
+def _strict_client(target: SshTarget, known: list[KnownKey]) -> SSHClient:
+    client = SSHClient()
+    client.set_missing_host_key_policy(_Refuse())
+    revoked = {key.blob for key in known if key.marker == "@revoked"}
+    name = target.hostname if target.port == 22 else f"[{target.hostname}]:{target.port}"
+    for key in known:
+        if not key.marker and key.blob not in revoked:
+            with suppress(Exception):  # a type that paramiko does not know, or a damaged line
+                client.get_host_keys().add(
+                    name, key.kind, PKey.from_type_string(key.kind, base64.b64decode(key.blob))
+                )
+    return client
+
+
+class _Refuse(MissingHostKeyPolicy):
+    def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002
+        raise _UnknownKey(key)
+
+
+class _AgentThenFiles(AuthStrategy):
+    """Keys in OpenSSH's order: the agent's that the config names, the agent's others, then files."""
+
+    def __init__(self, target: SshTarget) -> None:
+        super().__init__(ssh_config=SSHConfig())
+        self.target = target
+        self.agent: Agent | None = None
+        self.tried: list[str] = []
+        self.locked: list[str] = []  # files that need a passphrase, which we never ask for
+
+    def get_sources(self) -> Iterator[AuthSource]:
+        named = {blob for path in self.target.identity_files if (blob := _public_blob(path))}
+        offered = self._agent_keys()
+        first = [key for key in offered if key.asbytes() in named]
+        rest = [] if self.target.identities_only else [key for key in offered if key not in first]
+        for key in first + rest:
+            self.tried.append(f"agent key {fingerprint(key)}")
+            yield InMemoryPrivateKey(username=self.target.user, pkey=key)
+        in_agent = {key.asbytes() for key in offered}
+        for path in self.target.identity_files:
+            if not path.is_file() or _public_blob(path) in in_agent:
+                continue
+            try:
+                key = PKey.from_path(path)
+            except PasswordRequiredException:
+                self.locked.append(str(path))
+            except Exception:  # noqa: BLE001 - a file that is no key of a known type is passed over, as ssh does
+                self.tried.append(f"{path} (unreadable)")
+            else:
+                self.tried.append(str(path))
+                yield InMemoryPrivateKey(username=self.target.user, pkey=key)
+
+    def _agent_keys(self) -> list[Any]:
+        if not self.target.agent:
+            return []
+        with _AGENT_LOCK:
+            before = os.environ.get("SSH_AUTH_SOCK")
+            # paramiko knows no other way to be told of an agent.
+            os.environ["SSH_AUTH_SOCK"] = self.target.agent
+            try:
+                self.agent = Agent()
+            except SSHException:
+                return []
+            finally:
+                if before is None:
+                    del os.environ["SSH_AUTH_SOCK"]
+                else:
+                    os.environ["SSH_AUTH_SOCK"] = before
+        return list(self.agent.get_keys())
+
+    def close(self) -> None:
+        if self.agent:
+            self.agent.close()
+
+
+_AGENT_LOCK = threading.Lock()
+
+
+def _public_blob(path: Path) -> bytes | None:
+    try:
+        return base64.b64decode(Path(f"{path}.pub").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def fingerprint(key: PKey) -> str:
+    """`SHA256:…`, as ssh-keygen -l prints it."""
+    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
+    return f"SHA256:{digest}"
+
+
+@contextmanager
+def _explained(target: SshTarget, known: list[KnownKey], keys: _AgentThenFiles) -> Generator[None]:
+    """Turn what goes wrong on the way in into one line and what to do next."""
+    where = target.label
+    name = target.lookup_names[0]
+    try:
+        yield
+    except _UnknownKey as error:
+        shown = f"{error.key.get_name()} {fingerprint(error.key)}"
+        if any(key.blob == error.key.get_base64() and key.marker == "@revoked" for key in known):
+            raise HostError(
+                f"{where}: its key {shown} is marked as revoked",
+                "Do not connect; ask whoever runs the host.",
+            ) from error
+        authority = any(key.marker == "@cert-authority" for key in known)
+        raise HostError(
+            f"{where}: unknown host, its key {shown} is not in known_hosts",
+            f"Compare it with the host's own (`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` there), then run "
+            f"`ssh {target.alias}` once and say yes."
+            + (" Host certificates are not understood: put the plain key on file." if authority else ""),
+        ) from error
+    except BadHostKeyException as error:
+        raise HostError(
+            f"{where}: THE HOST'S KEY HAS CHANGED: it shows {fingerprint(error.key)}, on file is "
+            f"{fingerprint(error.expected_key)}",
+            f"If it was installed anew: `ssh-keygen -R '{name}'`, then `ssh {target.alias}` once. "
+            "If not, somebody may stand between you and it.",
+        ) from error
+    except AuthenticationException as error:
+        tried = ", ".join(keys.tried) or "no key at all"
+        locked = f" Locked by a passphrase: {', '.join(keys.locked)}; run ssh-add." if keys.locked else ""
+        raise HostError(
+            f"{where}: login refused, tried {tried}",
+            f"Put your public key on the host: `ssh-copy-id {target.alias}`.{locked}",
+        ) from error
+    except socket.gaierror as error:
+        raise Unreachable(
+            f"{where}: no such host ({error.strerror})",
+            "It is in neither ~/.ssh/config nor DNS, or there is no network.",
+        ) from error
+    except NoValidConnectionsError as error:
+        reasons = "; ".join(sorted({str(getattr(e, "strerror", None) or e) for e in error.errors.values()}))
+        raise Unreachable(
+            f"{where}: {reasons}",
+            "On a Mac: System Settings > General > Sharing > Remote Login. After a restart with FileVault, "
+            "nothing answers until somebody unlocks the disk.",
+        ) from error
+    except TimeoutError as error:
+        raise Unreachable(
+            f"{where}: no answer in {target.connect_timeout:g} s",
+            "It is off, asleep, behind a firewall, or waits for FileVault to be unlocked.",
+        ) from error
+    except (OSError, EOFError, SSHException) as error:
+        raise Unreachable(
+            f"{where}: cannot connect ({str(error) or type(error).__name__})",
+            f"Does `ssh {target.alias}` work?",
+        ) from error

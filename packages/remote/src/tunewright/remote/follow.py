@@ -1,0 +1,190 @@
+"""Following a run: the laptop's copy of its events grows until the run has ended.
+
+The copy is the first bytes of the host's file, so a process that was killed is replaced by another one that
+goes on where the copy ends. Several may follow at once.
+"""
+
+import fcntl
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+
+from pydantic import ValidationError
+
+from tunewright.contract.atomic import write_bytes
+from tunewright.contract.errors import HostError
+from tunewright.contract.manifest import now
+from tunewright.contract.run import FINAL_STATES, Event, RunFolder, Status, parse_events
+from tunewright.remote.host import Host, read_file
+from tunewright.remote.host_run import HostRun, ask_worker, find_on_host
+from tunewright.remote.retry import Unreachable, wait_before
+
+POLL = 0.5  # seconds between two looks
+SILENCE = 20.0  # seconds without a heartbeat until we ask whether the worker lives
+PATIENCE = 6 * 3600.0  # seconds that a host may be away (a laptop's night, a reboot)
+
+
+def follow_run(
+    host: Host,
+    run: RunFolder,
+    *,
+    replay: bool = False,
+    patience: float = PATIENCE,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Event]:
+    """Yield a run's events as they happen, keeping the laptop's `events.jsonl` and `status.json` up to date;
+    end when the run has. With `replay`, events that the laptop already has come first.
+
+    While the host is away, events of kind `warning` with `seq` 0 say so: they are ours and stand in no file.
+    A worker that died is found: the status then says `lost`. Raises HostError when the host refuses us, or
+    stays away for `patience` seconds.
+    """
+    place = find_on_host(host, run)
+    mirror = Mirror(host, place)
+    position = 0 if replay else mirror.complete_size()
+    away_since: float | None = None
+    failures = 0
+    while True:
+        try:
+            status = mirror.update()
+        except Unreachable as error:
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since > patience:
+                raise HostError(
+                    f"{host.name} did not answer for {patience / 3600:.1f} h; the run goes on without us",
+                    f"Come back later: ./inv attach --run {place.spec.id}",
+                ) from error
+            failures += 1
+            wait = wait_before(failures)
+            yield _notice(f"{error.message}; the run goes on, trying again in {wait:g} s", error.hint)
+            sleep(wait)
+            continue
+        if failures:
+            yield _notice(f"connected to {host.name} again", "")
+            failures, away_since = 0, None
+        position = min(position, mirror.common)
+        events, taken = parse_events(_read_from(run, position))
+        position += taken
+        mirror.common = position
+        yield from events
+        if status.state in FINAL_STATES:
+            return
+        sleep(POLL)
+
+
+class Mirror:
+    """Keeps the laptop's copy of a run's events and status the same as the host's.
+
+    `common` is how many bytes of the copy are known to be also the host's; it falls when the host's file
+    turned out to be another one.
+    """
+
+    def __init__(self, host: Host, run: HostRun) -> None:
+        self.host = host
+        self.run = run
+        self.common = self.complete_size()
+        self._beat: Status | None = None
+        self._beat_at = time.monotonic()
+
+    def update(self) -> Status:
+        """Bring the copy up to date; the run's status.
+
+        Raises Unreachable when the connection breaks, HostError for what is worse, a run that was never
+        started among it.
+        """
+        status = self._status()  # before the events: what a final status follows is then among them
+        with _lock(self.run.here):
+            self._extend()
+            write_status(self.run.here, status)
+        return status
+
+    def complete_size(self) -> int:
+        """Bytes of whole lines in the laptop's copy."""
+        return _read_from(self.run.here, 0).rfind(b"\n") + 1
+
+    def _status(self) -> Status:
+        data = read_file(self.host, self.run.there("status.json"))
+        try:
+            status = Status.model_validate_json(data) if data is not None else None
+        except ValidationError:
+            status = None
+        if status is not None and status.state in FINAL_STATES:
+            return status
+        if status is None:
+            # A started run has a status: this one never was, or its host has lost it.
+            ask_worker(self.host, self.run, "status")
+            raise HostError(
+                f"run {self.run.spec.id} was never started on {self.host.name}",
+                f"Start it: ./inv resume --run {self.run.spec.id}",
+            )
+        if status != self._beat:
+            self._beat, self._beat_at = status, time.monotonic()
+        if time.monotonic() - self._beat_at < SILENCE:
+            return status
+        self._beat_at = time.monotonic()
+        return ask_worker(self.host, self.run, "status")
+
+    def _extend(self) -> None:
+        here, there = self.run.here.events, self.run.there("events.jsonl")
+        size = self.host.size(there)
+        if size is None:
+            return
+        copy = _read_from(self.run.here, 0)
+        end = copy.rfind(b"\n") + 1
+        if size == end == len(copy):
+            return
+        # The last line is fetched again: if it is not the same, the host's file is not the one we copied.
+        start = copy.rfind(b"\n", 0, end - 1) + 1 if end else 0
+        fetched = read_file(self.host, there, start) if size >= end else None
+        if fetched is None or not fetched.startswith(copy[start:end]):
+            whole = read_file(self.host, there) or b""
+            self.common = min(self.common, _same_lines(copy, whole))
+            write_bytes(here, whole[: whole.rfind(b"\n") + 1])
+            return
+        fresh = fetched[end - start :]
+        fresh = fresh[: fresh.rfind(b"\n") + 1]
+        with here.open("r+b" if here.exists() else "w+b") as file:
+            file.seek(end)
+            file.truncate()
+            file.write(fresh)
+
+
+def write_status(run: RunFolder, status: Status) -> None:
+    """Keep the host's status in the laptop's copy; an unchanged one is not written again."""
+    data = status.model_dump_json(indent=2).encode() + b"\n"
+    try:
+        if run.status.read_bytes() == data:
+            return
+    except OSError:
+        pass
+    write_bytes(run.status, data)
+
+
+def _same_lines(one: bytes, other: bytes) -> int:
+    """Bytes of the whole lines with which both begin."""
+    least = min(len(one), len(other))
+    same = next((i for i in range(least) if one[i] != other[i]), least)
+    return one.rfind(b"\n", 0, same) + 1
+
+
+def _read_from(run: RunFolder, offset: int) -> bytes:
+    try:
+        with run.events.open("rb") as file:
+            file.seek(offset)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+@contextmanager
+def _lock(run: RunFolder) -> Generator[None]:
+    """One process at a time extends the copy."""
+    with (run.path / ".follow.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _notice(message: str, hint: str) -> Event:
+    return Event(
+        seq=0, time=now(), stage="connection", kind="warning", data={"message": message, "hint": hint}
+    )

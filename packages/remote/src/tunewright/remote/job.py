@@ -1,0 +1,110 @@
+"""A run's life, as the laptop sees it: ship, start, follow, ask, cancel, resume, pull.
+
+Everything that a new process needs to go on is in the run's folder, so the laptop's process may be killed at
+any moment.
+"""
+
+from collections.abc import Callable
+
+from tunewright.contract.run import RunFolder, Status
+from tunewright.remote.follow import follow_run, write_status
+from tunewright.remote.host import Host, read_file
+from tunewright.remote.host_run import ask_worker, find_on_host
+from tunewright.remote.house_keeping import RunRow, clean_runs, list_runs
+from tunewright.remote.new_run import new_run
+from tunewright.remote.pull import pull_run
+from tunewright.remote.retry import persist
+from tunewright.remote.transfer import link_blobs, make_folders, put_blobs, write_file
+
+__all__ = [
+    "RunRow",
+    "cancel_run",
+    "clean_runs",
+    "follow_run",
+    "list_runs",
+    "new_run",
+    "pull_run",
+    "resume_run",
+    "run_log",
+    "run_status",
+    "ship_run",
+    "start_run",
+]
+LOG_TAIL = 1 << 18  # bytes of the log looked at for its last lines
+
+
+def ship_run(host: Host, run: RunFolder, report: Callable[[str], None]) -> None:
+    """Bring a run's inputs to its host: each file once, verified; `spec.json` last, so that its presence
+    means that all is there. May be repeated. Raises HostError."""
+    place = find_on_host(host, run)
+    inputs = {
+        sha256: (folder / f"{name}.jsonl")
+        for hashes, folder in ((place.spec.data, run.data), (place.spec.suites, run.suites))
+        for name, sha256 in hashes.items()
+    }
+    links = [
+        (sha256, place.there(f"inputs/{kind}/{name}.jsonl"))
+        for hashes, kind in ((place.spec.data, "data"), (place.spec.suites, "suites"))
+        for name, sha256 in hashes.items()
+    ]
+    spec = run.spec.read_bytes()
+
+    def ship() -> int:
+        if read_file(host, place.there("spec.json")) == spec:
+            return 0
+        sent = put_blobs(host, inputs, report)
+        make_folders(host, place.there("inputs/data"), place.there("inputs/suites"))
+        link_blobs(host, links)
+        write_file(host, place.there("spec.json"), spec)
+        return sent
+
+    sent = persist(ship, report)
+    report(f"shipped to {host.name}: {len(inputs)} files, {sent / 1e6:.1f} MB sent")
+
+
+def start_run(host: Host, run: RunFolder, fresh: bool = False) -> None:
+    """Start the run's worker, detached; nothing happens when it runs already. With `fresh`, stages that are
+    finished are done again. Raises HostError."""
+    place = find_on_host(host, run)
+    flags = ("--fresh",) if fresh else ()
+    status = persist(lambda: ask_worker(host, place, "start", *flags), _silent)
+    write_status(run, status)
+
+
+def resume_run(host: Host, run: RunFolder, fresh: bool = False) -> None:
+    """Start a stopped run again; it goes on from its last checkpoint. What the host lost is shipped again."""
+    ship_run(host, run, _silent)
+    start_run(host, run, fresh)
+
+
+def run_status(host: Host, run: RunFolder) -> Status:
+    """Where the run stands, asked of its worker; also written to the laptop's copy. Raises HostError."""
+    place = find_on_host(host, run)
+    status = persist(lambda: ask_worker(host, place, "status"), _silent)
+    write_status(run, status)
+    return status
+
+
+def cancel_run(host: Host, run: RunFolder) -> Status:
+    """Stop the run's worker; a run that has ended stays as it is. Raises HostError."""
+    place = find_on_host(host, run)
+    status = persist(lambda: ask_worker(host, place, "cancel"), _silent)
+    write_status(run, status)
+    return status
+
+
+def run_log(host: Host, run: RunFolder, lines: int) -> str:
+    """The last `lines` lines of the worker's log on the host; empty when there is none. Raises HostError."""
+    place = find_on_host(host, run)
+    log = place.there("worker.log")
+
+    def read() -> bytes:
+        size = host.size(log) or 0
+        return read_file(host, log, max(0, size - max(LOG_TAIL, 400 * lines))) or b""
+
+    text = persist(read, _silent).decode(errors="replace")
+    return "".join(line + "\n" for line in text.splitlines()[-max(0, lines) :] if lines > 0)
+
+
+def _silent(_: str) -> None:
+    """A short question is asked again without a word."""

@@ -1,0 +1,145 @@
+"""A new run's folder on the laptop: spec and inputs, whole or not at all."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+from tunewright.contract.atomic import atomic_folder, sha256_file, write_bytes
+from tunewright.contract.errors import UserError
+from tunewright.contract.manifest import find_splits, now
+from tunewright.contract.recipe import Recipe
+from tunewright.contract.run import Forced, RunFolder, RunSpec, new_run_id
+from tunewright.contract.suite import read_suite
+from tunewright.remote.environment import Environment
+from tunewright.remote.host import Host
+from tunewright.remote.host_run import write_record
+
+
+def new_run(
+    root: Path,
+    recipe: Recipe,
+    data: Path,
+    audit_json: Path | None,
+    forced: Forced | None,
+    host: Host,
+    environment: Environment,
+) -> RunFolder:
+    """Make `root/runs/<id>` with `spec.json` and copies of every input: the dataset's splits, the suites, the
+    audit. Suites are found relative to `root`, the checkout.
+
+    Raises UserError when a split or a suite is missing or cannot be read; then nothing is written.
+    """
+    splits = check_splits(data)
+    suites = _suites(root, recipe)
+    run_id = new_run_id(recipe.name)
+    final = RunFolder(root / "runs" / run_id)
+    try:
+        with atomic_folder(final.path) as temporary:
+            run = RunFolder(temporary)
+            run.data.mkdir(parents=True)
+            run.suites.mkdir()
+            data_hashes = {name: _copy(path, run.data / f"{name}.jsonl") for name, path in splits.items()}
+            suite_hashes = {name: _copy(path, run.suites / f"{name}.jsonl") for name, path in suites.items()}
+            if audit_json is not None:
+                write_bytes(run.audit, audit_json.read_bytes())
+            run.write_spec(
+                RunSpec(
+                    id=run_id,
+                    created=now(),
+                    recipe=recipe,
+                    data=data_hashes,
+                    suites=suite_hashes,
+                    environment=environment.hash,
+                    versions=environment.versions,
+                    git_commit=_commit(root),
+                    dataset=str(data),
+                    host=host.name,
+                    forced=forced,
+                )
+            )
+            write_record(run, host, environment)
+    except OSError as error:
+        raise UserError(
+            f"cannot make {final.path}: {error.strerror or error}",
+            "Is the disk full, or the folder not yours?",
+        ) from error
+    return final
+
+
+def check_splits(data: Path) -> dict[str, Path]:
+    """The dataset's splits. Raises UserError when `train` or `valid` is missing, empty or cut short."""
+    splits = find_splits(data)
+    for needed in ("train", "valid"):
+        if needed not in splits:
+            raise UserError(
+                f"{data}: no {needed} split",
+                "Training needs train.jsonl and valid.jsonl. "
+                f"Split one off: ./inv data.merge --data {data} --out data/NAME --valid 0.1",
+            )
+    for path in splits.values():
+        _check_end(path)
+    return splits
+
+
+def _check_end(path: Path) -> None:
+    """A file that is empty, or whose last line is torn, was not written to its end."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - (1 << 24)))
+            tail = file.read()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}", "Check the path, and that it may be read.") from error
+    if not tail.strip():
+        raise UserError(f"{path}: no examples in it", "The file is empty, or holds only blank lines.")
+    if tail.endswith(b"\n"):
+        return
+    try:
+        json.loads(tail.rsplit(b"\n", 1)[-1])
+    except ValueError as error:
+        with path.open("rb") as file:
+            number = sum(1 for _ in file)
+        raise UserError(
+            f"{path}:{number}: the last line is cut short",
+            "The file was not written to its end. Write it again.",
+        ) from error
+
+
+def _suites(root: Path, recipe: Recipe) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for entry in recipe.suites:
+        path = root / entry.path
+        if not path.is_file():
+            raise UserError(
+                f"recipe {recipe.name}: no suite at {path}", "A suite's path is relative to the checkout."
+            )
+        if entry.name in found:
+            raise UserError(
+                f"recipe {recipe.name}: two suites are named {entry.name}", "Suites are known by file name."
+            )
+        read_suite(path)
+        found[entry.name] = path
+    return found
+
+
+def _copy(source: Path, target: Path) -> str:
+    shutil.copyfile(source, target)
+    return sha256_file(target)
+
+
+def _commit(root: Path) -> str | None:
+    """The checkout's commit, with `+` when files differ from it; None outside git."""
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit + ("+" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=20
+    )
+    return done.stdout.strip()

@@ -1,0 +1,112 @@
+"""What goes onto a host: the locked requirements with their hashes, and the wheels of our own packages.
+
+Made once for a state of the sources and kept; when nothing changed it is found by one hash of them.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunewright.contract.atomic import atomic_folder, sha256_file, sha256_json
+from tunewright.contract.errors import UserError
+from tunewright.contract.manifest import read_manifest, write_manifest
+
+PACKAGES = ("contract", "train")
+REQUIREMENTS = "requirements.txt"
+# Wheels are zip files with times in them; one fixed time makes the same source the same wheel.
+EPOCH = "315532800"
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """Files that make an environment. `hash` is over their contents alone."""
+
+    hash: str
+    folder: Path
+    files: dict[str, str]  # name -> sha256
+
+    @property
+    def wheels(self) -> tuple[str, ...]:
+        return tuple(name for name in self.files if name.endswith(".whl"))
+
+
+def prepare_shipment(root: Path, report: Callable[[str], None]) -> Shipment:
+    """The shipment for the checkout's present sources; made when it is not there.
+
+    Raises UserError when uv is missing or the lock does not fit the packages.
+    """
+    key = source_hash(root)
+    folder = root / ".tunewright" / "shipments" / key
+    if read_manifest(folder) is None:
+        report("building the host's packages")
+        _build(root, folder, key)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise UserError(f"{folder} is damaged", f"Remove it: rm -r {folder}")
+    files = {name: entry.sha256 for name, entry in manifest.files.items()}
+    return Shipment(sha256_json(files), folder, files)
+
+
+def source_hash(root: Path) -> str:
+    """A hash of everything that decides the shipment: the lock, and the packages' sources."""
+    names: dict[str, str] = {}
+    try:
+        names["uv.lock"] = sha256_file(root / "uv.lock")
+        for package in PACKAGES:
+            base = root / "packages" / package
+            names[f"{package}/pyproject.toml"] = sha256_file(base / "pyproject.toml")
+            for folder, below, files in os.walk(base / "src"):
+                below[:] = [name for name in below if name != "__pycache__"]
+                for file in files:
+                    path = Path(folder, file)
+                    names[path.relative_to(root).as_posix()] = sha256_file(path)
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}", "Is this a whole checkout?") from error
+    return sha256_json(names)
+
+
+def _build(root: Path, folder: Path, key: str) -> None:
+    uv = find_uv(root)
+    try:
+        with atomic_folder(folder) as temporary:
+            flags = ["--locked", "--no-emit-workspace", "--no-dev", "--no-header", "--no-annotate", "--quiet"]
+            exported = _uv([uv, "export", *flags, "--package", "tunewright-train"], root)
+            (temporary / REQUIREMENTS).write_bytes(exported)
+            for package in PACKAGES:
+                out = ["--out-dir", str(temporary), "--no-create-gitignore", "--quiet"]
+                _uv([uv, "build", "--wheel", "--package", f"tunewright-{package}", *out], root)
+            write_manifest(temporary, key)
+    except FileExistsError:
+        return  # somebody else built the same meanwhile
+    except OSError as error:
+        if not read_manifest(folder):
+            raise UserError(f"{folder}: {error.strerror}", "Is the disk full?") from error
+
+
+def find_uv(root: Path) -> str:
+    """The uv of this machine: the one that runs us, or in PATH, or in the checkout. Raises UserError."""
+    own = root / ".tools" / "bin" / "uv"
+    found = os.environ.get("UV") or shutil.which("uv") or (str(own) if own.is_file() else None)
+    if found is None:
+        raise UserError("no uv on this machine", "Start through ./inv, which brings it.")
+    return found
+
+
+def _uv(command: Sequence[str], root: Path) -> bytes:
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    environment |= {"SOURCE_DATE_EPOCH": EPOCH, "UV_SYSTEM_CERTS": "1"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, check=False, timeout=600)
+    if done.returncode:
+        said = [
+            line.strip()
+            for line in done.stderr.decode(errors="replace").splitlines()
+            if line.startswith("error") or "lockfile" in line
+        ]
+        raise UserError(
+            f"uv {command[1]} failed: {said[0] if said else 'exit code ' + str(done.returncode)}",
+            "If pyproject.toml changed, bring the lock up to date: uv lock",
+        )
+    return done.stdout

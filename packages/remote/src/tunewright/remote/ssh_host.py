@@ -1,0 +1,214 @@
+"""A machine reached over SSH."""
+
+import errno
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import PurePosixPath
+
+from paramiko import Channel, SFTPClient, SFTPFile, SSHException
+
+from tunewright.contract.errors import HostError
+from tunewright.remote.connection import SshLink, open_connection
+from tunewright.remote.host import CHUNK, Completed, command_line
+from tunewright.remote.retry import ConnectionLost, Unreachable
+
+FOLDER = "tunewright"  # in the home folder on the host
+_WINDOW = 1 << 24  # bytes in flight: paramiko's 2 MiB holds a fast or a far link back
+_AHEAD = 64  # read requests in flight, 32 KiB each
+_NETWORK = frozenset(
+    {errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EBADF, errno.ENOTCONN}
+)
+
+
+class SshHost:
+    """A host of the user's ssh config. The connection is opened when needed, and again after it broke."""
+
+    uv_candidates: tuple[str, ...] = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._link: SshLink | None = None
+        self._sftp: SFTPClient | None = None
+        self._root: PurePosixPath | None = None
+        self._connect()
+
+    @property
+    def root(self) -> PurePosixPath:
+        if self._root is None:
+            done = self.run(["/bin/sh", "-c", 'printf %s "$HOME"'])
+            home = done.stdout.decode(errors="replace")
+            if done.code or not home.startswith("/") or not home.isprintable():
+                raise HostError(
+                    f"{self.name}: no usable home folder ({home!r})", "Does the account have a shell?"
+                )
+            self._root = PurePosixPath(home) / FOLDER
+        return self._root
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        timeout: float = 120,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        command = command_line(argv, env)
+        with self._guard():
+            link = self._connect()
+            channel = link.transport.open_session(timeout=30)
+            try:
+                channel.exec_command(command)
+                done = _converse(channel, argv[0], stdin, timeout, on_line)
+            finally:
+                channel.close()
+            if done.code == -1 and not link.alive:
+                raise ConnectionLost(f"{self.name}: the connection broke", "Try again.")
+            return done
+
+    def size(self, path: PurePosixPath) -> int | None:
+        with self._guard():
+            try:
+                return self._files().stat(str(path)).st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def stream(self, path: PurePosixPath, offset: int = 0) -> Iterator[bytes]:
+        with self._guard(path):
+            files = self._files()
+            with _closing(files.open(str(path), "rb")) as file:
+                size = file.stat().st_size or 0
+                if size <= offset:
+                    return
+                file.seek(offset)
+                file.prefetch(size, _AHEAD)
+                left = size - offset
+                while left > 0 and (piece := file.read(min(CHUNK, left))):
+                    left -= len(piece)
+                    yield piece
+
+    def append(self, path: PurePosixPath, offset: int, pieces: Iterable[bytes]) -> None:
+        with self._guard(path):
+            files = self._files()
+            try:
+                file = files.open(str(path), "r+b")
+            except FileNotFoundError:
+                file = files.open(str(path), "wb")
+            with _closing(file):
+                file.truncate(offset)
+                file.seek(offset)
+                file.set_pipelined(True)
+                for piece in pieces:
+                    file.write(piece)
+
+    def close(self) -> None:
+        """Close the connection. Never raises."""
+        link, self._link, self._sftp = self._link, None, None
+        if link:
+            link.close()
+
+    def _connect(self) -> SshLink:
+        if self._link is None or not self._link.alive:
+            self.close()
+            self._link = open_connection(self.name)
+        return self._link
+
+    def _files(self) -> SFTPClient:
+        link = self._connect()
+        if self._sftp is None:
+            self._sftp = SFTPClient.from_transport(link.transport, window_size=_WINDOW)
+            if self._sftp is None:
+                raise HostError(f"{self.name}: no file transfer", "Its sshd needs `Subsystem sftp`.")
+        return self._sftp
+
+    @contextmanager
+    def _guard(self, path: PurePosixPath | None = None) -> Generator[None]:
+        """Tell a broken connection from a refused file; drop a broken connection, so the next call makes one.
+
+        FileNotFoundError passes through: the caller asked.
+        """
+        try:
+            yield
+        except (Unreachable, FileNotFoundError):
+            raise
+        except HostError:
+            raise
+        except (OSError, EOFError, SSHException) as error:
+            broken = self._link is None or not self._link.alive or _is_network(error)
+            if broken:
+                self.close()
+                raise ConnectionLost(
+                    f"{self.name}: the connection broke ({str(error) or type(error).__name__})",
+                    "What runs on the host goes on; try again.",
+                ) from error
+            where = f" {path}" if path else ""
+            raise HostError(
+                f"{self.name}:{where}: {_plain(error)}", "Is the disk full, or the folder not yours?"
+            ) from error
+
+
+@contextmanager
+def _closing(file: SFTPFile) -> Generator[SFTPFile]:
+    """Close the file; when the block failed its reason counts, not what closing says then."""
+    try:
+        yield file
+    except BaseException:
+        with suppress(Exception):
+            file.close()
+        raise
+    file.close()
+
+
+def _is_network(error: BaseException) -> bool:
+    if isinstance(error, EOFError | TimeoutError | SSHException):
+        return True
+    return isinstance(error, OSError) and (error.errno in _NETWORK or str(error) == "Socket is closed")
+
+
+def _plain(error: BaseException) -> str:
+    return {"Failure": "the server says no more than 'failure'"}.get(str(error), str(error))
+
+
+def _converse(
+    channel: Channel, name: str, stdin: bytes, timeout: float, on_line: Callable[[str], None] | None
+) -> Completed:
+    """Feed a command and collect what it says, both pipes at once, so that neither can fill and block."""
+    errors: list[bytes] = []
+    deadline = time.monotonic() + timeout
+
+    def listen() -> None:
+        rest = b""
+        with suppress(OSError):
+            while piece := channel.recv_stderr(CHUNK):
+                errors.append(piece)
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    if on_line and (text := line.decode(errors="replace").strip()):
+                        on_line(text)
+
+    def feed() -> None:
+        with suppress(OSError):  # a command that does not read its input may end before it is all sent
+            channel.sendall(stdin)
+            channel.shutdown_write()
+
+    threads = [threading.Thread(target=job, daemon=True) for job in (listen, feed)]
+    for thread in threads:
+        thread.start()
+    output: list[bytes] = []
+    try:
+        while True:
+            channel.settimeout(max(0.01, deadline - time.monotonic()))
+            piece = channel.recv(CHUNK)
+            if not piece:
+                break
+            output.append(piece)
+        channel.status_event.wait(max(0.01, deadline - time.monotonic()))
+    except TimeoutError:
+        pass
+    if time.monotonic() >= deadline and not channel.exit_status_ready():
+        raise HostError(f"{name} did not end in {timeout:g} s on the host", "See what keeps it busy.")
+    for thread in threads:
+        thread.join(5)
+    return Completed(channel.recv_exit_status(), b"".join(output), b"".join(errors))

@@ -1,0 +1,197 @@
+"""Bytes to a host and back: resumable, verified, and never half there under their final name.
+
+Up: a file is a blob, named by its SHA-256; what a host already has is not sent again.
+Down: a folder's manifest says what must come; it is written last.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from tunewright.contract.atomic import CHUNK, fsync_folder, sha256_bytes, sha256_file
+from tunewright.contract.errors import HostError
+from tunewright.contract.manifest import FileEntry
+from tunewright.remote.host import Host, must, run_script
+from tunewright.remote.retry import persist
+
+Report = Callable[[str], None]
+DAMAGED = 9  # the exit code by which our scripts say that a file is not what it should be
+
+# macOS has shasum (and sha256sum from 15 on), Linux has sha256sum.
+_SUM = """
+sum() { if command -v sha256sum >/dev/null 2>&1; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi | cut -c1-64; }
+"""
+_PUBLISH = (
+    _SUM
+    + """
+[ "$(sum "$1")" = "$3" ] || { rm -f "$1"; exit 9; }
+chmod 444 "$1" && mv -f "$1" "$2"
+"""
+)
+# A blob never changes, so a hard link is as good as a copy; some volumes have none.
+_LINK = """
+set -e
+while [ $# -ge 2 ]; do
+  mkdir -p "$(dirname "$2")"
+  ln -f "$1" "$2" 2>/dev/null || { cp "$1" "$2.tmp" && mv -f "$2.tmp" "$2"; }
+  shift 2
+done
+"""
+
+
+class Meter:
+    """Says how far a transfer is, every two seconds."""
+
+    def __init__(self, report: Report, label: str, total: int) -> None:
+        self.report, self.label, self.total = report, label, total
+        self.done = 0
+        self._said = time.monotonic()
+
+    def moved_to(self, done: int) -> None:
+        self.done = done
+        now = time.monotonic()
+        if now - self._said >= 2:
+            self._said = now
+            self.report(f"{self.label}: {done / 1e6:.1f} of {self.total / 1e6:.1f} MB")
+
+
+def blob_path(host: Host, sha256: str) -> PurePosixPath:
+    """Where a host keeps the file of that hash."""
+    return host.root / "blobs" / sha256
+
+
+def make_folders(host: Host, *folders: PurePosixPath) -> None:
+    """`mkdir -p`. Raises HostError."""
+    must(
+        host.run(["/bin/mkdir", "-p", "--", *map(str, folders)]),
+        f"{host.name}: cannot make {folders[0]}",
+        "Is the folder yours, and the disk not full?",
+    )
+
+
+def put_blobs(host: Host, files: dict[str, Path], report: Report) -> int:
+    """Bring files (by their SHA-256) to the host; return the bytes sent. What is there is not sent again.
+
+    Survives broken connections. Raises HostError when the host cannot take a file.
+    """
+    persist(lambda: make_folders(host, host.root / "blobs"), report)
+    return sum(put_blob(host, path, sha256, report) for sha256, path in files.items())
+
+
+def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
+    """Bring one file to the host; return the bytes sent."""
+    final = blob_path(host, sha256)
+    # One half-sent file per checkout: two laptops that send the same file do not write into each other's.
+    sender = sha256_bytes(f"{os.uname().nodename}:{path.parent}".encode())[:8]
+    part = final.with_name(f".{sha256}.{sender}.part")
+    size = path.stat().st_size
+    meter = Meter(report, f"sending {path.name}", size)
+    sent = 0
+
+    def attempt() -> bool:
+        nonlocal sent
+        if host.size(final) == size:
+            return True
+        at = host.size(part) or 0
+        at = at if at <= size else 0
+        before = at
+        if at < size or size == 0:
+            host.append(part, at, _metered(_pieces(path, at), at, meter))
+        sent += size - before
+        done = run_script(host, _PUBLISH, [part, final, sha256], timeout=60 + size / 5e6)
+        if done.code == DAMAGED:
+            return False
+        must(done, f"{host.name}: cannot finish {final}", "Is the disk full?")
+        return True
+
+    for _ in range(3):
+        if persist(attempt, report, lambda: meter.done):
+            return sent
+        report(f"{path.name} arrived damaged; sending it again")
+    raise HostError(
+        f"{path.name} arrived damaged three times on {host.name}",
+        "Did the file change while it was sent? If not, look at the network or the disk.",
+    )
+
+
+def link_blobs(host: Host, links: Iterable[tuple[str, PurePosixPath]]) -> None:
+    """Let each (SHA-256, path) appear at its path on the host. Raises HostError."""
+    arguments = [argument for sha256, path in links for argument in (str(blob_path(host, sha256)), str(path))]
+    must(run_script(host, _LINK, arguments), f"{host.name}: cannot put files in place", "Is the disk full?")
+
+
+def write_file(host: Host, path: PurePosixPath, data: bytes) -> None:
+    """Write a small file on the host, whole or not at all. Raises HostError."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns():x}.part")
+    host.append(part, 0, [data])
+    script = _SUM + '[ "$(sum "$1")" = "$3" ] || exit 9\nmv -f "$1" "$2"\n'
+    must(
+        run_script(host, script, [part, path, sha256_bytes(data)]),
+        f"{host.name}: cannot write {path}",
+        "Is the disk full?",
+    )
+
+
+def get_file(host: Host, source: PurePosixPath, target: Path, entry: FileEntry, report: Report) -> int:
+    """Fetch a file that `entry` describes to `target`; return the bytes received.
+
+    Goes on from a `.part` beside it, verifies the hash, and renames last. Raises HostError.
+    """
+    if target.is_file() and target.stat().st_size == entry.size and sha256_file(target) == entry.sha256:
+        return 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.part")
+    meter = Meter(report, f"fetching {source.name}", entry.size)
+    received = 0
+
+    def attempt() -> None:
+        nonlocal received
+        at = part.stat().st_size if part.exists() else 0
+        if at > entry.size:
+            at = 0
+        with part.open("r+b" if part.exists() else "w+b") as file:
+            file.seek(at)
+            file.truncate()
+            for piece in host.stream(source, at):
+                at += len(piece)
+                if at > entry.size:
+                    break
+                file.write(piece)
+                received += len(piece)
+                meter.moved_to(at)
+            file.flush()
+            os.fsync(file.fileno())
+
+    for _ in range(2):
+        try:
+            persist(attempt, report, lambda: meter.done)
+        except FileNotFoundError as error:
+            raise HostError(
+                f"{host.name}: {source} is gone, and the manifest names it",
+                "Was the run cleaned there meanwhile?",
+            ) from error
+        if part.stat().st_size == entry.size and sha256_file(part) == entry.sha256:
+            part.replace(target)
+            fsync_folder(target.parent)
+            return received
+        part.unlink()
+        report(f"{source.name} is not what its manifest says; fetching it again")
+    raise HostError(
+        f"{host.name}: {source} is not what its manifest says",
+        "It changed or was damaged on the host. `./inv resume --fresh` makes it anew.",
+    )
+
+
+def _pieces(path: Path, offset: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        while piece := file.read(CHUNK):
+            yield piece
+
+
+def _metered(pieces: Iterator[bytes], at: int, meter: Meter) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
+        at += len(piece)
+        meter.moved_to(at)
