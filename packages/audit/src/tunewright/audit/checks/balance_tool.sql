@@ -1,0 +1,18 @@
+-- id: balance.tool
+-- severity: warn
+-- threshold: min_examples = 10
+-- threshold: max_share = 0.6
+-- reason: A tool that is hardly shown is not learned; a tool that is shown nearly always is called always.
+-- hint: Add examples of the rare tools, or take some of the common one away.
+WITH counted AS (
+    SELECT split, tool, count(*) AS n, sum(count(*)) OVER (PARTITION BY split) AS total,
+        count(*) OVER (PARTITION BY split) AS tools
+    FROM examples WHERE tool IS NOT NULL AND split = 'train' GROUP BY split, tool
+), judged AS (
+    SELECT *, n < least($min_examples, total / tools / 4) AS rare, n / total > $max_share AND tools > 2 AS common FROM counted
+)
+SELECT e.example, e.split, n / total AS effect, n AS support,
+    CASE WHEN rare THEN format('{} has only {} of {} examples with calls', e.tool, n, total)
+         ELSE format('{} has {} of {} examples with calls', e.tool, n, total) END AS message
+FROM judged j JOIN examples e ON e.split = j.split AND e.tool = j.tool
+WHERE rare OR common

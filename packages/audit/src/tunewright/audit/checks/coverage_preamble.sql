@@ -1,0 +1,37 @@
+-- id: coverage.preamble
+-- severity: warn
+-- threshold: min_support = 10
+-- threshold: fail_gap = 2.0
+-- threshold: warn_gap = 0.3
+-- reason: Where only some tools are announced in words, the words and not the request may pick the tool.
+-- hint: Put a preamble before the same share of calls of every tool (invoke data.normalize).
+WITH slices AS (
+    SELECT example, split, 'tool' AS slice, coalesce(tool, 'direct answers') AS name, (preamble <> '') AS has FROM examples WHERE calls > 0
+    UNION ALL
+    SELECT example, split, 'source', source, (preamble <> '') FROM examples WHERE source <> '' AND calls > 0
+), counted AS (
+    SELECT split, slice, name, count(*) AS n, count(*) FILTER (has) AS having_it,
+        sum(count(*)) OVER whole AS all_n, sum(count(*) FILTER (has)) OVER whole AS all_having_it
+    FROM slices GROUP BY split, slice, name
+    WINDOW whole AS (PARTITION BY split, slice)
+), gaps AS (
+    SELECT *, (all_having_it - having_it) / (all_n - n) - having_it / n AS gap
+    FROM counted WHERE n >= $min_support AND all_n - n >= $min_support
+), short AS (
+    SELECT split, slice, name, n, having_it, gap, if(gap >= $fail_gap, 'fail', 'warn') AS severity
+    FROM gaps WHERE gap >= $warn_gap
+), said AS (
+    SELECT split, slice, s.severity, max(gap) AS effect, sum(s.n)::BIGINT AS support,
+        string_agg(format('{} ({} of {})', name, s.having_it, s.n), ', ' ORDER BY gap DESC, name) AS names,
+        -- Those that are short themselves say nothing about what the others have.
+        any_value(t.all_having_it - f.having_it) / nullif(any_value(t.all_n - f.n), 0) AS others
+    FROM short s
+    JOIN (SELECT DISTINCT split, slice, all_n, all_having_it FROM counted) t USING (split, slice)
+    JOIN (SELECT split, slice, sum(n) AS n, sum(having_it) AS having_it FROM short GROUP BY ALL) f USING (split, slice)
+    GROUP BY split, slice, s.severity
+)
+SELECT e.example, split, 'preamble' AS feature, slice AS label, effect, support, severity,
+    format('{} with text before the call, by {}: {}; {:.0f} % of the others', if(severity = 'fail', 'Hardly any examples', 'Fewer examples'),
+        slice, names, 100 * coalesce(others, 0)) AS message
+FROM said JOIN short USING (split, slice, severity) JOIN slices e USING (split, slice, name)
+WHERE NOT e.has

@@ -1,0 +1,16 @@
+-- id: split.leak_query
+-- severity: fail
+-- threshold: fail_share = 0.01
+-- reason: The same request with another answer beside it: the model has seen the question before.
+-- hint: Split by cluster (data.merge), so that one request never stands on both sides.
+WITH trained AS (
+    SELECT request_hash, arg_min(path, example) AS path, arg_min(line, example) AS line FROM examples
+    WHERE split = 'train' AND request <> '' GROUP BY 1
+), exact AS (SELECT DISTINCT conversation_hash FROM examples WHERE split = 'train'),
+totals AS (SELECT split, count(*) AS n FROM examples GROUP BY split)
+SELECT e.example, e.split, count(*) OVER (PARTITION BY e.split) / n AS effect, n AS support,
+    CASE WHEN count(*) OVER (PARTITION BY e.split) >= $fail_share * n THEN 'fail' ELSE 'warn' END AS severity,
+    format('{} of {} rows of {} ask what a row of train asks', count(*) OVER (PARTITION BY e.split), n, e.split) AS message,
+    'same request as ' || parse_filename(t.path) || ':' || t.line AS detail
+FROM examples e JOIN trained t USING (request_hash) JOIN totals USING (split)
+WHERE e.split <> 'train' AND e.conversation_hash NOT IN (SELECT conversation_hash FROM exact)

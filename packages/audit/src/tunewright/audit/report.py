@@ -1,0 +1,111 @@
+"""The report for a terminal: the reason first, then the findings, worst first, each with one example."""
+
+from typing import TYPE_CHECKING
+
+from tunewright.audit.audit import AuditReport
+from tunewright.audit.sarif import sarif
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+    from tunewright.audit.checks import Finding
+
+__all__ = ["headline_text", "sarif", "terminal_text", "terminal_view", "verdict_line"]
+
+_STYLES = {"fail": "bold red", "warn": "yellow", "info": "dim", "pass": "bold green"}
+
+
+def verdict_line(report: AuditReport) -> str:
+    """The verdict and the reason for it, in one sentence."""
+    faults = [finding for finding in report.findings if finding.severity == report.verdict]
+    if report.verdict == "pass":
+        return f"PASS: no faults in {_count(report.examples, 'example')}."
+    return f"{report.verdict.upper()}: {faults[0].message}."
+
+
+def headline_text(report: AuditReport) -> str:
+    """The three numbers in words; empty when there is nothing to predict."""
+    if not report.headline:
+        return ""
+    shares = {name: f"{value:.0%}" for name, value in report.headline.items()}
+    return (
+        f"The tool can be guessed {shares['majority']} of the time by always saying the commonest, "
+        f"{shares['structure_only']} from structure alone, {shares['query_only']} from the request alone."
+    )
+
+
+def terminal_view(report: AuditReport) -> "Group":
+    """Something rich can print."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[Text | Table] = [Text(verdict_line(report), style=_STYLES[report.verdict])]
+    splits: dict[str, int] = {}
+    for file in report.files:
+        splits[file.split] = splits.get(file.split, 0) + file.examples
+    counted = ", ".join(f"{split} {count:,}" for split, count in splits.items())
+    parts.append(
+        Text(f"{_count(report.examples, 'example')} in {_count(len(report.files), 'file')} ({counted})")
+    )
+    if text := headline_text(report):
+        parts.append(Text(text))
+    if report.findings:
+        parts.append(_table(report.findings))
+    hints = list(dict.fromkeys(f.hint for f in report.findings if f.severity != "info" and f.hint))
+    if hints:
+        parts.append(Text("What to do:"))
+        parts += [Text(f"  - {hint}") for hint in hints[:8]]
+    if report.known:
+        parts.append(Text(f"{_count(report.known, 'finding')} of the baseline left out."))
+    return Group(*parts)
+
+
+def _table(findings: "tuple[Finding, ...]") -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("check", no_wrap=True)
+    table.add_column("rows", justify="right", no_wrap=True)
+    table.add_column("effect", justify="right", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    for finding in findings:
+        what = Text(finding.message)
+        if finding.rows:
+            row = finding.rows[0]
+            name = row.file.rpartition("/")[2]
+            what.append(f"\n{name}:{row.line}" + (f" {_line(row.detail)}" if row.detail else ""), style="dim")
+        table.add_row(
+            Text(finding.severity.upper(), style=_STYLES[finding.severity]),
+            finding.check,
+            f"{finding.count:,}" if finding.count else "",
+            "" if finding.effect is None else f"{finding.effect:.2f}",
+            what,
+        )
+    return table
+
+
+def _line(text: str, limit: int = 160) -> str:
+    """One line of printable characters: data may hold escape sequences."""
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def terminal_text(report: AuditReport, width: int = 100) -> str:
+    """The terminal report as plain text of at most `width` columns. The first line says the verdict and why."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    buffer = StringIO()
+    Console(file=buffer, width=width, no_color=True, highlight=False, markup=False).print(
+        terminal_view(report)
+    )
+    return buffer.getvalue()

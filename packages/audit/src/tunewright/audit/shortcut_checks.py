@@ -1,0 +1,324 @@
+"""The `shortcut.*` checks: counts out of the tables, judged by shortcuts.py, put into plain words."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from tunewright.audit.checks import Check
+from tunewright.audit.features import BEFORE, BY_NAME, FEATURES, Feature
+from tunewright.audit.shortcuts import FOLDS, Limits, Shortcut, Table, find_shortcuts
+from tunewright.audit.statistics import cluster_permutation_p
+
+FEATURE = Check(
+    id="shortcut.feature",
+    severity="fail",
+    reason="What predicts the tool without being the request will be learned instead of the request.",
+    thresholds={
+        "min_support": 10,
+        "q": 0.01,
+        "p": 0.01,
+        "fail_difference": 0.3,
+        "fail_phi": 0.2,
+        "warn_difference": 0.15,
+        "warn_phi": 0.1,
+    },
+    origin=__file__,
+)
+RARE = "(rare)"
+NO_CALL = "(none)"
+LABELS = ("tool", "call", "calls")
+_CALLS_CLASS = "CASE WHEN answer_calls >= 3 THEN '3+' ELSE answer_calls::VARCHAR END"
+_LABEL_SQL = {
+    "tool": "answer_tool",
+    "call": f"CASE WHEN answer_tool = '{NO_CALL}' THEN 'no call' ELSE 'call' END",
+    "calls": _CALLS_CLASS,
+}
+# Which tools a row offers limits by definition what it can call: without tools there is no call, and a tool that is
+# not offered is not called. What they say beyond that is judged among the rows that offer the tool.
+OFFERS = ("tools_offered", "tool_set", "tool_order")
+_UNPIVOTED = ", ".join(feature.name for feature in FEATURES)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found, faults and information."""
+
+    faults: list[Shortcut]
+    information: list[Shortcut]
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make `labelled`: the rows that are judged (train where there is such a split), with labels and folds.
+
+    A fold is a hash of the cluster, so that near-duplicates are never on both sides of a cross-fit.
+    """
+    connection.execute(f"""
+        CREATE TABLE labelled AS
+        SELECT e.example, c.cluster, (hash(c.cluster) % {FOLDS})::INTEGER AS fold, e.toolset,
+            {", ".join(f"{sql} AS label_{name}" for name, sql in _LABEL_SQL.items())}
+        FROM examples e JOIN clusters c USING (example)
+        WHERE e.answer IS NOT NULL
+            AND (e.split = 'train' OR NOT EXISTS (FROM examples WHERE split = 'train'))
+    """)
+
+
+def count_tables(connection: duckdb.DuckDBPyConnection, min_support: float) -> list[Table]:
+    """One table of counts for every feature and label, values with too little support put together."""
+    labels = ", ".join(f"label_{name}" for name in LABELS)
+    rows = connection.execute(
+        f"""
+        WITH long AS (
+            UNPIVOT (FROM feature_columns) ON {_UNPIVOTED} INTO NAME feature VALUE value
+        ), counted AS (
+            SELECT feature, value, fold, {labels}, l.toolset IS NOT NULL AS offers, count(*) AS n
+            FROM long JOIN labelled l USING (example) GROUP BY ALL
+        ), supported AS (
+            SELECT feature, value FROM counted GROUP BY ALL HAVING sum(n) >= $1
+        )
+        SELECT feature, CASE WHEN s.value IS NULL THEN '{RARE}' ELSE c.value END AS value, fold, {labels}, offers,
+            sum(n)::BIGINT AS n
+        FROM counted c LEFT JOIN supported s USING (feature, value)
+        GROUP BY ALL ORDER BY ALL
+        """,
+        [min_support],
+    ).fetchall()
+    by_feature: dict[str, list[tuple[Any, ...]]] = {}
+    for feature, *rest in rows:
+        by_feature.setdefault(feature, []).append(tuple(rest))
+    tables: list[Table] = []
+    for feature in FEATURES:
+        counted = by_feature.get(feature.name, [])
+        if len({row[0] for row in counted}) < 2:
+            continue
+        for position, label in enumerate(LABELS):
+            if feature.name in OFFERS:
+                if label == "tool":
+                    continue  # judged tool by tool, below
+                counted = [row for row in counted if row[5]]
+            table = _table(
+                feature.name, label, [(row[0], row[2 + position], row[1], row[6]) for row in counted]
+            )
+            if table is not None:
+                tables.append(table)
+    return tables + _offer_tables(connection, min_support)
+
+
+def _table(feature: str, label: str, counted: list[tuple[str, str, int, int]]) -> Table | None:
+    values = sorted({row[0] for row in counted})
+    classes = sorted({row[1] for row in counted})
+    if len(values) < 2 or len(classes) < 2:
+        return None
+    counts = np.zeros((len(values), len(classes), FOLDS), dtype=np.int64)
+    place = {value: i for i, value in enumerate(values)}, {name: i for i, name in enumerate(classes)}
+    for value, name, fold, n in counted:
+        counts[place[0][value], place[1][name], fold] += n
+    return Table(feature, label, tuple(values), tuple(classes), counts)
+
+
+def _offer_tables(connection: duckdb.DuckDBPyConnection, min_support: float) -> list[Table]:
+    """For each tool, among rows that offer it and another one: is it called more under one offer than another?"""
+    if not connection.execute("SELECT 1 FROM offered LIMIT 1").fetchall():
+        return []
+    tables: list[Table] = []
+    for feature in ("tool_set", "tool_order"):
+        # Sets that hold the tool differ in how many others they hold; that alone moves the share of calls.
+        rows = connection.execute(
+            f"""
+            WITH counted AS (
+                SELECT o.tool, f.tools_offered AS size, f.{feature} AS value, l.fold, l.label_tool = o.tool AS called,
+                    count(*) AS n
+                FROM labelled l JOIN offered o USING (toolset) JOIN feature_columns f USING (example)
+                WHERE f.tools_offered <> '1' GROUP BY ALL
+            )
+            SELECT tool, value, fold, CASE WHEN called THEN tool ELSE 'another' END AS class, sum(n)::BIGINT
+            FROM counted GROUP BY ALL
+            HAVING true ORDER BY ALL
+            """,
+        ).fetchall()
+        by_tool: dict[str, list[tuple[str, str, int, int]]] = {}
+        for tool, value, fold, name, n in rows:
+            by_tool.setdefault(tool, []).append((value, name, fold, n))
+        for counted in by_tool.values():
+            support: dict[str, int] = {}
+            for value, _, _, n in counted:
+                support[value] = support.get(value, 0) + n
+            kept = [(v if support[v] >= min_support else RARE, name, fold, n) for v, name, fold, n in counted]
+            table = _table(feature, "tool", kept)
+            if table is not None:
+                tables.append(table)
+    return tables
+
+
+def judge(
+    connection: duckdb.DuckDBPyConnection, check: Check, by_definition: frozenset[tuple[str, str]]
+) -> Judged:
+    """Find the shortcuts among what a model sees before it answers, and among the rest for information."""
+    limits = Limits(**{name: check.thresholds[name] for name in FEATURE.thresholds})
+    tables = [
+        table
+        for table in count_tables(connection, limits.min_support)
+        if (table.feature, table.label) not in by_definition
+    ]
+
+    def permute(feature: str, label: str, value: str, classes: tuple[str, ...]) -> float:
+        return _permute(connection, feature, label, value, classes, limits.min_support)
+
+    prefer = {"has_system": "yes", "has_preamble": "yes", "multi_turn": "yes"}
+    before = [table for table in tables if table.feature in BEFORE]
+    rest = [table for table in tables if table.feature not in BEFORE]
+    return Judged(
+        _without_echoes(find_shortcuts(before, permute, limits, prefer)),
+        _without_echoes(find_shortcuts(rest, permute, limits, prefer)),
+    )
+
+
+def _permute(
+    connection: duckdb.DuckDBPyConnection,
+    feature: str,
+    label: str,
+    value: str,
+    classes: tuple[str, ...],
+    support: float,
+) -> float:
+    """The permutation of clusters for one value against a set of classes."""
+    among = (
+        "AND l.toolset IN (SELECT toolset FROM offered WHERE list_contains($classes, tool)) AND f.tools_offered <> '1'"
+        if feature in OFFERS and label == "tool"
+        else "AND l.toolset IS NOT NULL"
+        if feature in OFFERS
+        else ""
+    )
+    is_value = f"f.{feature} = $value"
+    if value == RARE:
+        is_value = (
+            f"f.{feature} IN (SELECT {feature} FROM feature_columns GROUP BY 1 HAVING count(*) < $support)"
+        )
+    columns = connection.execute(
+        f"""
+        SELECT avg(({is_value})::INTEGER) AS x, avg(list_contains($classes, l.label_{label})::INTEGER) AS y
+        FROM labelled l JOIN feature_columns f USING (example) WHERE true {among}
+        GROUP BY l.cluster ORDER BY l.cluster
+        """,
+        {"classes": list(classes), **({"support": support} if value == RARE else {"value": value})},
+    ).fetchnumpy()
+    return cluster_permutation_p(np.asarray(columns["x"], dtype=float), np.asarray(columns["y"], dtype=float))
+
+
+# One structural difference shows in several features; the reader needs the plainest of them.
+_ECHOES = {
+    "system_text": "has_system",
+    "system_length": "has_system",
+    "roles_before": "has_system",
+    "messages_before": "has_system",
+    "system_whitespace": "system_text",
+    "tool_order": "tool_set",
+    "preamble_text": "has_preamble",
+    "roles": "multi_turn",
+    "messages": "multi_turn",
+}
+
+
+def _without_echoes(found: list[Shortcut]) -> list[Shortcut]:
+    """Drop what only repeats a plainer finding: the same label, by a feature that follows from it."""
+    strongest = {(s.feature, s.label): s for s in found}
+    kept: list[Shortcut] = []
+    for shortcut in found:
+        plainer = strongest.get((_ECHOES.get(shortcut.feature, ""), shortcut.label))
+        repeats = plainer is not None and plainer.effect >= 0.8 * shortcut.effect
+        # Whether and how often something is called follows from which tool is.
+        by_tool = strongest.get((shortcut.feature, "tool")) if shortcut.label != "tool" else None
+        if repeats or (by_tool is not None and by_tool.effect >= 0.8 * shortcut.effect):
+            continue
+        if shortcut.label == "calls" and (shortcut.feature, "call") in strongest:
+            continue
+        kept.append(shortcut)
+    return kept
+
+
+def in_words(shortcut: Shortcut, feature: Feature) -> str:
+    """The finding as a sentence that needs no statistics to be understood."""
+    what = feature.noun
+    if shortcut.value not in ("yes", "no"):
+        what += f" ({feature.name} = {_short(shortcut.value)})"
+    if shortcut.value == "no":
+        what = f"no {feature.noun.removeprefix('a ')}"
+    classes = _class_names(shortcut)
+    inside, outside = shortcut.in_classes, shortcut.elsewhere
+    others = (
+        "all others do"
+        if outside == 1
+        else "no other does"
+        if outside == 0
+        else f"{outside:.0%} of the others do"
+    )
+    if inside == 0:
+        text = f"No {classes} example has {what}; {others}"
+    elif inside == 1:
+        text = f"Every {classes} example has {what}; {others}"
+    else:
+        text = f"{inside:.0%} of the {classes} examples have {what}; {others}"
+    if feature.timing == "before":
+        return f"{text}: a model can learn that instead of the request"
+    return text
+
+
+def evidence(shortcut: Shortcut) -> str:
+    """The numbers behind the sentence."""
+    return (
+        f"by this alone {shortcut.accuracy:.0%} of the {shortcut.label} labels can be guessed, by the majority "
+        f"{shortcut.majority:.0%}; it tells {shortcut.entropy:.0%} of their entropy; exact test q = {shortcut.q:.1g}, "
+        f"clusters permuted p = {shortcut.p:.1g}"
+    )
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 40 else value[:37] + "…"
+
+
+def _class_names(shortcut: Shortcut) -> str:
+    names: list[str] = []
+    for name in shortcut.classes:
+        if name == NO_CALL:
+            names.append("direct-answer")
+        elif shortcut.label == "calls":
+            names.append(f"{name}-call")
+        else:
+            names.append(name)
+    return "/".join(names) if len(names) <= 5 else "/".join(names[:5]) + f" (and {len(names) - 5} more)"
+
+
+def offences(connection: duckdb.DuckDBPyConnection, judged: Judged) -> Iterator[Mapping[str, Any]]:
+    """The judged shortcuts as rows of `offences`: the rows of the classes that have, or lack, the value."""
+    for shortcut in [*judged.faults, *judged.information]:
+        feature = BY_NAME[shortcut.feature]
+        severity = shortcut.strength if feature.timing == "before" else "info"
+        common: dict[str, Any] = {
+            "severity": severity,
+            "message": in_words(shortcut, feature),
+            "evidence": evidence(shortcut),
+            "feature": shortcut.feature,
+            "label": shortcut.label,
+            "effect": shortcut.effect,
+            "support": shortcut.support,
+            "q": shortcut.q,
+            "hint": feature.hint,
+        }
+        lacking = shortcut.in_classes < shortcut.elsewhere
+        same = "<>" if lacking else "="
+        value = shortcut.value
+        examples = connection.execute(
+            f"""
+            SELECT l.example FROM labelled l JOIN feature_columns f USING (example)
+            WHERE list_contains($classes, l.label_{shortcut.label})
+                AND ($value = '{RARE}' OR f.{shortcut.feature} {same} $value)
+            ORDER BY 1
+            """,
+            {"classes": list(shortcut.classes), "value": value},
+        ).fetchall()
+        if not examples:
+            yield common
+        for (example,) in examples:
+            yield {**common, "example": example}

@@ -1,0 +1,208 @@
+"""Shortcuts: structural features that predict what an example calls, without being the request. Pure.
+
+A shortcut needs three things at once: support (enough rows with the value and of the class), effect (the class has
+the value clearly more or less often than the others), and significance (exact test under false-discovery control,
+and again with clusters of near-duplicates instead of rows).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tunewright.audit.statistics import (
+    Counts,
+    cross_fitted_accuracy,
+    difference,
+    entropy_share,
+    false_discovery_q,
+    fisher_p,
+    log_factorials,
+    phi,
+)
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a finding needs."""
+
+    min_support: float = 10  # rows with the value, and rows of the class
+    q: float = 0.01  # for the exact test after false-discovery control
+    p: float = 0.01  # for the permutation of clusters
+    fail_difference: float = 0.3  # in the value's share between class and others
+    fail_phi: float = 0.2
+    warn_difference: float = 0.15
+    warn_phi: float = 0.1
+
+
+@dataclass(frozen=True)
+class Table:
+    """Counts of one feature against one label: shape (values, classes, folds)."""
+
+    feature: str
+    label: str
+    values: tuple[str, ...]
+    classes: tuple[str, ...]
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value against one class."""
+
+    value: str
+    label_class: str
+    both: int
+    with_value: int
+    of_class: int
+    total: int
+    p: float
+    q: float = 1.0
+    difference: float = 0.0
+    phi: float = 0.0
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A feature that predicts a label. `classes` are those that have `value` too rarely (or too often)."""
+
+    feature: str
+    label: str
+    value: str
+    classes: tuple[str, ...]
+    in_classes: float  # share of the classes' rows that have the value
+    elsewhere: float  # share of the other rows that have it
+    support: int  # rows of the classes and others together
+    class_rows: int
+    q: float
+    p: float
+    strength: str  # "fail" or "warn"
+    accuracy: float
+    majority: float
+    entropy: float
+    cells: tuple[Cell, ...] = field(default=(), repr=False)
+
+    @property
+    def effect(self) -> float:
+        return abs(self.in_classes - self.elsewhere)
+
+
+def find_shortcuts(
+    tables: list[Table],
+    permute: Callable[[str, str, str, tuple[str, ...]], float],
+    limits: Limits = Limits(),
+    prefer: Mapping[str, str] | None = None,
+) -> list[Shortcut]:
+    """Test every cell of every table as one family; return the shortcuts, strongest first.
+
+    `permute(feature, label, value, classes)` gives the permutation p-value over clusters; it is asked only for what
+    has passed everything else. `prefer` names, for a feature of two values, the one to speak of.
+    """
+    cells = [(table, cell) for table in tables for cell in _cells(table, limits)]
+    adjusted = false_discovery_q([cell.p for _, cell in cells])
+    by_table: dict[int, list[Cell]] = {}
+    for (table, cell), q in zip(cells, adjusted):
+        if (
+            q <= limits.q
+            and abs(cell.phi) >= limits.warn_phi
+            and abs(cell.difference) >= limits.warn_difference
+        ):
+            by_table.setdefault(id(table), []).append(replace(cell, q=q))
+    found: list[Shortcut] = []
+    for table in tables:
+        if survivors := by_table.get(id(table)):
+            shortcut = _judge(table, survivors, permute, limits, (prefer or {}).get(table.feature))
+            if shortcut is not None:
+                found.append(shortcut)
+    return sorted(found, key=lambda s: (s.strength != "fail", -s.effect, s.feature, s.label))
+
+
+def _cells(table: Table, limits: Limits) -> list[Cell]:
+    counts = table.counts.sum(axis=2)
+    values, classes, total = counts.sum(axis=1), counts.sum(axis=0), int(counts.sum())
+    # Only margins decide which cells are tested: that keeps the tests valid.
+    rows = [i for i in range(len(values)) if limits.min_support <= values[i] <= total - limits.min_support]
+    columns = [
+        j for j in range(len(classes)) if limits.min_support <= classes[j] <= total - limits.min_support
+    ]
+    if not rows or not columns:
+        return []
+    factorials = log_factorials(total)
+    # Two values, or two classes, say everything twice.
+    if len(values) == 2:
+        rows = rows[:1]
+    if len(classes) == 2:
+        columns = columns[:1]
+    cells: list[Cell] = []
+    for i in rows:
+        for j in columns:
+            both, value, label = int(counts[i, j]), int(values[i]), int(classes[j])
+            cells.append(
+                Cell(
+                    table.values[i],
+                    table.classes[j],
+                    both,
+                    value,
+                    label,
+                    total,
+                    fisher_p(both, value, label, total, factorials),
+                    1.0,
+                    difference(both, value, label, total),
+                    phi(both, value, label, total),
+                )
+            )
+    return cells
+
+
+def _judge(
+    table: Table,
+    survivors: list[Cell],
+    permute: Callable[[str, str, str, tuple[str, ...]], float],
+    limits: Limits,
+    prefer: str | None,
+) -> Shortcut | None:
+    """The strongest set of classes that deviate the same way in one value, if clusters bear it out."""
+    strongest = max(survivors, key=lambda cell: abs(cell.phi))
+    same = [
+        cell
+        for cell in survivors
+        if cell.value == strongest.value and cell.difference * strongest.difference > 0
+    ]
+    classes = tuple(sorted(cell.label_class for cell in same))
+    value = strongest.value
+    p = permute(table.feature, table.label, value, classes)
+    if p > limits.p:
+        return None
+    counts = table.counts.sum(axis=2)
+    if prefer is not None and prefer in table.values and len(table.values) == 2:
+        value = prefer
+    inside = np.isin(np.array(table.classes), classes)
+    row = counts[table.values.index(value)]
+    of_class = int(counts[:, inside].sum())
+    total = int(counts.sum())
+    in_classes, elsewhere = (
+        int(row[inside].sum()) / of_class,
+        int(row[~inside].sum()) / max(1, total - of_class),
+    )
+    grouped_phi = abs(phi(int(row[inside].sum()), int(row.sum()), of_class, total))
+    strong = abs(in_classes - elsewhere) >= limits.fail_difference and grouped_phi >= limits.fail_phi
+    accuracy, majority = cross_fitted_accuracy(table.counts)
+    return Shortcut(
+        table.feature,
+        table.label,
+        value,
+        classes,
+        in_classes,
+        elsewhere,
+        total,
+        of_class,
+        min(cell.q for cell in same),
+        p,
+        "fail" if strong else "warn",
+        accuracy,
+        majority,
+        entropy_share(counts),
+        tuple(same),
+    )

@@ -1,0 +1,62 @@
+-- One row an example: where it came from, its structure, and what its first answer does.
+-- The first answer is the first assistant message: what stands before it is all that a model sees when it decides.
+CREATE TABLE examples AS
+WITH first_answer AS (
+    SELECT example, min(position) FILTER (role = 'assistant') AS answer
+    FROM messages GROUP BY example
+), shape AS (
+    SELECT m.example,
+        count(*)::INTEGER AS messages,
+        any_value(answer) AS answer,
+        string_agg(m.role, ' ' ORDER BY position) AS roles,
+        string_agg(m.role, ' ' ORDER BY position) FILTER (answer IS NULL OR position < answer) AS roles_before,
+        arg_max(m.role, position) FILTER (answer IS NULL OR position < answer) AS last_role_before,
+        count(*) FILTER (m.role = 'assistant')::INTEGER AS answers,
+        bool_or(m.role = 'system') AS has_system,
+        arg_min(m.content, position) FILTER (m.role = 'system') AS system,
+        arg_min(m.content, position) FILTER (m.role = 'user') AS request,
+        arg_max(m.content, position) FILTER (m.role = 'user' AND (answer IS NULL OR position < answer)) AS last_request,
+        arg_min(m.content, position) FILTER (m.role = 'assistant') AS first_answer,
+        bit_xor(hash(position, m.role, m.content)) AS text_hash,
+        bit_xor(hash(lower(regexp_replace(trim(m.content), '\s+', ' ', 'g'))))
+            FILTER (m.role = 'user' AND (answer IS NULL OR position < answer)) AS request_hash,
+        bit_xor(hash(position, m.role, m.content)) FILTER (answer IS NULL OR position < answer) AS prompt_hash
+    FROM messages m JOIN first_answer USING (example)
+    GROUP BY m.example
+), called AS (
+    SELECT c.example,
+        count(*)::INTEGER AS calls,
+        arg_min(c.tool, (c.message, c.position)) AS tool,
+        arg_min(c.syntax, (c.message, c.position)) AS syntax,
+        count(*) FILTER (c.message = a.answer)::INTEGER AS answer_calls,
+        arg_min(coalesce(c.tool, '(unreadable)'), c.position) FILTER (c.message = a.answer) AS answer_tool,
+        min(c.message) AS call_message,
+        bit_xor(hash(c.message, c.position, c.tool, c.arguments)) AS call_hash
+    FROM calls c JOIN first_answer a USING (example)
+    GROUP BY c.example
+)
+SELECT r.example, r.file, f.path, f.split, r.line, r.shape, r.source, r.family, r.template, r.cluster AS given_cluster, r.keys, r.toolset,
+    s.messages, s.roles, s.roles_before, s.last_role_before, s.has_system, s.system, s.request, s.last_request,
+    s.first_answer, s.answer,
+    s.answers > 1 AS multi_turn,
+    coalesce(c.calls, 0) AS calls,
+    c.tool, c.syntax,
+    coalesce(c.answer_calls, 0) AS answer_calls,
+    -- The label of a first answer that calls nothing is a class of its own.
+    coalesce(c.answer_tool, '(none)') AS answer_tool,
+    trim(CASE WHEN c.calls IS NULL THEN '' WHEN t.preamble IS NOT NULL THEN t.preamble
+              ELSE coalesce(p.content, '') END) AS preamble,
+    t.dialect,
+    xor(s.text_hash, coalesce(c.call_hash, 0::UBIGINT)) AS conversation_hash,
+    s.prompt_hash, s.request_hash,
+    -- Symbols, paths, numbers and quoted text out: what is left of a request is its template.
+    hash(CASE WHEN r.cluster <> '' THEN r.cluster WHEN r.template <> '' THEN r.template
+         ELSE lower(regexp_replace(regexp_replace(coalesce(s.last_request, s.request, ''),
+            '`[^`\n]*`|"[^"\n]*"|''[^''\n]*''', '#', 'g'),
+            '\S*[\w][._/:(]\S*|\S*\d\S*|\b[a-zA-Z]+[a-z][A-Z]\w*|\b[A-Z][A-Z]+\b', '#', 'g')) END) AS template_hash
+FROM rows r
+JOIN files f USING (file)
+LEFT JOIN shape s USING (example)
+LEFT JOIN called c USING (example)
+LEFT JOIN turns t ON t.example = r.example AND t.message = c.call_message
+LEFT JOIN messages p ON p.example = r.example AND p.position = c.call_message AND c.syntax = 'openai';
