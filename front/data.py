@@ -52,7 +52,7 @@ def audit(
 ) -> None:
     """Find what a model could learn instead of the request: shortcuts, leaks, broken calls."""
     from tunewright.audit.audit import audit_dataset
-    from tunewright.audit.report import html_report, sarif_report, terminal_text
+    from tunewright.audit.report import terminal_text
 
     from tunewright.contract.atomic import write_text
     from tunewright.contract.recipe import load_recipe
@@ -66,10 +66,14 @@ def audit(
     if json:
         write_result(json, report.to_json())
     if html:
+        from tunewright.audit.page import html_report
+
         write_text(Path(html), html_report(report))
         say(f"page      {html}")
     if sarif:
-        write_result(sarif, sarif_report(report))
+        from tunewright.audit.sarif import sarif as sarif_log
+
+        write_result(sarif, sarif_log(report))
     if json != "-" and sarif != "-":
         print(terminal_text(report))
     if report.verdict == "fail":
