@@ -166,11 +166,11 @@ def _wrong_call(call: TracedCall, tool: Tool, wanted: dict[str, Any]) -> list[st
             if parameter.required:
                 reasons.append(f"{tool.name} is called without {parameter.name}")
             elif parameter.name in wanted and not _same(wanted[parameter.name], parameter.default):
-                reasons.append(f"{tool.name}: {parameter.name} must be {_said(wanted[parameter.name])}")
+                reasons.append(f"{tool.name}: {parameter.name} must be {said(wanted[parameter.name])}")
         elif parameter.name in wanted:
             if not _fits(value, wanted[parameter.name]):
                 reasons.append(
-                    f"{tool.name}: {parameter.name} must be {_said(wanted[parameter.name])}, is {_shown(value)}"
+                    f"{tool.name}: {parameter.name} must be {said(wanted[parameter.name])}, is {_shown(value)}"
                 )
         elif not parameter.required and not _fits(value, parameter.default):
             reasons.append(f"{tool.name}: {parameter.name} was not asked for")
@@ -191,10 +191,11 @@ def _fits(value: Value, wanted: Any) -> bool:
     return atom is not None and atom.kind == "const" and _same(atom.const, wanted)
 
 
-def _said(wanted: Any) -> str:
+def said(wanted: Any) -> str:
+    """An expected argument in words: a literal, a choice, or where it must come from."""
     if isinstance(wanted, dict):
         if "any" in wanted:
-            return " or ".join(_said(choice) for choice in wanted["any"])
+            return " or ".join(said(choice) for choice in wanted["any"])
         return f"taken from {wanted.get('from', '')}"
     return json.dumps(wanted, ensure_ascii=False)
 

@@ -1,0 +1,234 @@
+"""`report.html` and `summary.md` of a scored run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from tunewright.contract.atomic import write_text
+from tunewright.contract.example import Message
+from tunewright.contract.run import RunFolder, RunSpec
+from tunewright.contract.suite import Case, Expectation
+from tunewright.eval.audit_view import view_audit
+from tunewright.eval.charts import loss_chart, share_bars
+from tunewright.eval.gates import paired_scores, said_difference
+from tunewright.eval.history import History, read_history
+from tunewright.eval.outcome import Outcome, said
+from tunewright.eval.page import render_page
+from tunewright.eval.run_scores import RunScores, read_json_object
+from tunewright.eval.score import SuiteScore
+from tunewright.eval.statistics import Paired, Proportion
+from tunewright.eval.summary import render_summary
+from tunewright.eval.visible import one_line
+
+_SHARES = ("overall", "discrimination", "field_access")
+
+
+@dataclass(frozen=True)
+class BarRow:
+    name: str
+    tuned: str
+    base: str
+    svg: Markup
+    whole: bool  # over the whole suite, not one category
+
+
+@dataclass(frozen=True)
+class CaseView:
+    id: str
+    line: str
+    messages: tuple[Message, ...]
+    asked: tuple[str, ...]
+    tuned: tuple[Outcome, ...]
+    base: tuple[Outcome, ...]
+
+    @property
+    def right(self) -> bool:
+        return self.tuned[0].passed
+
+    @property
+    def kinds(self) -> str:
+        """Classes that the filters go by."""
+        kinds = ["is-good" if self.right else "is-bad"]
+        if self.base and self.base[0].passed != self.right:
+            kinds.append("is-gained" if self.right else "is-lost")
+        return " ".join(kinds)
+
+
+@dataclass(frozen=True)
+class SuiteView:
+    title: str
+    tuned: SuiteScore
+    base: SuiteScore | None
+    rows: tuple[BarRow, ...]
+    cases: tuple[CaseView, ...]
+    paired: Paired | None
+    said: str
+    has_target: bool
+
+
+def write_report(run: RunFolder, scores: RunScores) -> tuple[Path, Path]:
+    """Write `report.html` and `summary.md` into the run's folder, atomically; return their paths."""
+    spec = run.read_spec()
+    history = read_history(run.read_events())
+    audit = view_audit(read_json_object(run.audit))
+    facts = run_facts(spec, history, scores)
+    suites = [_suite_view(scores, name) for name in scores.suites]
+    html = render_page(
+        "report.html.jinja",
+        _filter_style(len(suites)),
+        scores=scores,
+        spec=spec,
+        suites=suites,
+        required=[result for result in scores.gates if result.gate.required],
+        beside=[result for result in scores.gates if not result.gate.required],
+        fidelity=next((r for r in scores.gates if r.gate.metric == "fidelity" and r.value is not None), None),
+        history=history,
+        chart=loss_chart(history.training, history.validation),
+        lowest=min((loss for _, loss in history.validation), default=0.0),
+        audit=audit,
+        facts=facts,
+    )
+    write_text(run.report, html)
+    write_text(run.summary, render_summary(spec, scores, history, audit, facts))
+    return run.report, run.summary
+
+
+def _filter_style(suites: int) -> str:
+    """The case list is filtered by style alone: no script runs in a report."""
+    rules = [
+        f"body:has(#show-{kind}:checked) .case:not(.is-{kind}) {{ display: none; }}"
+        for kind in ("bad", "good", "gained", "lost")
+    ]
+    rules += [
+        f"body:has(#suite-{number}:checked) .case:not(.in-{number}) {{ display: none; }}"
+        for number in range(suites)
+    ]
+    return "\n".join(rules) + "\n"
+
+
+def _suite_view(scores: RunScores, name: str) -> SuiteView:
+    tuned = scores.tuned[name]
+    base = scores.control[name] if scores.control else None
+    targets = {
+        r.gate.metric: r.gate.target
+        for r in scores.gates
+        if r.gate.suite == name and r.gate.metric in _SHARES
+    }
+    rows = [
+        _bar_row(
+            metric.replace("_", " "),
+            tuned.metric(metric),
+            base.metric(metric) if base else None,
+            targets.get(metric),
+            True,
+        )
+        for metric in _SHARES
+    ]
+    for category, share in tuned.categories.items():
+        control = base.categories.get(category) if base else None
+        rows.append(_bar_row(f"in {category.replace('_', ' ')}", share, control, None, False))
+    paired = paired_scores(base, tuned) if base else None
+    return SuiteView(
+        name.replace("_", " "),
+        tuned,
+        base,
+        tuple(rows),
+        tuple(_case_view(case, tuned, base) for case in scores.suites[name].cases),
+        paired,
+        said_difference(paired) if paired else "",
+        bool(targets),
+    )
+
+
+def _bar_row(
+    name: str, tuned: Proportion, base: Proportion | None, target: float | None, whole: bool
+) -> BarRow:
+    svg = Markup(share_bars(tuned, base, target))  # noqa: S704 - made of numbers alone
+    return BarRow(name, str(tuned), str(base) if base else "", svg, whole)
+
+
+def _case_view(case: Case, tuned: SuiteScore, base: SuiteScore | None) -> CaseView:
+    return CaseView(
+        case.id,
+        one_line(case.messages[-1].content, 160),
+        case.messages,
+        tuple(describe_expectation(case.expect)),
+        _of_case(tuned, case.id),
+        _of_case(base, case.id) if base else (),
+    )
+
+
+def _of_case(score: SuiteScore, case: str) -> tuple[Outcome, ...]:
+    return tuple(outcome for outcome in score.outcomes if outcome.case == case)
+
+
+def describe_expectation(expect: Expectation) -> list[str]:
+    """What a case asks for, in sentences."""
+    if not expect.tools:
+        return ["an answer in words, without a call"]
+    lines = [f"calls {', then '.join(expect.tools)}, and nothing else"]
+    for tool, arguments in expect.arguments.items():
+        lines.append(f"{tool} gets {', '.join(f'{name} {said(value)}' for name, value in arguments.items())}")
+    lines += [f"makes use of {' or '.join(entry.split('|'))}" for entry in expect.fields]
+    for entry in expect.control:
+        kind, _, tool = entry.partition(":")
+        what = "a condition" if kind == "if" else "a loop"
+        lines.append(f"{what} depends on a result{f', and {tool} is called under it' if tool else ''}")
+    return lines
+
+
+def run_facts(spec: RunSpec, history: History, scores: RunScores) -> list[tuple[str, str]]:
+    """What somebody needs to know to judge a run or to repeat it, as (name, value)."""
+    recipe = spec.recipe
+    train = recipe.train
+    layers = "all layers" if train.layers < 0 else f"{train.layers} layers"
+    pace = f"{train.steps} steps of {train.batch_size}, learning rate {train.learning_rate:g}"
+    facts: list[tuple[str, str]] = [
+        ("recipe", f"{recipe.name}, seed {recipe.seed}"),
+        ("base model", recipe.model.base + (f" at {recipe.model.revision}" if recipe.model.revision else "")),
+        (
+            "LoRA",
+            f"rank {train.rank}, scale {train.scale:g}, {layers}",
+        ),
+        (
+            "training",
+            f"{pace}, loss on {train.mask}",
+        ),
+        ("quantized to", f"{recipe.quantize.bits} bits, groups of {recipe.quantize.group_size}"),
+        ("data", spec.dataset or "as shipped"),
+        *((f"{split} sha256", digest) for split, digest in spec.data.items()),
+        *((f"suite {name} sha256", digest) for name, digest in spec.suites.items()),
+        ("environment", spec.environment),
+        ("git commit", spec.git_commit or "not known"),
+        (
+            "versions",
+            ", ".join(f"{name} {version}" for name, version in spec.versions.items()) or "not known",
+        ),
+        ("started", spec.created),
+        ("host", spec.host),
+        ("stages", _stages(history.seconds, history.reused)),
+    ]
+    if history.tokens:
+        pace = f", {history.tokens_per_second:,.0f} a second" if history.tokens_per_second else ""
+        facts.append(("tokens trained", f"{history.tokens:,}{pace}"))
+    if history.peak_memory:
+        facts.append(("peak memory", f"{history.peak_memory / 1e9:.2f} GB"))
+    answered = sum(score.tokens for suites in scores.scores.values() for score in suites.values())
+    if answered:
+        facts.append(("tokens answered", f"{answered:,}"))
+    return facts
+
+
+def _stages(seconds: Sequence[tuple[str, float]], reused: Sequence[str]) -> str:
+    told = [f"{stage} {_time(value)}" for stage, value in seconds] + [f"{stage} reused" for stage in reused]
+    return ", ".join(told) or "not known"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
