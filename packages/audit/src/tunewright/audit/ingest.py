@@ -19,9 +19,9 @@ import duckdb
 
 from tunewright.audit.calls import MARKER, read_turn
 from tunewright.audit.reading import Batch, DataFile, Fault, find_files, read_batches
-from tunewright.audit.shapes import ROLES, UnknownShapeError, canonical
 from tunewright.audit.toolsets import tools_in_prompt, toolset_of
 from tunewright.contract.errors import UserError
+from tunewright.contract.shapes import ROLES, UnknownShapeError, canonical
 
 MEMORY = "1500MB"
 # Below this many bytes everything stays in memory; above, in a database file that is removed at the end.

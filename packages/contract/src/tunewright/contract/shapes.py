@@ -1,6 +1,6 @@
 """Every shape that chat data comes in, brought to one: OpenAI's `messages`.
 
-Rows that already have the plain form never come here: SQL reads them (ingest.py). This is the way of all others.
+The audit reads rows of the plain form in SQL (ingest.py) and all others this way; merging reads all of them so.
 """
 
 import json
