@@ -28,7 +28,7 @@ from tunewright.datagen.program import Sandbox
 from tunewright.datagen.structure import Exchange, Form, choose_preamble, compose, draw_forms
 
 GENERATOR = 1  # raise it when the same inputs give other examples
-DIRECT = 0.2  # share of examples that need no call
+DIRECT = 0.15  # share of examples that need no call
 NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
 ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")
 
@@ -44,25 +44,29 @@ class Order:
 
 
 def generate_dataset(
-    recipe: Recipe, out: Path, seed: int | None = None, report: Report | None = None
+    recipe: Recipe,
+    out: Path,
+    seed: int | None = None,
+    report: Report | None = None,
+    *,
+    root: Path = Path(),
 ) -> DatasetManifest:
     """Make the recipe's dataset in the folder `out`: train.jsonl, valid.jsonl and dataset.json.
 
     The folder appears whole or not at all. When it is there already and was made from the same inputs, it
     is returned as it is; when it was made from others, nothing is touched and UserError is raised.
-    `report(what, done, total)` is called as the work goes on.
+    `report(what, done, total)` is called as the work goes on. The recipe's suites, looked for below `root`,
+    are kept out of the examples.
     """
     seed = recipe.seed if seed is None else seed
     catalog = load_catalog(recipe.data.catalog)
     catalog = catalog.only(*(recipe.data.tools or catalog.tool_names))
-    suites = {
-        entry.path: read_suite(Path(entry.path)) for entry in recipe.suites if Path(entry.path).is_file()
-    }
+    suites = {e.path: read_suite(root / e.path) for e in recipe.suites if (root / e.path).is_file()}
     sides = {
         "train": [installed_corpus(name) for name in corpora_module.TRAIN],
         "valid": [installed_corpus(name) for name in corpora_module.VALID],
     }
-    suite_hashes = {path: sha256_file(Path(path)) for path in suites}
+    suite_hashes = {path: sha256_file(root / path) for path in suites}
     corpus_hashes = {corpus.label: corpus.sha256 for side in sides.values() for corpus in side}
     engines = {name: version(name) for name in ENGINES}
     inputs: dict[str, Any] = {

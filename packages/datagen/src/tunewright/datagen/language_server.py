@@ -104,6 +104,12 @@ class LanguageServer:
         """The protocol's symbols whose name matches."""
         return self._request("workspace/symbol", {"query": query}) or []
 
+    def diagnostics(self, file: str) -> list[dict[str, Any]]:
+        """The protocol's diagnostics of a file: what `ty check FILE` reports."""
+        self._open(file)
+        answer = self._request("textDocument/diagnostic", {"textDocument": {"uri": self._uri(file)}})
+        return (answer or {}).get("items") or []
+
     def _at(self, method: str, file: str, line: int, column: int, more: dict[str, Any] | None = None) -> Any:
         self._open(file)
         text = self._lines(file)[line - 1]

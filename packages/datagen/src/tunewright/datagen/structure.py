@@ -17,7 +17,7 @@ from tunewright.contract.syntax import Turn, render_turn
 
 # How several turns come about when there is a call: an exchange before it, the tool's response and the answer
 # after it, or both. Earlier exchanges lead because they are the only form a direct answer can share.
-EARLIER, LOOP, BOTH = 0.55, 0.27, 0.18
+EARLIER, LOOP, BOTH = 0.66, 0.2, 0.14
 
 GENERAL = (
     "Let me check.",

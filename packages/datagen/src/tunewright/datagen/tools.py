@@ -127,28 +127,44 @@ class Toolbox:
         target = self._target(path)
         if target is None:
             return {"success": False, "error_count": 0, "errors": []}
-        command = [str(engine_path("ty")), "check", "--output-format", "gitlab", "--no-progress", target]
-        done = self.workspace.run(command, timeout=SECONDS)
-        problems: list[Record] = []
-        for item in json.loads(done.stdout or "[]"):
-            rule = item["check_name"]
-            message = item["description"].removeprefix(f"{rule}: ")
-            if _prints_a_place(message, self.workspace.folder):
-                raise Rejected("the tool's message holds a path of this machine")
-            problems.append(
-                {
-                    "file": item["location"]["path"],
-                    "line": item["location"]["positions"]["begin"]["line"],
-                    "severity": "error"
-                    if item["severity"] in {"major", "critical", "blocker"}
-                    else "warning",
-                    "code": rule,
-                    "message": message,
-                }
-            )
-        problems = [p for p in problems if p["severity"] == "error"]
+        if path in self.workspace.corpus.files:
+            problems = self._server_problems(path)
+        else:
+            problems = self._command_problems(target)
+        if any(_prints_a_place(problem["message"], self.workspace.folder) for problem in problems):
+            raise Rejected("the tool's message holds a path of this machine")
         problems.sort(key=lambda p: (p["file"], p["line"], p["code"], p["message"]))
         return {"success": not problems, "error_count": len(problems), "errors": problems}
+
+    def _server_problems(self, file: str) -> list[Record]:
+        # One file is answered by the server that runs already, thirty times faster than by a process of its own.
+        return [
+            {
+                "file": file,
+                "line": item["range"]["start"]["line"] + 1,
+                "severity": "error",
+                "code": item["code"],
+                # Below a blank line the server goes on to explain; the command does not.
+                "message": item["message"].split("\n\n")[0],
+            }
+            for item in self.server.diagnostics(file)
+            if item["severity"] == 1
+        ]
+
+    def _command_problems(self, target: str) -> list[Record]:
+        command = [str(engine_path("ty")), "check", "--output-format", "gitlab", "--no-progress", target]
+        done = self.workspace.run(command, timeout=SECONDS)
+        return [
+            {
+                "file": item["location"]["path"],
+                "line": item["location"]["positions"]["begin"]["line"],
+                "severity": "error",
+                "code": item["check_name"],
+                "message": item["description"].removeprefix(f"{item['check_name']}: "),
+            }
+            for item in json.loads(done.stdout or "[]")
+            if item["severity"] in {"major", "critical", "blocker"}
+        ]
 
     def ruff_check(self, path: str) -> Record:
         target = self._target(path)
