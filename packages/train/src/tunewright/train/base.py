@@ -1,0 +1,189 @@
+"""The base model: where its files are, what they hash to, and how it is loaded.
+
+A model is data. Nothing that came with one is ever run: only weights, JSON and tokenizer files are fetched.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunewright.contract.atomic import sha256_file, sha256_json
+from tunewright.contract.errors import UserError
+from tunewright.contract.recipe import Model
+
+EMBEDDED = "embedded:"
+# What a model consists of. No *.py: mlx-lm and transformers would offer to run it.
+PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model", "*.tiktoken")
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model on this machine."""
+
+    folder: Path
+    identity: str  # hash of its files, or of the pinned commit that names them
+    dtype: str
+
+
+def find_base(model: Model) -> Base:
+    """The base model's folder on this machine, fetched from the hub when the recipe names a repository.
+
+    Raises UserError when it is not there, incomplete, or the hub does not give it.
+    """
+    if model.base.startswith(EMBEDDED):
+        folder = _embedded(model.base.removeprefix(EMBEDDED))
+    elif model.base.startswith(("/", "~", ".")):
+        folder = Path(model.base).expanduser()
+        if not folder.is_dir():
+            raise UserError(
+                f"no model in {folder} on this host", "Put the model there, or name another base."
+            )
+    else:
+        return Base(_from_hub(model), sha256_json([model.base, model.revision]), model.dtype)
+    # transformers would ask the hub about a folder it has never heard of.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    return Base(folder, _hash_files(folder), model.dtype)
+
+
+def _embedded(name: str) -> Path:
+    if name != "tiny":
+        raise UserError(f"no embedded model {name!r}", "There is one: embedded:tiny")
+    from tunewright.train.tiny import model_folder
+
+    return model_folder()
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files of a model, in order of name. Raises UserError when config or weights are missing."""
+    files = sorted({path for pattern in PATTERNS for path in folder.glob(pattern) if path.is_file()})
+    names = {path.name for path in files}
+    if "config.json" not in names:
+        raise UserError(f"{folder} is not a model: it has no config.json", "Check the recipe's model.base.")
+    if not any(name.startswith("model") and name.endswith(".safetensors") for name in names):
+        raise UserError(f"{folder} has no weights (model*.safetensors)", "Check the recipe's model.base.")
+    return files
+
+
+def _hash_files(folder: Path) -> str:
+    return sha256_json({path.name: sha256_file(path) for path in model_files(folder)})
+
+
+def _from_hub(model: Model) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    name = f"{model.base} at {(model.revision or '')[:12]}"
+    try:
+        folder = Path(snapshot_download(model.base, revision=model.revision, allow_patterns=list(PATTERNS)))
+    except GatedRepoError as error:
+        raise UserError(
+            f"{name}: the hub asks for an accepted licence", "Accept it on the hub, then: hf auth login"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise UserError(f"{name}: the hub has no such revision", "Check model.revision.") from error
+    except RepositoryNotFoundError as error:
+        raise UserError(
+            f"{name}: the hub has no such model, or it is private", "Check model.base, or: hf auth login"
+        ) from error
+    except LocalEntryNotFoundError as error:
+        raise UserError(
+            f"{name}: not on this host, and the hub could not be reached",
+            "Check the host's network and proxy, or copy the model there and name its folder.",
+        ) from error
+    except (HfHubHTTPError, ConnectionError, TimeoutError) as error:
+        raise UserError(f"{name}: the hub did not give it ({error})", "Try again later.") from error
+    except Exception as error:
+        # The hub's client wraps several HTTP libraries; their errors share only their module's name.
+        if type(error).__module__.split(".")[0] not in {"httpx", "httpcore", "requests", "urllib3"}:
+            raise
+        raise UserError(
+            f"{name}: the hub could not be reached ({error})", "Check the host's network and proxy."
+        ) from error
+    model_files(folder)
+    return folder
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The model's config.json. Raises UserError when it cannot be read or asks for code of its own."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error})", "Fetch the model again.") from error
+    if "model_file" in config:
+        raise UserError(
+            f"{folder} wants to run code of its own ({config['model_file']})",
+            "Only architectures that mlx-lm knows are trained.",
+        )
+    return config
+
+
+@dataclass
+class Loaded:
+    """A model in memory, with its tokenizer and config. `model` is an `mlx.nn.Module`."""
+
+    model: Any
+    tokenizer: Any
+    config: dict[str, Any]
+
+
+def load_base(base: Base) -> Loaded:
+    """Load a base model in the recipe's float type; its weights are read when first used."""
+    return load_folder(base.folder, base.dtype)
+
+
+def load_folder(folder: Path, dtype: str | None = None) -> Loaded:
+    """Load any model folder, float weights as `dtype` (as they are when None).
+
+    Raises UserError for an architecture that mlx-lm does not know and for weights that do not fit.
+    """
+    import mlx.core as mx
+    from mlx_lm.utils import load_model
+
+    read_config(folder)
+    try:
+        model, config = load_model(folder, lazy=True)
+        if dtype is not None:
+            keep: Any = getattr(model, "cast_predicate", None) or _always
+            target = getattr(mx, dtype)
+            model.load_weights(
+                [
+                    (
+                        name,
+                        value.astype(target)
+                        if mx.issubdtype(value.dtype, mx.floating) and keep(name)
+                        else value,
+                    )
+                    for name, value in _flat(model)
+                ]
+            )
+        tokenizer = load_tokenizer(folder, config)
+    except ValueError as error:
+        raise UserError(f"{folder}: {error}", "Check that mlx-lm supports this model.") from error
+    return Loaded(model, tokenizer, config)
+
+
+def _always(_: str) -> bool:
+    return True
+
+
+def _flat(model: Any) -> list[tuple[str, Any]]:
+    from mlx.utils import tree_flatten
+
+    flat: Any = tree_flatten(model.parameters())
+    return flat
+
+
+def load_tokenizer(folder: Path, config: dict[str, Any]) -> Any:
+    """mlx-lm's tokenizer of a model folder; never runs code from it."""
+    from mlx_lm.utils import load_tokenizer as load
+
+    return load(folder, {"trust_remote_code": False}, eos_token_ids=config.get("eos_token_id"))

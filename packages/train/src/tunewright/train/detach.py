@@ -1,0 +1,146 @@
+"""Workers that outlive whoever starts them: started, asked after, and stopped."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from tunewright.contract.manifest import now
+from tunewright.contract.run import RunFolder, Status
+from tunewright.train.failures import recognise
+from tunewright.train.journal import Journal, write_status
+from tunewright.train.lock import Owner, acquire, is_held, read_owner
+from tunewright.train.machine import boot_id, memory_kills, worker_environment
+
+PATIENCE = 10.0  # seconds a worker gets to write its checkpoint before it is killed
+TAIL = 20_000  # bytes of the log that are searched for a cause
+RUNNING = ("queued", "running")
+
+
+def start(run: RunFolder, *, fresh: bool = False) -> dict[str, Any]:
+    """Start a detached worker, or say that there is one; returns `{"pid", "state"}`.
+
+    The lock is taken here and handed down, so that of two people who start at once only one does. The worker
+    has a session of its own and no terminal; when this process ends it belongs to init, and nothing that
+    happens to the connection reaches it. Raises UserError when the folder is not a run.
+    """
+    run.read_spec()
+    lock = acquire(run.path)
+    if lock is None:
+        owner = read_owner(run.path)
+        return {"pid": owner.pid if owner else 0, "state": "running"}
+    try:
+        write_status(run, Status(state="queued", boot=boot_id(), heartbeat=now()))
+        with run.log.open("ab") as log:
+            offset = log.tell()
+            log.write(f"--- worker started {now()}\n".encode())
+            log.flush()
+            command = [sys.executable, "-m", "tunewright.train.worker", "run", "--run", str(run.path)]
+            command += ["--lock", str(lock.descriptor), *(["--fresh"] if fresh else [])]
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=worker_environment(dict(os.environ)),
+                pass_fds=(lock.descriptor,),
+                start_new_session=True,
+            )
+        lock.write_owner(process.pid, leader=True, log_offset=offset)
+    finally:
+        lock.release()
+    return {"pid": process.pid, "state": "queued"}
+
+
+def status(run: RunFolder) -> Status:
+    """Where the run is. A run that says it is at work while nobody holds its lock is `lost`, with the reason."""
+    found = run.read_status()
+    if found is None:
+        run.read_spec()
+        return Status(state="queued", message="no worker was started yet", hint="Start one.")
+    if found.state not in RUNNING or is_held(run.path):
+        return found
+    # It may have ended between the two looks.
+    found = run.read_status() or found
+    if found.state not in RUNNING:
+        return found
+    message, hint = _cause(run, read_owner(run.path))
+    return found.model_copy(update={"state": "lost", "message": message, "hint": hint})
+
+
+def _cause(run: RunFolder, owner: Owner | None) -> tuple[str, str]:
+    """Why a worker is gone, as far as can be told from the log, the boot and the kernel's counters."""
+    resume = "Resume goes on from the last checkpoint."
+    if owner is None:
+        return "the worker never started", "See worker.log, then start it again."
+    if owner.boot != boot_id():
+        return "the host was restarted while the worker ran", resume
+    known = recognise(_log_since(run, owner))
+    if known is not None:
+        return known.message, known.hint
+    if memory_kills() > owner.memory_kills:
+        return (
+            "the worker is gone, and the kernel has killed a process for lack of memory since it started",
+            f"Lower train.batch_size or train.max_seq_length, or close other programs. {resume}",
+        )
+    last = _log_since(run, owner).strip().splitlines()
+    said = f" The last line of its log: {last[-1][:200]}" if len(last) > 1 else ""
+    return f"the worker was killed, or crashed without a word.{said}", resume
+
+
+def _log_since(run: RunFolder, owner: Owner) -> str:
+    try:
+        with run.log.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(owner.log_offset, end - TAIL))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def cancel(run: RunFolder, patience: float = PATIENCE) -> Status:
+    """Stop the worker: ask it, wait while it saves a checkpoint, and kill its process group if need be.
+
+    Returns the final status; a run that is over stays as it is. The worker is known by the lock it holds and
+    by the boot it was started in, so that a process that merely has its number is never touched.
+    """
+    owner = read_owner(run.path)
+    if is_held(run.path) and owner is not None and owner.boot == boot_id():
+        _stop(run, owner, patience)
+    found = status(run)
+    if found.state not in (*RUNNING, "lost"):
+        return found
+    lock = acquire(run.path)
+    if lock is None:
+        return found
+    try:
+        journal = Journal(run, 0)
+        return journal.close("cancelled")
+    finally:
+        lock.release()
+
+
+def _stop(run: RunFolder, owner: Owner, patience: float) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(owner.pid, signal.SIGTERM)
+    if _released(run, patience):
+        return
+    with contextlib.suppress(ProcessLookupError):
+        if owner.leader and os.getpgid(owner.pid) == owner.pid:
+            os.killpg(owner.pid, signal.SIGKILL)
+        else:
+            os.kill(owner.pid, signal.SIGKILL)
+    _released(run, patience)
+
+
+def _released(run: RunFolder, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not is_held(run.path):
+            return True
+        time.sleep(0.05)
+    return not is_held(run.path)

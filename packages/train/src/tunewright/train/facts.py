@@ -1,0 +1,27 @@
+"""What this host computes with."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from tunewright.train.machine import has_compiler, openblas, physical_memory
+
+
+def facts() -> dict[str, Any]:
+    """Versions, device and memory. Imports mlx."""
+    import mlx.core as mx
+
+    info: dict[str, Any] = dict(mx.device_info())
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "mlx": version("mlx"),
+        "mlx_lm": version("mlx-lm"),
+        "device": "gpu" if mx.default_device() == mx.Device(mx.gpu) else "cpu",
+        "metal": mx.metal.is_available(),
+        "device_info": {key: value for key, value in info.items() if isinstance(value, int | float | str)},
+        "memory": physical_memory(),
+        "openblas": openblas(),
+        "compiler": has_compiler(),
+    }

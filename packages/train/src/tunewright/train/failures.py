@@ -1,0 +1,75 @@
+"""What a failure of the machine means to the person in front of it.
+
+The same words are found in an exception's text and in the log of a worker that the driver aborted.
+"""
+
+import errno
+import re
+from dataclasses import dataclass
+
+from tunewright.contract.errors import UserError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What happened, and what to do next."""
+
+    message: str
+    hint: str
+
+
+_KNOWN: tuple[tuple[str, Failure], ...] = (
+    # Metal's own names for these are kIOGPUCommandBufferCallbackError….
+    (
+        r"ErrorOutOfMemory|\[METAL\].*Insufficient Memory|Attempting to allocate .* bytes which is greater than",
+        Failure(
+            "the GPU ran out of memory",
+            "Lower train.batch_size or train.max_seq_length, train fewer layers, or raise the limit: "
+            "sudo sysctl iogpu.wired_limit_mb=N. Resume goes on from the last checkpoint.",
+        ),
+    ),
+    (
+        r"ErrorImpactingInteractivity|Impacting Interactivity",
+        Failure(
+            "macOS stopped the GPU work because it made the display stutter",
+            "Let the display sleep (or log out of the desktop) while it runs, or lower train.batch_size. "
+            "Resume goes on from the last checkpoint.",
+        ),
+    ),
+    (
+        r"kIOGPUCommandBufferCallbackErrorTimeout|GPU Timeout Error",
+        Failure(
+            "macOS stopped a GPU kernel that ran too long",
+            "Lower train.batch_size or train.max_seq_length. Resume goes on from the last checkpoint.",
+        ),
+    ),
+    (
+        r"No space left on device|Disk quota exceeded|File too large|\[write\] Unable to write",
+        Failure("the disk is full", "Free some space on the host, then resume."),
+    ),
+    (
+        r"MemoryError|Cannot allocate memory|std::bad_alloc|malloc_or_wait|Unable to allocate",
+        Failure(
+            "the machine ran out of memory",
+            "Lower train.batch_size or train.max_seq_length, or close other programs, then resume.",
+        ),
+    ),
+)
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def recognise(text: str) -> Failure | None:
+    """The known failure whose words stand in `text` (an exception's, or the end of a log), if any."""
+    return next((failure for pattern, failure in _KNOWN if re.search(pattern, text)), None)
+
+
+def explain(error: BaseException) -> Failure | None:
+    """What to tell the user about `error`; None when it is a bug of ours, which keeps its traceback."""
+    if isinstance(error, UserError):
+        return Failure(error.message, error.hint)
+    if isinstance(error, OSError) and error.errno in _DISK:
+        where = f" ({error.filename})" if error.filename else ""
+        return Failure(f"the disk is full{where}", "Free some space on the host, then resume.")
+    if isinstance(error, MemoryError):
+        return recognise("MemoryError")
+    return recognise(str(error)) if isinstance(error, RuntimeError | OSError) else None

@@ -1,0 +1,149 @@
+"""What a worker tells the world: `events.jsonl`, appended, and `status.json`, replaced.
+
+A thread keeps the heartbeat, so that a long kernel does not look like death.
+"""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+from tunewright.contract.atomic import write_json
+from tunewright.contract.manifest import now
+from tunewright.contract.run import Event, RunFolder, State, Status, parse_events
+from tunewright.train.machine import boot_id
+
+HEARTBEAT = 2.0  # seconds between two writes of status.json
+PROGRESS = 0.5  # least seconds between two progress events of a stage
+
+
+class Cancelled(BaseException):
+    """Somebody asked the worker to stop. Not an Exception: nothing on the way may swallow it."""
+
+
+class Journal:
+    """Writes one run's events and status. `stage` and `step` are those of the stage now at work."""
+
+    def __init__(self, folder: RunFolder, pid: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._seq = _repair(folder)
+        self._file = folder.events.open("ab")
+        self._status = Status(state="running", pid=pid, boot=boot_id(), heartbeat=now())
+        self._guard = threading.RLock()
+        self._started = clock()
+        self._last_progress = clock()
+        self._first_step = 0
+        self.cancelled = threading.Event()
+
+    def event(self, kind: str, stage: str | None = None, /, **data: Any) -> Event:
+        """Append an event of the stage at work (or of another one) and flush it to the operating system."""
+        with self._guard:
+            self._seq += 1
+            stage = self._status.stage if stage is None else stage
+            event = Event(seq=self._seq, time=now(), stage=stage, kind=kind, data=data)
+            line = json.dumps(event.model_dump(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
+        return event
+
+    def warning(self, message: str, hint: str = "") -> None:
+        self.event("warning", message=message, hint=hint)
+
+    def begin(self, stage: str, total: int, step: int = 0) -> None:
+        """A stage starts, or goes on at `step` of `total`."""
+        with self._guard:
+            self._status = self._status.model_copy(update={"stage": stage, "step": step, "steps": total})
+            self._started, self._first_step = self._clock(), step
+            self._last_progress = self._started
+            self.event("stage_start", total=total, step=step)
+            self.beat()
+
+    def progress(self, step: int, total: int | None = None) -> None:
+        """Say how far the stage is, at most twice a second. Raises Cancelled when somebody asked for it."""
+        self.check()
+        with self._guard:
+            steps = self._status.steps if total is None else total
+            self._status = self._status.model_copy(update={"step": step, "steps": steps})
+            at = self._clock()
+            if at - self._last_progress < PROGRESS and step < steps:
+                return
+            self._last_progress = at
+            done = step - self._first_step
+            left = (at - self._started) / done * (steps - step) if done > 0 else None
+            seconds = None if left is None else round(left, 1)
+            self.event("progress", step=step, total=steps, seconds_left=seconds)
+
+    def check(self) -> None:
+        """Raises Cancelled when somebody asked the worker to stop."""
+        if self.cancelled.is_set():
+            raise Cancelled
+
+    def end(self, facts: dict[str, Any]) -> None:
+        """The stage at work is finished."""
+        seconds = round(self._clock() - self._started, 3)
+        self.event("stage_end", seconds=seconds, facts=facts)
+
+    def close(self, state: State, message: str = "", hint: str = "") -> Status:
+        """Write the last event and the final status."""
+        with self._guard:
+            if state == "failed":
+                self.event("error", message=message, hint=hint)
+            elif state in ("done", "cancelled"):
+                self.event(state)
+            self._status = self._status.model_copy(
+                update={"state": state, "message": message, "hint": hint, "pid": 0}
+            )
+            self._write()
+            self._file.close()
+            return self._status
+
+    def beat(self) -> None:
+        """Write `status.json` as things stand."""
+        with self._guard:
+            if self._status.state == "running":
+                self._write()
+
+    def _write(self) -> None:
+        self._status = self._status.model_copy(update={"heartbeat": now()})
+        write_status(self._folder, self._status)
+
+    @contextlib.contextmanager
+    def alive(self) -> Generator[None]:
+        """Keep the heartbeat while the block runs."""
+        stop = threading.Event()
+
+        def beat() -> None:
+            while not stop.wait(HEARTBEAT):
+                # A full disk is told by the stage that meets it; the heartbeat only misses a beat.
+                with contextlib.suppress(OSError):
+                    self.beat()
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        self.beat()
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def write_status(folder: RunFolder, status: Status) -> None:
+    """Replace `status.json`."""
+    write_json(folder.status, status.model_dump())
+
+
+def _repair(folder: RunFolder) -> int:
+    """Cut a torn last line off `events.jsonl`; return the last seq in it."""
+    try:
+        data = folder.events.read_bytes()
+    except FileNotFoundError:
+        return 0
+    events, complete = parse_events(data)
+    if complete < len(data):
+        with folder.events.open("r+b") as file:
+            file.truncate(complete)
+    return events[-1].seq if events else 0

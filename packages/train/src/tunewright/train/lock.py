@@ -1,0 +1,98 @@
+"""One worker for one run: a lock on the run's folder that its worker holds for life.
+
+The lock is `flock` on an open file, which the kernel drops when the last holder dies, however it dies.
+Who holds it is written in the file: pid, boot and when.
+"""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tunewright.contract.manifest import now
+from tunewright.train.machine import boot_id, memory_kills
+
+LOCK = "worker.lock"
+
+
+class Owner(BaseModel):
+    """The worker that holds, or last held, the lock."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    pid: int
+    boot: str
+    started: str  # ISO time, UTC
+    leader: bool  # it leads a process group of its own, which may be killed as a whole
+    memory_kills: int = 0  # of this machine, when the worker started
+    log_offset: int = 0  # where this worker's part of worker.log begins, bytes
+
+
+class Lock:
+    """A held lock. Closing it, or the death of every process that has it open, releases it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def write_owner(self, pid: int, *, leader: bool, log_offset: int) -> Owner:
+        """Record who works on the run from now on."""
+        owner = Owner(
+            pid=pid,
+            boot=boot_id(),
+            started=now(),
+            leader=leader,
+            memory_kills=memory_kills(),
+            log_offset=log_offset,
+        )
+        # In place: a rename would leave the lock on a file that has no name any more.
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, owner.model_dump_json().encode(), 0)
+        return owner
+
+    def release(self) -> None:
+        os.close(self.descriptor)
+
+
+def acquire(run: Path) -> Lock | None:
+    """Take the run's lock; None when another process has it."""
+    descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return Lock(descriptor)
+
+
+def adopt(descriptor: int) -> Lock:
+    """The lock that the starting process took and handed down, kept from our own children."""
+    os.set_inheritable(descriptor, False)
+    return Lock(descriptor)
+
+
+def is_held(run: Path) -> bool:
+    """Whether a worker is alive on this run. Creates nothing."""
+    try:
+        descriptor = os.open(run / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that two people who ask at the same time do not see each other.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def read_owner(run: Path) -> Owner | None:
+    """Who holds or last held the lock; None when nobody wrote it down (yet)."""
+    with contextlib.suppress(OSError, ValidationError):
+        return Owner.model_validate_json((run / LOCK).read_bytes())
+    return None

@@ -1,0 +1,269 @@
+"""The five stages as a state machine: each is done once, gone on with after a crash, and used again.
+
+    train -> fuse -> quantize -> fidelity -> predict
+
+What a stage needs is in the stages before it and in the run's inputs; what it makes is one folder with a
+manifest. A stage whose key stands in a finished manifest, of this run or of a sibling on the same host, is
+not done again.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tunewright.contract.atomic import sha256_file, write_json
+from tunewright.contract.errors import UserError
+from tunewright.contract.example import read_examples
+from tunewright.contract.run import STAGES, RunFolder, RunSpec, Stage
+from tunewright.contract.suite import read_suite
+from tunewright.train.base import Base, load_base, load_tokenizer, read_config
+from tunewright.train.encode import Dropped, Encoded, encode_all, encoder_for
+from tunewright.train.journal import Journal
+from tunewright.train.keys import prediction_key, stage_keys
+from tunewright.train.staging import adopt, finished, open_workspace, publish, remove, siblings
+
+ROWS_SHOWN = 10
+
+
+@dataclass
+class Work:
+    """One run at work."""
+
+    run: RunFolder
+    spec: RunSpec
+    base: Base
+    journal: Journal
+
+    @cached_property
+    def keys(self) -> dict[Stage, str]:
+        return stage_keys(self.spec, self.base.identity)
+
+    @cached_property
+    def train_rows(self) -> list[Encoded]:
+        return self._encode("train")
+
+    @cached_property
+    def valid_rows(self) -> list[Encoded]:
+        return self._encode("valid")
+
+    def _encode(self, split: str) -> list[Encoded]:
+        """A split as tokens. Raises UserError when its file is not the one the spec was written for."""
+        path = self.run.data / f"{split}.jsonl"
+        check_input(path, self.spec.data.get(split))
+        train = self.spec.recipe.train
+        encoder = encoder_for(load_tokenizer(self.base.folder, read_config(self.base.folder)))
+        rows, dropped = encode_all(
+            encoder,
+            read_examples(path),
+            mask=train.mask,
+            max_length=train.max_seq_length,
+            origin=f"{split}.jsonl",
+            tick=self.journal.check,
+        )
+        self._warn(split, dropped)
+        return rows
+
+    def _warn(self, split: str, dropped: Dropped) -> None:
+        limit = self.spec.recipe.train.max_seq_length
+        told = (
+            (dropped.too_long, f"longer than {limit} tokens", "Raise train.max_seq_length to train on them."),
+            (dropped.nothing_trained, "without a token that has loss", "See train.mask in the recipe."),
+        )
+        for rows, what, hint in told:
+            if rows:
+                some = ", ".join(map(str, rows[:ROWS_SHOWN])) + (", …" if len(rows) > ROWS_SHOWN else "")
+                self.journal.warning(
+                    f"{split}.jsonl: {len(rows)} examples {what} are left out (rows {some})", hint
+                )
+
+
+def run_stages(work: Work, *, fresh: bool = False) -> None:
+    """Bring every stage of a run to its end. Raises what the stage that fails raises.
+
+    With `fresh`, what is finished is removed and nothing is taken from other runs.
+    """
+    for split in ("train", "valid"):
+        check_input(work.run.data / f"{split}.jsonl", work.spec.data.get(split))
+    for name in work.spec.suites:
+        check_input(work.run.suites / f"{name}.jsonl", work.spec.suites[name])
+    if fresh:
+        for stage in STAGES:
+            remove(work.run.stage(stage))
+            remove(work.run.path / f".{stage}.partial")
+    for stage in STAGES:
+        work.journal.check()
+        if not _found(work, stage, reuse=not fresh):
+            _make(work, stage, reuse=not fresh)
+
+
+def check_input(path: Path, sha256: str | None) -> None:
+    """Raises UserError when a file of the run's inputs is missing or not the one the spec names."""
+    if not path.is_file():
+        raise UserError(f"{path}: missing from the run's inputs", "Ship the run again.")
+    if sha256 is None or sha256_file(path) != sha256:
+        raise UserError(f"{path} is not the file that the run's spec names", "Ship the run again.")
+
+
+def _found(work: Work, stage: Stage, *, reuse: bool) -> bool:
+    """Whether the stage's output is there already, here or (with `reuse`) in a sibling run."""
+    key, out = work.keys[stage], work.run.stage(stage)
+    if finished(out, key) is not None:
+        work.journal.event("stage_reused", stage, **{"from": work.run.path.name})
+        return True
+    if reuse:
+        for other, manifest in siblings(work.run, stage, key):
+            adopt(other.stage(stage), out, manifest)
+            work.journal.event("stage_reused", stage, **{"from": other.path.name})
+            return True
+    return False
+
+
+def _make(work: Work, stage: Stage, *, reuse: bool) -> None:
+    key = work.keys[stage]
+    folder = open_workspace(work.run.path, stage, key)
+    work.journal.begin(stage, 0)
+    makers: dict[Stage, Callable[[], dict[str, Any]]] = {
+        "train": lambda: _train(work, folder, key),
+        "fuse": lambda: _fuse(work, folder),
+        "quantize": lambda: _quantize(work, folder),
+        "fidelity": lambda: _fidelity(work, folder),
+        "predict": lambda: _predict(work, folder, reuse=reuse),
+    }
+    facts = makers[stage]()
+    publish(folder, work.run.stage(stage), key, facts)
+    work.journal.end(facts)
+
+
+def _train(work: Work, folder: Path, key: str) -> dict[str, Any]:
+    from tunewright.train.checkpoint import Checkpoints
+    from tunewright.train.lora import ADAPTERS, CONFIG, save_adapters, trainable
+    from tunewright.train.training import Trainer
+
+    train = work.spec.recipe.train
+    rows, valid = work.train_rows, work.valid_rows
+    loaded = load_base(work.base)
+    kept = folder / "checkpoints"
+    trainer = Trainer(
+        loaded.model, train, work.spec.recipe.seed, rows, valid, Checkpoints(kept, key, train), work.journal
+    )
+    arrays = trainable(loaded.model)
+    progress = trainer.run()
+    best = progress.best
+    chosen = None if best is None else trainer.checkpoints.best(best.step)
+    if best is None or chosen is None:
+        save_adapters(folder, trainable(loaded.model), train)
+    else:
+        for name in (ADAPTERS, CONFIG):
+            shutil.copyfile(chosen / name, folder / name)
+    write_json(
+        folder / "loss.json",
+        {
+            "train": [point.model_dump() for point in progress.curve],
+            "validation": [point.model_dump() for point in progress.validation],
+        },
+    )
+    before = progress.validation[0].loss
+    if best is not None and best.loss >= before:
+        work.journal.warning(
+            f"training made the validation loss no better ({before:.3f} before, {best.loss:.3f} at best)",
+            "Check the learning rate, the mask, and that train and valid hold the same kind of examples.",
+        )
+    remove(kept)
+    return {
+        "steps": train.steps,
+        "tokens": progress.tokens,
+        "examples": len(rows),
+        "valid_examples": len(valid),
+        "parameters": sum(int(array.size) for array in arrays.values()),
+        "best_step": best.step if best and chosen else train.steps,
+        "validation_before": round(before, 5),
+        "validation_best": round(best.loss, 5) if best else None,
+    }
+
+
+def _fuse(work: Work, folder: Path) -> dict[str, Any]:
+    from tunewright.train.fuse import fuse
+
+    _empty(folder)
+    return fuse(folder, work.run, work.spec.recipe, work.base, work.journal)
+
+
+def _quantize(work: Work, folder: Path) -> dict[str, Any]:
+    from tunewright.train.quantize import quantize
+
+    _empty(folder)
+    return quantize(folder, work.run, work.spec.recipe, work.base, work.journal)
+
+
+def _fidelity(work: Work, folder: Path) -> dict[str, Any]:
+    from tunewright.train.fidelity import fidelity
+
+    _empty(folder)
+    return fidelity(folder, work.run, work.spec.recipe, work.base, work.valid_rows, work.journal)
+
+
+def _empty(folder: Path) -> None:
+    """These stages begin anew: remove what an interrupted one left."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != ".key":
+            path.unlink()
+
+
+def _predict(work: Work, folder: Path, *, reuse: bool) -> dict[str, Any]:
+    from tunewright.train.models import open_model, release
+    from tunewright.train.predict import answer_suite, write_predictions
+
+    spec, settings, journal = work.spec, work.spec.recipe.predict, work.journal
+    suites = [read_suite(work.run.suites / f"{name}.jsonl") for name in spec.suites]
+    each = {
+        suite.name: len(suite.cases) * (settings.samples if settings.temperature > 0 else 1)
+        for suite in suites
+    }
+    total = sum(each.values()) * len(settings.models)
+    done = 0
+    files: dict[str, str] = {}
+    for model in settings.models:
+        loaded = None
+        for suite in suites:
+            name = f"{model}/{suite.name}.jsonl"
+            key = files[name] = prediction_key(spec, work.base.identity, work.keys, model, suite.name)
+            path = folder / name
+            if not path.is_file() and reuse and (source := _predicted(work, name, key)) is not None:
+                path.parent.mkdir(exist_ok=True)
+                shutil.copyfile(source, path)
+            if not path.is_file():
+                loaded = loaded or open_model(model, work.run, spec.recipe, work.base)
+                before = done
+                answers = answer_suite(
+                    loaded,
+                    suite,
+                    settings,
+                    spec.recipe.seed,
+                    lambda n, b=before: journal.progress(b + n, total),
+                )
+                write_predictions(path, answers)
+            done += each[suite.name]
+            journal.progress(done, total)
+        if loaded is not None:
+            release(loaded)
+    return {"files": files, "answers": total}
+
+
+def _predicted(work: Work, name: str, key: str) -> Path | None:
+    """A file of predictions with that key in a finished sibling run, whole."""
+    from tunewright.contract.manifest import read_manifest
+
+    for spec in sorted(work.run.path.parent.glob("*/spec.json"), reverse=True):
+        folder = RunFolder(spec.parent).predictions
+        manifest = read_manifest(folder)
+        if manifest is None or manifest.facts.get("files", {}).get(name) != key:
+            continue
+        entry = manifest.files.get(name)
+        if entry and (folder / name).is_file() and sha256_file(folder / name) == entry.sha256:
+            return folder / name
+    return None

@@ -1,0 +1,167 @@
+"""The worker's command line: one JSON line on standard output, whatever happens.
+
+    python -m tunewright.train.worker start|run|cancel|status --run DIR
+    python -m tunewright.train.worker facts
+
+Only `run` and `facts` import mlx.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tunewright.contract.errors import ExitCode, UserError
+from tunewright.contract.run import RunFolder, Status
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; print its answer; return the exit code."""
+    options = _parser().parse_args(arguments)
+    commands = {"start": _start, "run": _run, "cancel": _cancel, "status": _status, "facts": _facts}
+    try:
+        answer, code = commands[options.command](options)
+    except UserError as error:
+        answer, code = {"error": error.message, "hint": error.hint}, error.exit_code
+    sys.stdout.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+    return int(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tunewright.train.worker", description="Work on a run.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, about in (
+        ("start", "start a detached worker, unless one is at work"),
+        ("run", "work on the run in this process"),
+        ("cancel", "stop the worker; a later start goes on"),
+        ("status", "where the run is"),
+    ):
+        command = commands.add_parser(name, help=about)
+        command.add_argument("--run", type=Path, required=True, help="the run's folder")
+        if name in ("start", "run"):
+            command.add_argument("--fresh", action="store_true", help="repeat finished stages")
+        if name == "run":
+            command.add_argument("--lock", type=int, default=None, help=argparse.SUPPRESS)
+    commands.add_parser("facts", help="versions and device")
+    return parser
+
+
+def _start(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tunewright.train.detach import start
+
+    return start(RunFolder(options.run.resolve()), fresh=options.fresh), ExitCode.DONE
+
+
+def _status(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tunewright.train.detach import status
+
+    return status(RunFolder(options.run.resolve())).model_dump(), ExitCode.DONE
+
+
+def _cancel(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tunewright.train.detach import cancel
+
+    return cancel(RunFolder(options.run.resolve())).model_dump(), ExitCode.DONE
+
+
+def _run(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tunewright.train.lock import acquire, adopt
+    from tunewright.train.machine import worker_environment
+
+    # OpenBLAS must be there before the process is: start again with it, the same process id and lock.
+    wanted = worker_environment(dict(os.environ))
+    if wanted != dict(os.environ):
+        module = [sys.executable, "-m", "tunewright.train.worker"]
+        os.execve(sys.executable, [*module, *sys.argv[1:]], wanted)  # noqa: S606
+    folder = RunFolder(options.run.resolve())
+    folder.read_spec()
+    lock = adopt(options.lock) if options.lock is not None else acquire(folder.path)
+    if lock is None:
+        raise UserError(f"{folder.path.name} has a worker already", "See: invoke status")
+    if options.lock is None:
+        lock.write_owner(os.getpid(), leader=False, log_offset=_size(folder.log))
+    # Libraries print what they please; standard output holds our one line.
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        status = work(folder, fresh=options.fresh)
+    finally:
+        sys.stdout.flush()
+        os.dup2(answer, 1)
+        os.close(answer)
+        lock.release()
+    return status.model_dump(), ExitCode.DONE if status.state == "done" else ExitCode.FAILED
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def work(folder: RunFolder, *, fresh: bool) -> Status:
+    """Do what is left of a run, and return its final status. A bug keeps its traceback in the log."""
+    from tunewright.train.journal import Cancelled, Journal
+    from tunewright.train.machine import has_compiler, keep_awake, openblas
+
+    journal = Journal(folder, os.getpid())
+
+    def stop(*_: object) -> None:
+        journal.cancelled.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    with journal.alive():
+        try:
+            keep_awake()
+            if sys.platform.startswith("linux") and openblas() is None:
+                journal.warning(
+                    "OpenBLAS is not installed: training takes three to four times as long",
+                    "Debian and Ubuntu: apt-get install libopenblas0-pthread",
+                )
+            if not has_compiler():
+                os.environ["MLX_DISABLE_COMPILE"] = "1"
+            _do_stages(folder, journal, fresh=fresh)
+        except Cancelled:
+            return journal.close("cancelled")
+        except BaseException as error:  # noqa: BLE001 - whatever it is, status.json must say that it failed
+            return _failed(journal, error)
+        return journal.close("done")
+
+
+def _do_stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
+    from tunewright.train.base import find_base
+    from tunewright.train.stages import Work, run_stages
+
+    spec = folder.read_spec()
+    base = find_base(spec.recipe.model)
+    run_stages(Work(folder, spec, base, journal), fresh=fresh)
+
+
+def _failed(journal: Any, error: BaseException) -> Status:
+    import traceback
+
+    from tunewright.train.failures import explain
+
+    known = explain(error)
+    if known is not None:
+        sys.stderr.write(f"{known.message}\n{known.hint}\n")
+        return journal.close("failed", known.message, known.hint)
+    traceback.print_exception(error)
+    return journal.close(
+        "failed", f"{type(error).__name__}: {error}", "This is a bug: worker.log has the traceback."
+    )
+
+
+def _facts(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tunewright.train.facts import facts
+
+    del options
+    return facts(), ExitCode.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
