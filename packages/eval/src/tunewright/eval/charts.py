@@ -80,9 +80,8 @@ def share_bars(tuned: Proportion, base: Proportion | None, target: float | None 
             f'<rect class="bar {name}" x="0" y="{y:g}" width="{_WIDE * share.value:.1f}" height="{thick:g}">{title}</rect>'
         )
         if share.n:
-            lines.append(
-                f'<line class="interval" x1="{low:.1f}" x2="{high:.1f}" y1="{middle:g}" y2="{middle:g}">{title}</line>'
-            )
+            place = f'x1="{low:.1f}" x2="{high:.1f}" y1="{middle:g}" y2="{middle:g}"'
+            lines += [f'<line class="halo" {place}/>', f'<line class="interval" {place}>{title}</line>']
             ends = f'y1="{middle - 35:g}" y2="{middle + 35:g}"'
             lines += [f'<line class="interval" x1="{end:.1f}" x2="{end:.1f}" {ends}/>' for end in (low, high)]
     if target is not None:

@@ -74,6 +74,16 @@ class RunScores:
 def score_run(run: RunFolder) -> RunScores:
     """Score every model of a run on every suite, decide the gates and write `scores/`.
 
+    Raises UserError as `judge_run` does; nothing is written then.
+    """
+    result = judge_run(run)
+    write_scores(run, result)
+    return result
+
+
+def judge_run(run: RunFolder) -> RunScores:
+    """The same without writing anything: a run's figures follow from its predictions alone.
+
     Raises UserError when predictions are missing or torn, or when a suite is not the one that was shipped.
     """
     spec = run.read_spec()
@@ -88,9 +98,7 @@ def score_run(run: RunFolder) -> RunScores:
     base = "base" if "base" in models and model != "base" else None
     fidelity = read_fidelity(run)
     gates = judge_gates(spec.recipe.gates, scores[model], scores[base] if base else None, fidelity)
-    result = RunScores(spec.id, model, base, scores, tuple(gates), suites, fidelity)
-    write_scores(run, result)
-    return result
+    return RunScores(spec.id, model, base, scores, tuple(gates), suites, fidelity)
 
 
 def write_scores(run: RunFolder, result: RunScores) -> None:
