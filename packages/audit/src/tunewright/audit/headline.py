@@ -70,12 +70,6 @@ def predict_tools(connection: duckdb.DuckDBPyConnection) -> Predictions | None:
     return Predictions(truth, majority, by_structure, by_query, clusters)
 
 
-def measure_headline(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
-    """`majority`, `structure_only` and `query_only` accuracy; empty when every row does the same."""
-    predictions = predict_tools(connection)
-    return predictions.accuracies() if predictions else {}
-
-
 def _codes(values: tuple[object, ...]) -> Codes:
     known: dict[object, int] = {}
     return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)

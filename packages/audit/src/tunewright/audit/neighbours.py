@@ -23,7 +23,8 @@ _TEXTS = f"""
 CREATE TEMP TABLE spoken AS
 WITH said AS (
     SELECT example, string_agg(lower(content), ' ' ORDER BY position) AS text
-    FROM messages WHERE role = 'user' GROUP BY example
+    FROM (SELECT example, content, position FROM messages WHERE role = 'user'
+          UNION ALL SELECT example, content, 1 FROM suite_texts) GROUP BY example
 ), words AS (
     SELECT min(example) AS example, list_filter(regexp_split_to_array(text, '[^\\w]+'), lambda w: w <> '') AS w
     FROM said GROUP BY text
@@ -45,7 +46,7 @@ _PAIRS = f"""
 CREATE TABLE near_pairs AS
 WITH buckets AS (
     SELECT band, key, min(example) AS first, min(example) FILTER (split = 'train') AS train
-    FROM bands JOIN (SELECT example, split FROM examples) USING (example)
+    FROM bands LEFT JOIN (SELECT example, split FROM examples) USING (example)
     GROUP BY band, key HAVING count(*) > 1
 ), candidates AS (
     SELECT DISTINCT unnest([first, train]) AS a, example AS b FROM bands JOIN buckets USING (band, key)
@@ -58,7 +59,7 @@ SELECT DISTINCT least(a, b) AS a, greatest(a, b) AS b, common / (left_size + rig
 FROM compared WHERE common >= {SIMILARITY} * (left_size + right_size - common)
 """
 
-# `neighbourhood`: the representative of each example's text, so that pairs speak for all that say the same.
+# The representative of each example's text, so that pairs speak for all that say the same.
 _SPOKEN_BY = """
 CREATE TABLE spoken_by AS
 SELECT example, min(example) OVER (PARTITION BY text) AS speaker FROM (
@@ -69,7 +70,7 @@ SELECT example, min(example) OVER (PARTITION BY text) AS speaker FROM (
 
 
 def find_neighbours(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make `near_pairs`, `spoken_by` and `clusters (example, cluster)` from `examples` and `messages`."""
+    """Make `near_pairs`, `spoken_by` and `clusters (example, cluster)` from `examples`, `messages` and `suite_texts`."""
     connection.execute(_TEXTS)
     connection.execute(_BANDS)
     connection.execute(_PAIRS)
@@ -83,7 +84,7 @@ def find_neighbours(connection: duckdb.DuckDBPyConnection) -> None:
         FROM examples e LEFT JOIN spoken_by USING (example)
     """)
     edges = connection.execute("""
-        SELECT a, b FROM near_pairs
+        SELECT a, b FROM near_pairs WHERE a > 0
         UNION SELECT template, speaker FROM groups WHERE template <> speaker
     """)
     joined = _union(iter(lambda: edges.fetchmany(10_000), []))

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
-from tunewright.audit import shortcut_checks
 from tunewright.audit.audit import AuditedFile, AuditReport
 from tunewright.audit.baseline import is_known, read_baseline
 from tunewright.audit.checks import (
@@ -20,28 +18,37 @@ from tunewright.audit.checks import (
     read_config,
     run_sql,
 )
-from tunewright.audit.headline import measure_headline
+from tunewright.audit.context import Context
+from tunewright.audit.drift import DRIFT
+from tunewright.audit.headline import predict_tools
 from tunewright.audit.ingest import Report, load
+from tunewright.audit.joint import JOINT
 from tunewright.audit.neighbours import find_neighbours
+from tunewright.audit.order_checks import ORDER, TOOL_POSITION
+from tunewright.audit.results import RESULT_MISMATCH
+from tunewright.audit.shortcut_checks import FEATURE_CHECK, prepare
+from tunewright.audit.suites import load_suites
+from tunewright.audit.toolsets import offer_catalog
 from tunewright.contract.recipe import Recipe
 
 TABLES = Path(__file__).parent / "tables"
-PYTHON_CHECKS = (shortcut_checks.FEATURE,)
+PYTHON_CHECKS = (FEATURE_CHECK, JOINT, TOOL_POSITION, ORDER, DRIFT, RESULT_MISMATCH)
 
 
 def all_checks() -> list[Check]:
     """Every check of ours, SQL and Python."""
-    return [*read_checks(OWN_CHECKS), *PYTHON_CHECKS]
+    return [*read_checks(OWN_CHECKS), *(entry.check for entry in PYTHON_CHECKS)]
 
 
-def build_tables(connection: duckdb.DuckDBPyConnection, report: Report) -> None:
+def build_tables(connection: duckdb.DuckDBPyConnection, suites: Sequence[Path], report: Report) -> None:
     """Everything that checks ask for, from what was read."""
     report("structure", 0.0)
     connection.execute((TABLES / "examples.sql").read_text(encoding="utf-8"))
     connection.execute((TABLES / "features.sql").read_text(encoding="utf-8"))
+    load_suites(connection, suites)
     report("near-duplicates", 0.0)
     find_neighbours(connection)
-    shortcut_checks.prepare(connection)
+    prepare(connection)
     connection.execute(OFFENCES)
 
 
@@ -60,34 +67,33 @@ def run_audit(
     settings = read_config(config, own)
     checks = [*own, *(check for folder in settings.folders for check in read_checks(folder))]
     with load(paths, report) as store:
-        build_tables(store.connection, report)
-        run_checks(store.connection, checks, settings, report)
-        headline = measure_headline(store.connection)
-        findings = [settings.graded(finding) for finding in collect(store.connection, checks)]
-        files = store.connection.execute(
-            "SELECT path, split, examples, sha256 FROM files ORDER BY file"
-        ).fetchall()
+        connection = store.connection
+        build_tables(connection, suites, report)
+        if recipe is not None:
+            offer_catalog(connection, recipe)
+        predictions = predict_tools(connection)
+        context = Context(connection, predictions, settings.by_definition, recipe)
+        run_checks(context, checks, settings, report)
+        findings = [settings.graded(finding) for finding in collect(connection, checks)]
+        files = connection.execute("SELECT path, split, examples, sha256 FROM files ORDER BY file").fetchall()
     new = [finding for finding in findings if not is_known(finding, earlier)]
     return AuditReport(
-        tuple(AuditedFile(*file) for file in files), tuple(new), headline, known=len(findings) - len(new)
+        tuple(AuditedFile(*file) for file in files),
+        tuple(new),
+        predictions.accuracies() if predictions else {},
+        known=len(findings) - len(new),
     )
 
 
-def run_checks(
-    connection: duckdb.DuckDBPyConnection, checks: Sequence[Check], settings: Config, report: Report
-) -> None:
+def run_checks(context: Context, checks: Sequence[Check], settings: Config, report: Report) -> None:
     """Every check that is not switched off, into `offences`."""
+    in_python = {entry.check.id: entry for entry in PYTHON_CHECKS}
     for number, given in enumerate(checks):
         report(f"check {given.id}", number / len(checks))
         check = settings.applied(given)
         if check is None:
             continue
         if check.sql:
-            run_sql(connection, check)
+            run_sql(context.connection, check)
         else:
-            add_offences(connection, check, _python_rows(connection, check, settings))
-
-
-def _python_rows(connection: duckdb.DuckDBPyConnection, check: Check, settings: Config) -> Any:
-    judged = shortcut_checks.judge(connection, check, settings.by_definition)
-    return shortcut_checks.offences(connection, judged)
+            add_offences(context.connection, check, in_python[check.id].find(context, check))

@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 
 from tunewright.audit.checks import Check
+from tunewright.audit.context import Context, Offence, PythonCheck
 from tunewright.audit.features import BEFORE, BY_NAME, FEATURES, Feature
 from tunewright.audit.shortcuts import FOLDS, Limits, Shortcut, Table, find_shortcuts
 from tunewright.audit.statistics import cluster_permutation_p
@@ -322,3 +323,11 @@ def offences(connection: duckdb.DuckDBPyConnection, judged: Judged) -> Iterator[
             yield common
         for (example,) in examples:
             yield {**common, "example": example}
+
+
+def find(context: Context, check: Check) -> Iterator[Offence]:
+    """The whole check."""
+    yield from offences(context.connection, judge(context.connection, check, context.by_definition))
+
+
+FEATURE_CHECK = PythonCheck(FEATURE, find)

@@ -2,7 +2,13 @@
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tunewright.contract.catalog import Catalog, load_catalog
+from tunewright.contract.recipe import Recipe
+
+if TYPE_CHECKING:
+    import duckdb
 
 _BLOCK = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 
@@ -49,3 +55,40 @@ def _read_block(block: str) -> list[Any]:
             except ValueError:
                 continue
     return found
+
+
+_JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+
+
+def catalog_tools(catalog: Catalog) -> list[dict[str, Any]]:
+    """A catalog's tools as if a row offered them, parameters as JSON schema."""
+    tools: list[dict[str, Any]] = []
+    for tool in catalog.tools:
+        properties = {
+            p.name: {
+                "type": "array"
+                if p.type.startswith("list[")
+                else _JSON_TYPES.get(p.type.removesuffix(" | None"))
+            }
+            for p in tool.parameters
+        }
+        required = [p.name for p in tool.parameters if p.required]
+        schema = {"type": "object", "properties": properties, "required": required}
+        tools.append({"name": tool.name, "description": tool.description, "parameters": schema})
+    return tools
+
+
+def offer_catalog(connection: "duckdb.DuckDBPyConnection", recipe: Recipe) -> None:
+    """Put the recipe's catalog into `offered` as the toolset `catalog`: for rows that list no tools of their own."""
+    from tunewright.audit.ingest import insert
+
+    catalog = load_catalog(recipe.data.catalog)
+    if recipe.data.tools:
+        catalog = catalog.only(*recipe.data.tools)
+    insert(
+        connection,
+        "offered",
+        '{"toolset":"VARCHAR","position":"INTEGER","tool":"VARCHAR","description":"VARCHAR","parameters":"VARCHAR",'
+        '"written":"VARCHAR"}',
+        [{"toolset": "catalog", **tool} for tool in toolset_of(catalog_tools(catalog))],
+    )

@@ -1,0 +1,42 @@
+-- id: call.ungrounded
+-- severity: warn
+-- threshold: min_share = 0.05
+-- reason: An argument that stands nowhere before the call is made up: the model learns to invent paths and numbers.
+-- hint: Take arguments from the request or from an earlier result, or say them in the context.
+WITH arguments AS (
+    SELECT c.example, c.message, c.tool, unnest(json_keys(c.arguments)) AS key, c.arguments::JSON AS written
+    FROM calls c WHERE c.error = '' AND c.tool IS NOT NULL
+), literals AS (
+    SELECT example, message, tool, key,
+        json_extract_string(written, '/' || replace(replace(key, '~', '~0'), '/', '~1')) AS value,
+        json_type(written, '/' || replace(replace(key, '~', '~0'), '/', '~1')) AS kind
+    FROM arguments
+), copied AS (
+    -- Only what is copied and not composed: names, paths and numbers, no prose, no code, no small numbers.
+    SELECT * FROM literals
+    WHERE (kind = 'VARCHAR' AND length(value) BETWEEN 3 AND 200 AND NOT regexp_matches(value, '\s'))
+        OR (kind IN ('UBIGINT', 'BIGINT') AND abs(TRY_CAST(value AS BIGINT)) > 10)
+), judged AS (
+    SELECT a.example, a.message, a.tool, a.key, a.value, bool_or(contains(lower(m.content), lower(rtrim(a.value, '/')))) AS grounded
+    FROM copied a LEFT JOIN messages m ON m.example = a.example AND m.position < a.message
+    GROUP BY ALL
+), calls_judged AS (
+    SELECT example, message, tool, bool_and(coalesce(grounded, false)) AS grounded,
+        string_agg(value, ', ' ORDER BY key) FILTER (NOT coalesce(grounded, false)) AS made_up
+    FROM judged GROUP BY ALL
+), placed AS (
+    SELECT c.*, e.split FROM calls_judged c JOIN examples e USING (example)
+), shares AS (
+    SELECT split, tool, count(*) AS n, count(*) FILTER (NOT grounded) AS bad FROM placed GROUP BY ALL
+), graded AS (
+    SELECT *, if(bad >= $min_share * n, 'warn', 'info') AS severity FROM shares WHERE bad > 0
+), said AS (
+    SELECT split, severity, sum(bad)::BIGINT AS bad, sum(n)::BIGINT AS n,
+        string_agg(format('{} {} of {}', tool, bad, n), ', ' ORDER BY bad DESC, tool) AS names
+    FROM graded GROUP BY ALL
+)
+SELECT p.example, p.split, said.bad / said.n AS effect, said.n AS support, said.severity,
+    format('Calls with an argument that stands nowhere before them: {}', said.names) AS message,
+    format('message {}: {}', p.message, made_up[:120]) AS detail
+FROM placed p JOIN graded g USING (split, tool) JOIN said ON said.split = g.split AND said.severity = g.severity
+WHERE NOT p.grounded

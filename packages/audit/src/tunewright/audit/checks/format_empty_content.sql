@@ -1,0 +1,10 @@
+-- id: format.empty_content
+-- severity: fail
+-- reason: An empty answer teaches the model to say nothing; an empty request gives it nothing to go by.
+-- hint: Remove the row, or fill in what is missing.
+SELECT m.example, if(role = 'assistant', 'fail', 'warn') AS severity,
+    CASE role WHEN 'assistant' THEN 'Answers that hold neither text nor a call' ELSE 'Empty ' || role || ' messages' END AS message,
+    'message ' || m.position AS detail
+FROM messages m
+WHERE trim(m.content, ' ' || chr(9) || chr(10) || chr(13)) = ''
+    AND NOT (role = 'assistant' AND EXISTS (FROM calls c WHERE c.example = m.example AND c.message = m.position))

@@ -1,0 +1,31 @@
+"""What a check written in Python is given."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from tunewright.audit.checks import Check
+from tunewright.audit.headline import Predictions
+from tunewright.contract.recipe import Recipe
+
+Offence = Mapping[str, Any]  # columns of `offences`, without check_id
+
+
+@dataclass(frozen=True)
+class Context:
+    """The tables, and what was said on the command line."""
+
+    connection: duckdb.DuckDBPyConnection
+    predictions: Predictions | None
+    by_definition: frozenset[tuple[str, str]] = frozenset()
+    recipe: Recipe | None = None
+
+
+@dataclass(frozen=True)
+class PythonCheck:
+    """A check and the function that runs it with the user's thresholds."""
+
+    check: Check
+    find: Callable[[Context, Check], Iterator[Offence]]

@@ -1,0 +1,38 @@
+"""Validation suites, as tables that contamination is looked for in."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from tunewright.audit.ingest import insert
+from tunewright.contract.suite import read_suite
+
+
+def load_suites(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    """Make `suite_texts` and `suite_cases`. Cases count downwards from -1, apart from examples.
+
+    Raises UserError for a suite that cannot be read.
+    """
+    connection.execute(
+        "CREATE TABLE suite_texts (example BIGINT, suite VARCHAR, id VARCHAR, content VARCHAR)"
+    )
+    number = 0
+    for path in paths:
+        suite = read_suite(path)
+        rows: list[dict[str, object]] = []
+        for case in suite.cases:
+            number -= 1
+            rows += [
+                {"example": number, "suite": suite.name, "id": case.id, "content": message.content}
+                for message in case.messages
+                if message.role == "user"
+            ]
+        structure = '{"example":"BIGINT","suite":"VARCHAR","id":"VARCHAR","content":"VARCHAR"}'
+        insert(connection, "suite_texts", structure, rows)
+    connection.execute(r"""
+        CREATE TABLE suite_cases AS
+        SELECT example, suite, id,
+            bit_xor(hash(lower(regexp_replace(trim(content), '\s+', ' ', 'g')))) AS request_hash
+        FROM suite_texts GROUP BY ALL
+    """)
