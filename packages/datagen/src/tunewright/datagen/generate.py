@@ -19,7 +19,7 @@ from tunewright.contract.recipe import Recipe
 from tunewright.contract.suite import Suite, read_suite
 from tunewright.datagen import corpus as corpora_module
 from tunewright.datagen.corpus import Corpus, installed_corpus
-from tunewright.datagen.families import checks, files, navigation
+from tunewright.datagen.families import chains, checks, files, navigation
 from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
@@ -27,7 +27,7 @@ from tunewright.datagen.maker import Maker
 from tunewright.datagen.program import Sandbox
 from tunewright.datagen.structure import Exchange, Form, choose_preamble, compose, draw_forms
 
-GENERATOR = 1  # raise it when the same inputs give other examples
+GENERATOR = 2  # raise it when the same inputs give other examples
 DIRECT = 0.15  # share of examples that need no call
 NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
 ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")
@@ -151,7 +151,7 @@ def _make_splits(
     known = set(catalog.tool_names)
     scenarios = [
         scenario
-        for scenario in navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS
+        for scenario in navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS + chains.SCENARIOS
         if set(scenario.called) <= known
     ]
     pools = split_questions(catalog, guard, Random(seed), ledger)
@@ -233,7 +233,7 @@ class _Side:
                 cluster=f"direct:{question.template}",
             )
             return Example(messages=messages, meta=meta)
-        made = self.maker.make(order.tool)
+        made = self.maker.make(order.tool, response=form.loop)
         if made is None:
             raise UserError(
                 f"no more examples with {order.tool} can be made from these repositories",

@@ -1,6 +1,5 @@
 """Makes one grounded example after another: a scenario, a place in a corpus, a program really run."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -71,11 +70,14 @@ class Maker:
         for box in self._boxes.values():
             box.close()
 
-    def make(self, tool: str) -> Made | None:
-        """An example whose first call is `tool`; None when no more can be found."""
+    def make(self, tool: str, *, response: bool) -> Made | None:
+        """An example whose first call is `tool`; None when no more can be found.
+
+        `response` says whether the example will show what its program printed.
+        """
         families: dict[str, list[Scenario]] = defaultdict(list)
         for scenario in self.scenarios:
-            if scenario.tool == tool:
+            if scenario.tool == tool and (scenario.shows_response or not response):
                 families[scenario.family].append(scenario)
         left = ATTEMPTS
         while left > 0 and families:
@@ -107,6 +109,7 @@ class Maker:
         fewest = min(self._used[wording] for wording in scenario.requests)
         template = self.random.choice([w for w in scenario.requests if self._used[w] == fewest])
         slots = slots | {"limit": self.random.choice(LIMITS), "count": self.random.randint(2, 6)}
+        slots["minutes"] = self.random.choice((60, 90, 100, 120, 150, 180, 200, 240, 300, 600))
         if "file" in slots:
             slots["at"] = fill(self.random.choice(PLACES), slots)
         request = fill(template, slots)
@@ -129,7 +132,7 @@ class Maker:
         key = (corpus.name, scenario.site)
         if key not in self._sites:
             found = sites_of(corpus, scenario.site, self.random)
-            self._sites[key] = found[:TESTED_FILES] if scenario.site == "test_file" else found
+            self._sites[key] = found[:TESTED_FILES] if scenario.site.startswith("test_file") else found
         sites = self._sites[key]
         if not sites:
             return None
@@ -153,7 +156,7 @@ class Maker:
             self._restart(corpus)
             return "the language server failed", None
         stdout = outcome.stdout.rstrip("\n")
-        reason = unfit(scenario, slots, outcome, stdout)
+        reason = unfit(scenario, outcome, stdout)
         if reason is not None:
             return reason, None
         answer = scenario.fill_answer(slots, stdout)
@@ -175,14 +178,12 @@ class Maker:
             self._boxes[corpus.name].close()
 
 
-def unfit(scenario: Scenario, slots: Slots, outcome: Outcome, stdout: str) -> str | None:
+def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:
     """Why what a program did makes no good example; None when it does."""
-    if len(stdout) > MAX_CHARACTERS or stdout.count("\n") >= MAX_LINES:
+    if scenario.shows_response and (len(stdout) > MAX_CHARACTERS or stdout.count("\n") >= MAX_LINES):
         return "the response is too long"
     if not stdout.strip() and not scenario.nothing:
         return "printed nothing"
-    if not stdout.strip() and json.dumps(slots.get("line", 0)) == "0" and scenario.tool == "read_file":
-        return None
     for call in outcome.calls:
         if call.tool == "goto_definition" and scenario.family != "conditional" and not call.result["success"]:
             return "no definition was found"

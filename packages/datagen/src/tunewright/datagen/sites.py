@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from random import Random
+from typing import cast
 
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.families.scenario import Site
@@ -24,17 +25,9 @@ MAX_LINE = 400  # line numbers above this are rare where people work, and long t
 SHORT_FILE = 12  # lines; what a person would want printed whole
 
 _NAMES = (
-    "notes",
-    "todo",
-    "draft",
-    "example",
-    "changes",
-    "scratch",
-    "config",
-    "report",
-    "summary",
-    "usage",
-) + (("plan", "history", "authors", "roadmap", "ideas", "setup_notes", "glossary", "faq", "limits", "extras"))
+    *("notes", "todo", "draft", "example", "changes", "scratch", "config", "report", "summary", "usage"),
+    *("plan", "history", "authors", "roadmap", "ideas", "setup_notes", "glossary", "faq", "limits", "extras"),
+)
 _SUFFIXES = (".md", ".txt", ".py", ".toml", ".cfg")
 _FOLDERS = ("docs", "notes", "tmp", "scripts", "extra", "doc/pages", "tools", "examples")
 _TEXTS = {
@@ -166,18 +159,25 @@ def new_file_sites(corpus: Corpus, random: Random) -> Iterator[Slots]:
         yield {"path": f"{random.choice(folders)}/{random.choice(_NAMES)}{suffix}", "content": content}
 
 
-def copy_sites(corpus: Corpus, random: Random) -> Iterator[Slots]:
-    """A file and a name for what is made of it: `path`, `other`."""
-    for file in corpus.files:
-        stem = file.rsplit("/", 1)[-1].removesuffix(".py").strip("_")
-        yield {
-            "path": file,
-            "other": f"{random.choice(_FOLDERS)}/{stem}_{random.choice(('copy', 'backup', 'old'))}.py",
-        }
+def with_more(sites: list[Slots], more: str, corpus: Corpus, random: Random) -> list[Slots]:
+    """Each site with a second thing to speak of: `other`, a file to be made, or a `command`."""
+    commands = [slots["command"] for slots in command_sites(corpus, "command")]
+    found: list[Slots] = []
+    for slots in sites:
+        if more == "other":
+            stem = str(slots["path"]).rsplit("/", 1)[-1].removesuffix(".py").strip("_")
+            ending = random.choice(("_copy.py", "_backup.py", "_old.py", "_count.txt", "_result.txt", ".log"))
+            found.append({**slots, "other": f"{random.choice(_FOLDERS)}/{stem}{ending}"})
+        elif commands:
+            found.append({**slots, "command": random.choice(commands)})
+    return found
 
 
 def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
     """All sites of a kind in a corpus, shuffled, each name of a symbol at most a few times."""
+    base, _, more = site.partition("+")
+    if more:
+        return with_more(sites_of(corpus, cast(Site, base), random), more, corpus, random)
     if site == "symbol":
         found = list(symbol_sites(corpus))
         random.shuffle(found)
@@ -194,8 +194,6 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
     elif site == "new_file":
         sites = new_file_sites(corpus, random)
         return [slots for slots, _ in zip(sites, range(200))]
-    elif site == "copy":
-        found = list(copy_sites(corpus, random))
     elif site.endswith(("command", "command_file")):
         found = list(command_sites(corpus, site))
     else:

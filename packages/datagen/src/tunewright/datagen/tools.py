@@ -127,10 +127,8 @@ class Toolbox:
         target = self._target(path)
         if target is None:
             return {"success": False, "error_count": 0, "errors": []}
-        if path in self.workspace.corpus.files:
-            problems = self._server_problems(path)
-        else:
-            problems = self._command_problems(target)
+        known = path in self.workspace.corpus.files
+        problems = self._server_problems(path) if known else self._command_problems(target)
         if any(_prints_a_place(problem["message"], self.workspace.folder) for problem in problems):
             raise Rejected("the tool's message holds a path of this machine")
         problems.sort(key=lambda p: (p["file"], p["line"], p["code"], p["message"]))

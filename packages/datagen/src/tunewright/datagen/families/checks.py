@@ -104,6 +104,9 @@ TYPES = (
         [("message",), ("code",), ("line",), ("line", "message"), ("line", "code"), ("severity",)],
     ),
     *listing_scenarios(TYPE_LISTING, [("code", "message"), ("file", "line")]),
+    *filtered_scenarios(
+        TYPE_LISTING, 'error.severity == "error"', "error-severity", [("line",), ("code",), ("message",)]
+    ),
 )
 
 LINT = (

@@ -42,7 +42,7 @@ READ = (
         "read.content",
         "one_call",
         "read_file",
-        "short_file",
+        "file",
         (
             "Open {path} and print what it contains.",
             "Print the content of {path}.",
@@ -54,12 +54,28 @@ READ = (
         _READ + "print(source.content)",
         "That is the whole of {path}: {n} lines with text.",
         "{path} is empty.",
+        printed_whole=True,
+    ),
+    Scenario(
+        "read.short",
+        "one_call",
+        "read_file",
+        "short_file",
+        (
+            "Show the small file {path}.",
+            "{path} is short; print all of it.",
+            "What stands in {path}? It is only a few lines.",
+            "Give me the complete text of {path}.",
+        ),
+        _READ + "print(source.content)",
+        "That is all of {path}.",
+        "{path} is empty.",
     ),
     Scenario(
         "read.not_search",
         "discrimination",
         "read_file",
-        "short_file",
+        "file",
         (
             "No checks, no search, only the text of {path}.",
             "Don't lint {path}, just print its content.",
@@ -69,6 +85,7 @@ READ = (
         _READ + "print(source.content)",
         "That is what {path} holds.",
         "{path} is empty.",
+        printed_whole=True,
     ),
     Scenario(
         "read.last",
@@ -231,7 +248,7 @@ WRITE = (
         "workflow.copy",
         "workflow",
         "read_file",
-        "copy",
+        "file+other",
         (
             "Copy {path} to {other}: read the one, write the other, print the bytes written.",
             "Read {path} and write its content to {other}; print bytes written.",
@@ -246,7 +263,7 @@ WRITE = (
         "workflow.save_count",
         "workflow",
         "read_file",
-        "copy",
+        "file+other",
         (
             "Read {path} and write its number of lines to {other}; print the path written.",
             "Count the lines of {path} by reading it and save the count in {other}. Print that path.",

@@ -20,11 +20,14 @@ Site = Literal[
     "test_file",
     "text",
     "new_file",
-    "copy",
     "command",
     "failing_command",
     "any_command",
     "command_file",
+    "file+command",
+    "file+other",
+    "test_file+command",
+    "test_file+other",
 ]
 
 # Ways to say where a symbol stands; `{at}` in a wording becomes one of them.
@@ -49,10 +52,17 @@ class Scenario:
     answer: str
     nothing: str = ""
     tools: tuple[str, ...] = ()  # all that are called, in order; empty: `tool` alone
+    volatile: bool = False  # prints what differs from run to run, so that its response cannot be shown
+    printed_whole: bool = False  # prints whole files, so that its response is too long to be shown
 
     @property
     def called(self) -> tuple[str, ...]:
         return self.tools or (self.tool,)
+
+    @property
+    def shows_response(self) -> bool:
+        """Whether an example may show what the program printed."""
+        return not (self.volatile or self.printed_whole)
 
     def fill_program(self, slots: Mapping[str, str | int]) -> str:
         """The program with its slots as literals; `$bare_name` is the slot `name` without quotes."""
