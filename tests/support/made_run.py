@@ -40,7 +40,9 @@ def predictions(name: str, share: float, seed: int) -> list[dict[str, Any]]:
         right = gold(name)[case.id]
         text = right if random.random() < share else spoiled(case, right, random)
         tokens = max(1, len(text) // 3)
-        rows.append({"case": case.id, "text": text, "tokens": tokens, "prompt_tokens": 60, "seconds": tokens / 400})
+        rows.append(
+            {"case": case.id, "text": text, "tokens": tokens, "prompt_tokens": 60, "seconds": tokens / 400}
+        )
     return rows
 
 
@@ -60,7 +62,9 @@ def make_run(
     run = RunFolder(folder / run_id)
     recipe = recipe or load_recipe("tiny", ROOT)
     if base is None:
-        recipe = recipe.model_copy(update={"predict": recipe.predict.model_copy(update={"models": ("quantized",)})})
+        recipe = recipe.model_copy(
+            update={"predict": recipe.predict.model_copy(update={"models": ("quantized",)})}
+        )
     shipped: dict[str, str] = {}
     for name in SUITES:
         data = (ROOT / "suites" / f"{name}.jsonl").read_bytes()
@@ -105,7 +109,13 @@ def events() -> list[dict[str, Any]]:
                 (
                     "train",
                     "loss",
-                    {"step": step, "loss": noisy, "tokens": step * 900, "tokens_per_second": 2100.0, "peak_memory": 800_000_000},
+                    {
+                        "step": step,
+                        "loss": noisy,
+                        "tokens": step * 900,
+                        "tokens_per_second": 2100.0,
+                        "peak_memory": 800_000_000,
+                    },
                 )
             )
     rows.append(("train", "stage_end", {"seconds": 97.4, "facts": {"trainable": 217_088}}))
@@ -113,7 +123,13 @@ def events() -> list[dict[str, Any]]:
         rows.append((stage, "stage_end", {"seconds": seconds, "facts": {}}))
     rows.append(("predict", "done", {}))
     return [
-        {"seq": i, "time": f"2026-11-23T09:{31 + i // 60:02}:{i % 60:02}.000+00:00", "stage": s, "kind": k, "data": d}
+        {
+            "seq": i,
+            "time": f"2026-11-23T09:{31 + i // 60:02}:{i % 60:02}.000+00:00",
+            "stage": s,
+            "kind": k,
+            "data": d,
+        }
         for i, (s, k, d) in enumerate(rows, start=1)
     ]
 
@@ -123,7 +139,11 @@ def audit_report(verdict: str = "fail") -> dict[str, Any]:
     return {
         "schema": 1,
         "verdict": verdict,
-        "dataset": {"files": [{"path": "data/tiny/train.jsonl", "split": "train", "examples": 720, "sha256": "7c1e" * 16}]},
+        "dataset": {
+            "files": [
+                {"path": "data/tiny/train.jsonl", "split": "train", "examples": 720, "sha256": "7c1e" * 16}
+            ]
+        },
         "headline": {"majority": 0.26, "structure_only": 0.51, "query_only": 0.93},
         "findings": [
             {
@@ -133,7 +153,10 @@ def audit_report(verdict: str = "fail") -> dict[str, Any]:
                 "message": "no example of source navigation has a system message; 100 % of the others have one",
                 "effect": 1.0,
                 "support": 400,
-                "rows": [{"file": "data/tiny/train.jsonl", "line": 1}, {"file": "data/tiny/train.jsonl", "line": 17}],
+                "rows": [
+                    {"file": "data/tiny/train.jsonl", "line": 1},
+                    {"file": "data/tiny/train.jsonl", "line": 17},
+                ],
                 "hint": "Give every example the same structure: invoke data.normalize",
             },
             {

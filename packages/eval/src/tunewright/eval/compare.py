@@ -124,7 +124,7 @@ class Comparison:
             "left_out": list(self.left_out),
         }
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         """The same for a terminal."""
         rows = [["", "a", "b", "difference", "p (Holm)"]]
         for name, paired in self.suites.items():
@@ -156,7 +156,7 @@ class Comparison:
         lines.append(f"b is {self.verdict}: {self.reason}")
         return "\n".join(lines) + "\n"
 
-    def html(self) -> str:
+    def to_html(self) -> str:
         """The same as a self-contained page, with both answers of every case that changed."""
         from tunewright.eval.compare_page import render_comparison
 

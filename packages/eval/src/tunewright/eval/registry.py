@@ -19,6 +19,7 @@ from tunewright.contract.errors import CheckFailed, UserError
 from tunewright.contract.manifest import now, read_manifest
 from tunewright.contract.run import RunFolder
 from tunewright.eval.run_scores import judge_run
+from tunewright.eval.terminal import aligned
 
 _START = "0" * 64
 
@@ -39,15 +40,21 @@ class Entry(BaseModel):
     evidence: dict[str, Any] = {}
     previous: str  # SHA-256 of the line before, without its line end
 
+    def __str__(self) -> str:
+        """What happened, in one line."""
+        done = "promoted" if self.action == "promoted" else f"taken out of use; {self.in_use} is in use again"
+        forced = f" although {'; '.join(self.evidence.get('objections', ()))}" if self.forced else ""
+        return f"{self.run} {done}{forced} (by {self.by}, {self.time[:19].replace('T', ' ')} UTC)"
 
-def registry_file(root: Path) -> Path:
-    """Where a checkout keeps its registry."""
-    return root / "models" / "registry.jsonl"
+
+def registry_file(models: Path) -> Path:
+    """The registry in a checkout's `models` folder."""
+    return models / "registry.jsonl"
 
 
-def read_registry(root: Path) -> list[Entry]:
+def read_registry(models: Path) -> list[Entry]:
     """Every entry, oldest first; none when there is no registry yet. Raises UserError for a damaged one."""
-    return _read(registry_file(root))[0]
+    return _read(registry_file(models))[0]
 
 
 def in_use(entries: Sequence[Entry]) -> str:
@@ -55,7 +62,7 @@ def in_use(entries: Sequence[Entry]) -> str:
     return entries[-1].in_use if entries else ""
 
 
-def promote(root: Path, run: RunFolder, by: str, force: bool = False, reason: str = "") -> Entry:
+def promote_run(models: Path, run: RunFolder, by: str, force: bool = False, reason: str = "") -> Entry:
     """Put a run's model in use, on record.
 
     The run is judged again from its predictions, so that the evidence is what they say and not what a file
@@ -85,7 +92,7 @@ def promote(root: Path, run: RunFolder, by: str, force: bool = False, reason: st
     manifest = read_manifest(run.stage("quantize"))
     if manifest is not None:
         evidence["model_sha256"] = sha256_json({name: entry.sha256 for name, entry in manifest.files.items()})
-    with _locked(root) as (entries, text):
+    with _locked(models) as (entries, text):
         if in_use(entries) == spec.id:
             raise UserError(f"run {spec.id} is in use already", "See the registry: invoke models")
         entry = Entry(
@@ -100,15 +107,15 @@ def promote(root: Path, run: RunFolder, by: str, force: bool = False, reason: st
             evidence=evidence,
             previous=_previous(text),
         )
-        return _append(root, text, entry)
+        return _append(models, text, entry)
 
 
-def rollback(root: Path, by: str, reason: str = "") -> Entry:
+def roll_back(models: Path, by: str, reason: str = "") -> Entry:
     """Take the model in use out of use; the one promoted before it is in use again.
 
     Raises UserError when nothing is in use, or when nothing was before it.
     """
-    with _locked(root) as (entries, text):
+    with _locked(models) as (entries, text):
         stack = _stack(entries)
         if len(stack) < 2:
             what = f"{stack[-1]} is the only one promoted" if stack else "no model is in use"
@@ -123,15 +130,14 @@ def rollback(root: Path, by: str, reason: str = "") -> Entry:
             reason=reason,
             previous=_previous(text),
         )
-        return _append(root, text, entry)
+        return _append(models, text, entry)
 
 
-def registry_text(entries: Sequence[Entry]) -> str:
+def registry_text(models: Path) -> str:
     """The registry for a terminal, newest first, the model in use marked."""
+    entries = read_registry(models)
     if not entries:
         return "no model has been promoted yet\n"
-    from tunewright.eval.terminal import aligned
-
     rows = [
         [
             "*" if entry is entries[-1] else " ",
@@ -192,17 +198,17 @@ def _read(path: Path) -> tuple[list[Entry], bytes]:
 
 
 @contextmanager
-def _locked(root: Path) -> Generator[tuple[list[Entry], bytes]]:
+def _locked(models: Path) -> Generator[tuple[list[Entry], bytes]]:
     """Hold the registry for one reading and appending; another process waits."""
-    path = registry_file(root)
+    path = registry_file(models)
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / ".registry.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield _read(path)
 
 
-def _append(root: Path, text: bytes, entry: Entry) -> Entry:
+def _append(models: Path, text: bytes, entry: Entry) -> Entry:
     """The old bytes and one line more, written whole: a crash leaves the old file."""
     line = dump_json(entry.model_dump()).encode()
-    write_bytes(registry_file(root), text + line + b"\n")
+    write_bytes(registry_file(models), text + line + b"\n")
     return entry

@@ -13,7 +13,8 @@ from tunewright.contract.manifest import read_manifest
 from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.contract.suite import Suite, read_suite
 from tunewright.eval.gates import GateResult, Verdict, exit_code, judge_gates, overall_verdict
-from tunewright.eval.score import SCHEMA, SuiteScore, read_predictions, score_predictions
+from tunewright.eval.predictions import read_predictions
+from tunewright.eval.score import SCHEMA, SuiteScore, score_predictions
 
 VERDICT = "verdict.json"
 

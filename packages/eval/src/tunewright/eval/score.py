@@ -3,15 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from tunewright.contract.atomic import sha256_json
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.errors import UserError
-from tunewright.contract.example import read_jsonl
 from tunewright.contract.suite import Case, Prediction, Suite
 from tunewright.eval.outcome import Outcome, judge
 from tunewright.eval.statistics import Proportion
@@ -165,18 +161,3 @@ def _outcomes(case: Case, samples: dict[int, Prediction], catalog: Catalog) -> l
 def suite_hash(suite: Suite) -> str:
     """SHA-256 of the cases, whatever the file's whitespace."""
     return sha256_json([case.model_dump(mode="json") for case in suite.cases])
-
-
-def read_predictions(path: Path) -> list[Prediction]:
-    """Read `predictions/<model>/<suite>.jsonl`. Raises UserError with `file:line`."""
-    predictions: list[Prediction] = []
-    for number, value in read_jsonl(path):
-        try:
-            predictions.append(Prediction.model_validate(value))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "prediction"
-            raise UserError(
-                f"{path}:{number}: {where}: {first['msg']}", "See docs/formats.md, section predictions."
-            ) from error
-    return predictions
