@@ -4,7 +4,9 @@ A thread keeps the heartbeat, so that a long kernel does not look like death.
 """
 
 import contextlib
+import errno
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -16,7 +18,7 @@ from tunewright.contract.run import Event, RunFolder, State, Status, parse_event
 from tunewright.train.machine import boot_id
 
 HEARTBEAT = 2.0  # seconds between two writes of status.json
-PROGRESS = 0.5  # least seconds between two progress events of a stage
+PROGRESS = 1.0  # least seconds between two progress events of a stage
 
 
 class Cancelled(BaseException):
@@ -30,7 +32,7 @@ class Journal:
         self._folder = folder
         self._clock = clock
         self._seq = _repair(folder)
-        self._file = folder.events.open("ab")
+        self._file = folder.events.open("ab", buffering=0)
         self._status = Status(state="running", pid=pid, boot=boot_id(), heartbeat=now())
         self._guard = threading.RLock()
         self._started = clock()
@@ -39,14 +41,21 @@ class Journal:
         self.cancelled = threading.Event()
 
     def event(self, kind: str, stage: str | None = None, /, **data: Any) -> Event:
-        """Append an event of the stage at work (or of another one) and flush it to the operating system."""
+        """Append an event of the stage at work (or of another one).
+
+        Raises OSError when the line does not fit on the disk; no part of it is left then.
+        """
         with self._guard:
             self._seq += 1
             stage = self._status.stage if stage is None else stage
             event = Event(seq=self._seq, time=now(), stage=stage, kind=kind, data=data)
             line = json.dumps(event.model_dump(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            self._file.write(line.encode() + b"\n")
-            self._file.flush()
+            data_line = line.encode() + b"\n"
+            start = os.fstat(self._file.fileno()).st_size
+            if self._file.write(data_line) != len(data_line):
+                os.ftruncate(self._file.fileno(), start)
+                self._seq -= 1
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._folder.events))
         return event
 
     def warning(self, message: str, hint: str = "") -> None:
@@ -62,7 +71,7 @@ class Journal:
             self.beat()
 
     def progress(self, step: int, total: int | None = None) -> None:
-        """Say how far the stage is, at most twice a second. Raises Cancelled when somebody asked for it."""
+        """Say how far the stage is, at most once a second. Raises Cancelled when somebody asked for it."""
         self.check()
         with self._guard:
             steps = self._status.steps if total is None else total
@@ -87,16 +96,21 @@ class Journal:
         self.event("stage_end", seconds=seconds, facts=facts)
 
     def close(self, state: State, message: str = "", hint: str = "") -> Status:
-        """Write the last event and the final status."""
+        """Write the last event and the final status, as far as the disk lets us.
+
+        A status that could not be written says `running` still; without a worker that is read as `lost`.
+        """
         with self._guard:
-            if state == "failed":
-                self.event("error", message=message, hint=hint)
-            elif state in ("done", "cancelled"):
-                self.event(state)
             self._status = self._status.model_copy(
                 update={"state": state, "message": message, "hint": hint, "pid": 0}
             )
-            self._write()
+            with contextlib.suppress(OSError):
+                if state == "failed":
+                    self.event("error", message=message, hint=hint)
+                elif state in ("done", "cancelled"):
+                    self.event(state)
+            with contextlib.suppress(OSError):
+                self._write()
             self._file.close()
             return self._status
 

@@ -23,7 +23,16 @@ from tunewright.train.base import Base, load_base, load_tokenizer, read_config
 from tunewright.train.encode import Dropped, Encoded, encode_all, encoder_for
 from tunewright.train.journal import Journal
 from tunewright.train.keys import prediction_key, stage_keys
-from tunewright.train.staging import adopt, finished, open_workspace, publish, remove, siblings
+from tunewright.train.staging import (
+    adopt,
+    finished,
+    open_workspace,
+    publish,
+    remove,
+    siblings,
+    sweep,
+    workspace,
+)
 
 ROWS_SHOWN = 10
 
@@ -85,6 +94,7 @@ def run_stages(work: Work, *, fresh: bool = False) -> None:
 
     With `fresh`, what is finished is removed and nothing is taken from other runs.
     """
+    sweep(work.run.path)
     for split in ("train", "valid"):
         check_input(work.run.data / f"{split}.jsonl", work.spec.data.get(split))
     for name in work.spec.suites:
@@ -92,7 +102,7 @@ def run_stages(work: Work, *, fresh: bool = False) -> None:
     if fresh:
         for stage in STAGES:
             remove(work.run.stage(stage))
-            remove(work.run.path / f".{stage}.partial")
+            remove(workspace(work.run.path, stage))
     for stage in STAGES:
         work.journal.check()
         if not _found(work, stage, reuse=not fresh):
@@ -116,6 +126,7 @@ def _found(work: Work, stage: Stage, *, reuse: bool) -> bool:
     if reuse:
         for other, manifest in siblings(work.run, stage, key):
             adopt(other.stage(stage), out, manifest)
+            remove(workspace(work.run.path, stage))
             work.journal.event("stage_reused", stage, **{"from": other.path.name})
             return True
     return False
@@ -124,7 +135,9 @@ def _found(work: Work, stage: Stage, *, reuse: bool) -> bool:
 def _make(work: Work, stage: Stage, *, reuse: bool) -> None:
     key = work.keys[stage]
     folder = open_workspace(work.run.path, stage, key)
-    work.journal.begin(stage, 0)
+    recipe = work.spec.recipe
+    # How far the other stages go is known once their models are open.
+    work.journal.begin(stage, recipe.train.steps if stage == "train" else 0)
     makers: dict[Stage, Callable[[], dict[str, Any]]] = {
         "train": lambda: _train(work, folder, key),
         "fuse": lambda: _fuse(work, folder),

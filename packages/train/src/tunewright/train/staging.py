@@ -88,6 +88,16 @@ def adopt(source: Path, out: Path, manifest: Manifest) -> None:
     fsync_folder(out.parent)
 
 
+def sweep(run: Path) -> None:
+    """Remove what a killed worker left half-written in a run's folder. Its lock must be held."""
+    for pattern in (".*.tmp", ".*.removed", ".*.adopted"):
+        for path in run.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
 def remove(folder: Path) -> None:
     """Delete a folder, under another name first: half of it must never pass for the whole."""
     if not folder.exists():
