@@ -19,6 +19,9 @@ from tunewright.contract.syntax import Turn, render_turn
 # after it, or both. Earlier exchanges lead because they are the only form a direct answer can share.
 EARLIER, LOOP, BOTH = 0.66, 0.2, 0.14
 
+# What a tool message says when the program printed nothing: an empty message is a fault in most harnesses.
+NO_OUTPUT = "(no output)"
+
 GENERAL = (
     "Let me check.",
     "I'll look.",
@@ -125,7 +128,7 @@ def compose(
     before = f"{preamble}\n\n" if form.preamble else ""
     messages.append(Message(role="assistant", content=render_turn(Turn(before, (reply.program,)))))
     if form.loop:
-        messages.append(Message(role="tool", content=reply.stdout))
+        messages.append(Message(role="tool", content=reply.stdout or NO_OUTPUT))
         messages.append(Message(role="assistant", content=reply.answer))
     return tuple(messages)
 

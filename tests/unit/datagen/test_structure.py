@@ -1,0 +1,74 @@
+"""The form of an example is drawn apart from what it is about."""
+
+from collections import Counter, defaultdict
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunewright.contract.recipe import Structure
+from tunewright.contract.syntax import parse_turn
+from tunewright.datagen.structure import NO_OUTPUT, Exchange, Form, Work, compose, draw_forms
+
+LABELS = st.lists(st.sampled_from(["", "goto_definition", "ruff_check", "read_file"]), max_size=300)
+RATES = st.floats(0, 1)
+
+
+@given(LABELS, RATES, RATES, RATES, st.integers(0, 1000))
+def test_rates_are_met_within_every_label_to_the_nearest_whole_example(
+    labels: list[str], system: float, several: float, preamble: float, seed: int
+) -> None:
+    structure = Structure(system_message=system, multi_turn=several, preamble=preamble)
+    forms = draw_forms(labels, structure, Random(seed))
+    assert len(forms) == len(labels)
+    by_label: dict[str, list[Form]] = defaultdict(list)
+    for label, form in zip(labels, forms):
+        by_label[label].append(form)
+    for label, found in by_label.items():
+        n = len(found)
+        assert abs(sum(form.system for form in found) - n * system) < 1
+        assert abs(sum(form.earlier or form.loop for form in found) - n * several) < 1
+        if label:
+            assert abs(sum(form.preamble for form in found) - n * preamble) < 1
+
+
+@given(st.integers(0, 100))
+def test_a_direct_answer_has_neither_a_response_nor_a_sentence_before_a_call(seed: int) -> None:
+    forms = draw_forms([""] * 50, Structure(), Random(seed))
+    assert not any(form.loop or form.preamble for form in forms)
+
+
+def test_the_same_seed_draws_the_same_forms() -> None:
+    labels = ["goto_definition", ""] * 40
+    assert draw_forms(labels, Structure(), Random(3)) == draw_forms(labels, Structure(), Random(3))
+    assert draw_forms(labels, Structure(), Random(3)) != draw_forms(labels, Structure(), Random(4))
+
+
+def test_nothing_before_the_answer_tells_a_call_from_a_direct_answer_when_turns_are_earlier_ones() -> None:
+    call = compose(Form(True, True, False, False), "s", "r", Work("f()", "", ""), Exchange("q", "a"), "")
+    direct = compose(Form(True, True, False, False), "s", "r", "words", Exchange("q", "a"), "")
+    assert call[:-1] == direct[:-1]
+
+
+def test_a_loop_ends_with_the_response_and_the_answer() -> None:
+    messages = compose(
+        Form(True, False, True, True), "s", "r", Work("f()", "out", "answer"), None, "Let me check."
+    )
+    assert [message.role for message in messages] == ["system", "user", "assistant", "tool", "assistant"]
+    turn = parse_turn(messages[2].content)
+    assert turn.preamble == "Let me check.\n\n"
+    assert turn.programs == ("f()",)
+    assert messages[3].content == "out"
+
+
+def test_a_program_that_printed_nothing_says_so_in_the_response() -> None:
+    messages = compose(Form(False, False, True, False), "s", "r", Work("f()", "", "none"), None, "")
+    assert messages[2].content == NO_OUTPUT
+
+
+def test_the_kinds_of_several_turns_keep_their_shares() -> None:
+    forms = draw_forms(["read_file"] * 1000, Structure(multi_turn=1.0), Random(1))
+    kinds = Counter((form.earlier, form.loop) for form in forms)
+    assert kinds[True, False] == 660
+    assert kinds[False, True] == 200
+    assert kinds[True, True] == 140
