@@ -19,9 +19,8 @@ DATASET = "a file, a folder with splits, or a glob"
 )
 def generate(c: Context, recipe: str = "tiny", out: str = "", seed: int = 0) -> None:
     """Make a dataset of grounded examples from the recipe's catalog and real repositories."""
-    from tunewright.datagen.generate import generate_dataset
-
     from tunewright.contract.recipe import load_recipe
+    from tunewright.datagen.generate import generate_dataset
 
     plan = load_recipe(recipe, ROOT)
     folder = Path(out) if out else DATA / plan.name
@@ -53,7 +52,6 @@ def audit(
     """Find what a model could learn instead of the request: shortcuts, leaks, broken calls."""
     from tunewright.audit.audit import audit_dataset
     from tunewright.audit.report import terminal_text
-
     from tunewright.contract.atomic import write_text
     from tunewright.contract.recipe import load_recipe
 

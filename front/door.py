@@ -81,6 +81,12 @@ class Front(Program):
     def __init__(self) -> None:
         super().__init__(name="invoke", binary="inv[oke]", binary_names=["inv", "invoke"])
 
+    def print_version(self) -> None:
+        """Ours, not Invoke's."""
+        from importlib.metadata import version
+
+        print(f"tunewright {version('tunewright-contract')}")
+
     def load_collection(self) -> None:
         """This checkout's tasks, not those of the folder that the user stands in."""
         import tasks

@@ -13,10 +13,9 @@ HOST = "where it runs: local, or a name from ~/.ssh/config"
 )
 def check(c: Context, host: str = "local") -> None:
     """Is the host reachable and fit for a run? Changes nothing there."""
+    from tunewright.contract.errors import HostError
     from tunewright.remote.host import open_host
     from tunewright.remote.preflight import check_host
-
-    from tunewright.contract.errors import HostError
 
     with open_host(host, ROOT) as machine:
         findings = check_host(machine, ROOT)

@@ -20,13 +20,12 @@ JSON = "write it as JSON to this file, or - for standard output"
 )
 def score(c: Context, predictions: str = "", suite: str = "", json: str = "") -> None:
     """Score saved predictions again; needs no model and no host."""
-    from tunewright.eval.predictions import read_predictions
-    from tunewright.eval.score import score_predictions
-    from tunewright.eval.terminal import suite_text
-
     from tunewright.contract.catalog import load_catalog
     from tunewright.contract.errors import UserError
     from tunewright.contract.suite import read_suite
+    from tunewright.eval.predictions import read_predictions
+    from tunewright.eval.score import score_predictions
+    from tunewright.eval.terminal import suite_text
 
     if not predictions:
         raise UserError(
@@ -50,10 +49,9 @@ def score(c: Context, predictions: str = "", suite: str = "", json: str = "") ->
 )
 def compare(c: Context, a: str = "", b: str = "", json: str = "", html: str = "") -> None:
     """May run B replace run A? A paired comparison, per category, with a verdict."""
-    from tunewright.eval.compare import compare_runs
-
     from tunewright.contract.atomic import write_text
     from tunewright.contract.errors import UserError
+    from tunewright.eval.compare import compare_runs
 
     if not (a and b):
         raise UserError(

@@ -26,6 +26,10 @@ def command_reference() -> str:
             lines += ["", "| flag | default | |", "|---|---|---|"]
         for argument in arguments:
             flag = argument.name if argument.positional else f"--{argument.name.replace('_', '-')}"
-            default = "" if argument.positional or argument.default in ("", None, False, []) else f"`{argument.default}`"
+            default = (
+                ""
+                if argument.positional or argument.default in ("", None, False, [])
+                else f"`{argument.default}`"
+            )
             lines.append(f"| `{flag}` | {default} | {(argument.help or '').replace('|', '&#124;')} |")
     return "\n".join(lines) + "\n"

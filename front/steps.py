@@ -46,7 +46,6 @@ def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "tuple[Path, Forced
     """
     from tunewright.audit.audit import audit_dataset
     from tunewright.audit.report import terminal_text
-
     from tunewright.contract.atomic import sha256_json, write_json
     from tunewright.contract.errors import CheckFailed
     from tunewright.contract.run import Forced
@@ -87,11 +86,10 @@ def attach_to(host: str, run: "RunFolder") -> None:
 
     Raises CheckFailed when the run did not finish.
     """
+    from tunewright.contract.errors import CheckFailed
     from tunewright.remote.host import open_host
     from tunewright.remote.job import follow_run, pull_run
     from tunewright.remote.progress import show_events
-
-    from tunewright.contract.errors import CheckFailed
 
     recipe = run.read_spec().recipe
     with open_host(host, ROOT) as machine:
@@ -111,6 +109,7 @@ def attach_to(host: str, run: "RunFolder") -> None:
 def finish(run: "RunFolder") -> None:
     """Score, judge and report a pulled run; leave with the gates' exit code."""
     from invoke.exceptions import Exit
+
     from tunewright.eval.report import write_report
     from tunewright.eval.run_scores import score_run
     from tunewright.eval.terminal import scores_text
