@@ -45,6 +45,9 @@ from tunewright.remote.ssh_config import (
 
 ANSWER = 30.0  # seconds that a server may take for its banner, for a login, for opening a channel
 MOST_HOPS = 8
+# paramiko makes new keys every 512 MiB, and a channel that closes meanwhile takes the connection with it.
+# OpenSSH's own default for these ciphers is 64 GiB.
+REKEY_BYTES = 1 << 32
 
 
 class _UnknownKey(SSHException):
@@ -129,7 +132,7 @@ def _connect(alias: str, depth: int, through: SshLink | None = None) -> SshLink:
     gateways = (through,) if through else _open_gateways(target, depth)
     options: dict[str, Any] = {
         "auth_strategy": (keys := _AgentThenFiles(target)),
-        "banner_timeout": ANSWER,
+        "banner_timeout": target.connect_timeout,
         "auth_timeout": ANSWER,
         "channel_timeout": ANSWER,
     }
@@ -155,6 +158,7 @@ def _connect(alias: str, depth: int, through: SshLink | None = None) -> SshLink:
         raise
     finally:
         keys.close()
+    link.transport.packetizer.REKEY_BYTES = REKEY_BYTES
     sock: Any = link.transport.sock
     with suppress(OSError, AttributeError):  # a hop's channel and a ProxyCommand have no such option
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -216,7 +220,7 @@ class _AgentThenFiles(AuthStrategy):
                 continue
             try:
                 key = PKey.from_path(path)
-            except PasswordRequiredException:
+            except (PasswordRequiredException, TypeError):  # from_path lets cryptography's TypeError out
                 self.locked.append(str(path))
             except Exception:  # noqa: BLE001 - a file that is no key of a known type is passed over, as ssh does
                 self.tried.append(f"{path} (unreadable)")

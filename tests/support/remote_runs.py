@@ -1,0 +1,53 @@
+"""A small checkout and runs in it, with a worker that trains nothing."""
+
+import sys
+from pathlib import Path
+
+from tunewright.contract.recipe import Recipe
+from tunewright.contract.run import RunFolder
+from tunewright.remote.environment import Environment
+from tunewright.remote.host import Host
+from tunewright.remote.new_run import new_run
+
+WORKER = Path(__file__).with_name("fake_worker.py")
+
+
+def small_recipe(steps: int = 20, models: bool = True) -> Recipe:
+    """A recipe whose training takes `steps` times 10 ms with the fake worker."""
+    return Recipe.model_validate(
+        {
+            "schema": 1,
+            "name": "small",
+            "model": {"base": "embedded:tiny"},
+            "train": {"steps": steps},
+            "suites": [{"path": "suites/small.jsonl"}],
+            "pull": {"models": models},
+        }
+    )
+
+
+def make_checkout(folder: Path) -> Path:
+    """A checkout with a suite and a dataset."""
+    (folder / "suites").mkdir(parents=True)
+    (folder / "data").mkdir()
+    case = '{"id": "%s", "category": "direct", "messages": [{"role": "user", "content": "hello"}]}\n'
+    (folder / "suites" / "small.jsonl").write_text(case % "one" + case % "two")
+    row = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "hi"}]}\n'
+    (folder / "data" / "train.jsonl").write_text("".join(row % f"{folder.name} {n}" for n in range(2000)))
+    (folder / "data" / "valid.jsonl").write_text(row % "held out")
+    return folder
+
+
+def fake_environment(folder: Path) -> Environment:
+    """An environment whose `python -m tunewright.train.worker` is the fake worker."""
+    folder.mkdir(parents=True, exist_ok=True)
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nshift 2\nexec "{sys.executable}" "{WORKER}" "$@"\n')
+    python.chmod(0o755)
+    return Environment("0" * 64, str(python), {"python": "3.11"})
+
+
+def make_run(host: Host, checkout: Path, steps: int = 20, models: bool = True) -> RunFolder:
+    """A new run of the checkout's dataset on `host`."""
+    environment = fake_environment(checkout / ".fake")
+    return new_run(checkout, small_recipe(steps, models), checkout / "data", None, None, host, environment)
