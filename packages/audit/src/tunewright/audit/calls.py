@@ -123,7 +123,7 @@ def _program_calls(code: str) -> list[FoundCall]:
     program = code.removeprefix("\n").removesuffix("\n")
     try:
         tree = parse_program(program)
-        found = calls_in(program)
+        found = calls_in(tree)
     except CallSyntaxError as error:
         # The first name called still says what the example teaches.
         name = re.search(r"^(?:[^#\n]*?[\s=(])?([a-z_]\w*)\(", program, re.MULTILINE)

@@ -53,6 +53,7 @@ class RowRef:
     file: str
     line: int
     detail: str = ""
+    excerpt: str = ""  # the beginning of its request, for the page
 
 
 @dataclass(frozen=True)
@@ -200,11 +201,11 @@ SELECT o.check_id, o.severity, coalesce(o.split, e.split, f.split) AS split, o.m
     any_value(o.hint) AS hint, any_value(o.evidence) AS evidence,
     max(o.effect) AS effect, max(o.support)::BIGINT AS support, min(o.q) AS q,
     count(coalesce(o.example, o.line)) AS count,
-    list({{'file': coalesce(f.path, e.path), 'line': coalesce(o.line, e.line), 'detail': o.detail}}
+    list({{'file': coalesce(f.path, e.path), 'line': coalesce(o.line, e.line), 'detail': o.detail, 'excerpt': e.excerpt}}
         ORDER BY coalesce(o.file, e.file), coalesce(o.line, e.line))
         FILTER (coalesce(o.line, e.line) IS NOT NULL)[:{KEPT_ROWS}] AS rows
 FROM offences o
-LEFT JOIN (SELECT example, path, file, line, split FROM examples) e USING (example)
+LEFT JOIN (SELECT example, path, file, line, split, request[:200] AS excerpt FROM examples) e USING (example)
 LEFT JOIN files f ON f.file = coalesce(o.file, e.file)
 GROUP BY ALL
 """
@@ -233,7 +234,10 @@ def collect(connection: duckdb.DuckDBPyConnection, checks: Sequence[Check]) -> l
                 support=row["support"],
                 q=row["q"],
                 count=row["count"],
-                rows=tuple(RowRef(r["file"] or "", r["line"], r["detail"] or "") for r in row["rows"] or ()),
+                rows=tuple(
+                    RowRef(r["file"] or "", r["line"], r["detail"] or "", r["excerpt"] or "")
+                    for r in row["rows"] or ()
+                ),
                 hint=row["hint"] or check.hint,
                 reason=check.reason,
                 evidence=row["evidence"] or "",

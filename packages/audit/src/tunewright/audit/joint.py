@@ -28,7 +28,7 @@ def find(context: Context, check: Check) -> Iterator[Offence]:
     )
     gain = float(better.mean())
     _, clusters = np.unique(predictions.clusters, return_inverse=True)
-    by_cluster = np.bincount(clusters, weights=better)
+    by_cluster = np.bincount(clusters, weights=better).astype(np.float64)
     if gain < limits["warn_gain"]:
         return
     p = sign_flip_p(by_cluster)

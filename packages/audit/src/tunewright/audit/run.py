@@ -7,6 +7,7 @@ import duckdb
 
 from tunewright.audit.audit import AuditedFile, AuditReport
 from tunewright.audit.baseline import is_known, read_baseline
+from tunewright.audit.charts import draw_charts
 from tunewright.audit.checks import (
     OFFENCES,
     OWN_CHECKS,
@@ -75,6 +76,7 @@ def run_audit(
         context = Context(connection, predictions, settings.by_definition, recipe)
         run_checks(context, checks, settings, report)
         findings = [settings.graded(finding) for finding in collect(connection, checks)]
+        charts = draw_charts(connection)
         files = connection.execute("SELECT path, split, examples, sha256 FROM files ORDER BY file").fetchall()
     new = [finding for finding in findings if not is_known(finding, earlier)]
     return AuditReport(
@@ -82,7 +84,20 @@ def run_audit(
         tuple(new),
         predictions.accuracies() if predictions else {},
         known=len(findings) - len(new),
+        charts=charts,
     )
+
+
+def find_all(connection: duckdb.DuckDBPyConnection) -> None:
+    """Every check of ours with its own thresholds, into `offences`, severities filled in."""
+    context = Context(connection, predict_tools(connection))
+    checks = all_checks()
+    run_checks(context, checks, Config(), lambda _step, _share: None)
+    for check in checks:
+        connection.execute(
+            "UPDATE offences SET severity = coalesce(severity, $2), message = coalesce(message, $3) WHERE check_id = $1",
+            [check.id, check.severity, check.message.replace("{rows} ", "") or check.reason],
+        )
 
 
 def run_checks(context: Context, checks: Sequence[Check], settings: Config, report: Report) -> None:

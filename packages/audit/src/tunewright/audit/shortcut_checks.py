@@ -172,7 +172,8 @@ def judge(
     rest = [table for table in tables if table.feature not in BEFORE]
     return Judged(
         _without_echoes(find_shortcuts(before, permute, limits, prefer)),
-        _without_echoes(find_shortcuts(rest, permute, limits, prefer)),
+        # Information is not held against anybody: it is spared the permutations.
+        _without_echoes(find_shortcuts(rest, None, limits, prefer)),
     )
 
 
@@ -270,8 +271,8 @@ def evidence(shortcut: Shortcut) -> str:
     """The numbers behind the sentence."""
     return (
         f"by this alone {shortcut.accuracy:.0%} of the {shortcut.label} labels can be guessed, by the majority "
-        f"{shortcut.majority:.0%}; it tells {shortcut.entropy:.0%} of their entropy; exact test q = {shortcut.q:.1g}, "
-        f"clusters permuted p = {shortcut.p:.1g}"
+        f"{shortcut.majority:.0%}; it tells {shortcut.entropy:.0%} of their entropy; exact test q = {shortcut.q:.1g}"
+        + (f", clusters permuted p = {shortcut.p:.1g}" if shortcut.p else "")
     )
 
 

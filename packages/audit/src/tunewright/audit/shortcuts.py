@@ -91,14 +91,15 @@ class Shortcut:
 
 def find_shortcuts(
     tables: list[Table],
-    permute: Callable[[str, str, str, tuple[str, ...]], float],
+    permute: Callable[[str, str, str, tuple[str, ...]], float] | None,
     limits: Limits = Limits(),
     prefer: Mapping[str, str] | None = None,
 ) -> list[Shortcut]:
     """Test every cell of every table as one family; return the shortcuts, strongest first.
 
     `permute(feature, label, value, classes)` gives the permutation p-value over clusters; it is asked only for what
-    has passed everything else. `prefer` names, for a feature of two values, the one to speak of.
+    has passed everything else, and without it clusters are not looked at. `prefer` names, for a feature of two values,
+    the one to speak of.
     """
     cells = [(table, cell) for table in tables for cell in _cells(table, limits)]
     adjusted = false_discovery_q([cell.p for _, cell in cells])
@@ -159,7 +160,7 @@ def _cells(table: Table, limits: Limits) -> list[Cell]:
 def _judge(
     table: Table,
     survivors: list[Cell],
-    permute: Callable[[str, str, str, tuple[str, ...]], float],
+    permute: Callable[[str, str, str, tuple[str, ...]], float] | None,
     limits: Limits,
     prefer: str | None,
 ) -> Shortcut | None:
@@ -172,7 +173,7 @@ def _judge(
     ]
     classes = tuple(sorted(cell.label_class for cell in same))
     value = strongest.value
-    p = permute(table.feature, table.label, value, classes)
+    p = permute(table.feature, table.label, value, classes) if permute else 0.0
     if p > limits.p:
         return None
     counts = table.counts.sum(axis=2)

@@ -118,7 +118,7 @@ def difference(both: int, value: int, label: int, total: int) -> float:
     return both / label - (value - both) / (total - label)
 
 
-def cluster_permutation_p(x: Floats, y: Floats, rounds: int = 1999, seed: int = 1) -> float:
+def cluster_permutation_p(x: Floats, y: Floats, rounds: int = 999, seed: int = 1) -> float:
     """Two-sided permutation test of the covariance of `x` and `y`, one entry a cluster.
 
     Rows of one cluster are not independent, so the cluster's share of rows with the value (`x`) and with the class

@@ -20,7 +20,7 @@ def load_suites(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) ->
     number = 0
     for path in paths:
         suite = read_suite(path)
-        rows: list[dict[str, object]] = []
+        rows: list[dict[str, str | int]] = []
         for case in suite.cases:
             number -= 1
             rows += [

@@ -133,13 +133,13 @@ def parse_program(code: str) -> ast.Module:
         ) from error
 
 
-def calls_in(code: str, tools: Collection[str] | None = None) -> list[Call]:
+def calls_in(code: str | ast.Module, tools: Collection[str] | None = None) -> list[Call]:
     """Calls of tools in a program, in source order. Raises CallSyntaxError when it is not Python.
 
     With `tools`, only calls of those names; without, every call of a bare name that is neither a Python
-    builtin nor defined by the program itself.
+    builtin nor defined by the program itself. A program that is parsed already may be given as its tree.
     """
-    tree = parse_program(code)
+    tree = parse_program(code) if isinstance(code, str) else code
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     found: list[tuple[tuple[int, int], Call]] = []
     for node in ast.walk(tree):

@@ -21,7 +21,7 @@ WITH slices AS (
     SELECT split, slice, name, n, having_it, gap, if(gap >= $fail_gap, 'fail', 'warn') AS severity
     FROM gaps WHERE gap >= $warn_gap
 ), said AS (
-    SELECT split, slice, s.severity, max(gap) AS effect, sum(s.n)::BIGINT AS support,
+    SELECT split, slice, s.severity, sum(s.having_it) / sum(s.n) AS share, sum(s.n)::BIGINT AS support,
         string_agg(format('{} ({} of {})', name, s.having_it, s.n), ', ' ORDER BY gap DESC, name) AS names,
         -- Those that are short themselves say nothing about what the others have.
         any_value(t.all_having_it - f.having_it) / nullif(any_value(t.all_n - f.n), 0) AS others
@@ -30,7 +30,7 @@ WITH slices AS (
     JOIN (SELECT split, slice, sum(n) AS n, sum(having_it) AS having_it FROM short GROUP BY ALL) f USING (split, slice)
     GROUP BY split, slice, s.severity
 )
-SELECT e.example, split, 'system_message' AS feature, slice AS label, effect, support, severity,
+SELECT e.example, split, 'system_message' AS feature, slice AS label, others - share AS effect, support, severity,
     format('{} with a system message, by {}: {}; {:.0f} % of the others', if(severity = 'fail', 'Hardly any examples', 'Fewer examples'),
         slice, names, 100 * coalesce(others, 0)) AS message
 FROM said JOIN short USING (split, slice, severity) JOIN slices e USING (split, slice, name)
