@@ -44,7 +44,7 @@ def test_what_is_finished_is_found_and_not_made_again(tmp_path: Path) -> None:
     shutil.copytree(small_dataset(), folder)
     before = (folder / "dataset.json").read_bytes()
     done: list[int] = []
-    generate_dataset(small_recipe(), folder, report=lambda *_: done.append(1), root=ROOT)
+    generate_dataset(small_recipe(), folder, report=lambda what, n, total: done.append(n), root=ROOT)
     assert not done
     assert (folder / "dataset.json").read_bytes() == before
 

@@ -66,7 +66,9 @@ def test_train_and_valid_share_no_cluster_and_no_repository() -> None:
     for split in ("train", "valid"):
         for example in read_examples(small_dataset() / f"{split}.jsonl"):
             found.setdefault(split, set()).add(example.meta.cluster)
-            found.setdefault(f"{split} corpora", set()).add(str(example.meta.model_extra.get("corpus")))
+            found.setdefault(f"{split} corpora", set()).add(
+                str((example.meta.model_extra or {}).get("corpus"))
+            )
     assert not found["train"] & found["valid"]
     assert (found["train corpora"] & found["valid corpora"]) <= {"None"}
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
+
+from tests.support.faults import Fault, FaultyProxy, faulty_proxy
+from tests.support.ssh_files import SshClient, TestServer, free_port, make_key, public_key
 from tunewright.contract.errors import HostError
 from tunewright.remote.connection import open_connection
 from tunewright.remote.host import open_host
 from tunewright.remote.retry import ConnectionLost, Unreachable
-
-from tests.support.faults import Fault, FaultyProxy, faulty_proxy
-from tests.support.ssh_files import SshClient, TestServer, free_port, make_key, public_key
 
 pytestmark = pytest.mark.sshd
 HOSTILE = [
@@ -193,7 +193,7 @@ def test_a_host_that_goes_silent_is_noticed(
 
 def test_a_command_that_never_ends_is_left(host_name: str, tmp_path: Path) -> None:
     with open_host(host_name, tmp_path) as host:
-        with pytest.raises(HostError, match="did not end in 0.5 s"):
+        with pytest.raises(HostError, match=r"did not end in 0\.5 s"):
             host.run(["sleep", "30"], timeout=0.5)
         assert host.run(["echo", "still here"]).text == "still here"
 

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
+
+from tests.support.faults import Fault, FaultyProxy, faulty_proxy
+from tests.support.ssh_files import SshClient, TestServer
 from tunewright.contract.atomic import sha256_file
 from tunewright.contract.errors import HostError
 from tunewright.contract.manifest import FileEntry
 from tunewright.remote import retry
 from tunewright.remote.host import Host, open_host
 from tunewright.remote.transfer import blob_path, get_file, link_blobs, put_blobs, write_file
-
-from tests.support.faults import Fault, FaultyProxy, faulty_proxy
-from tests.support.ssh_files import SshClient, TestServer
 
 SIZE = 12_000_000
 
@@ -185,13 +185,13 @@ def test_two_who_send_the_same_file_at_once_both_succeed(host_name: str, tmp_pat
     (tmp_path / "other").mkdir()
     other = tmp_path / "other" / "file"
     other.write_bytes(one.read_bytes())
-    failures: list[BaseException] = []
+    failures: list[HostError] = []
 
     def send(path: Path) -> None:
         try:
             with open_host(host_name, tmp_path) as host:
                 put_blobs(host, {sha256: path}, print)
-        except BaseException as error:
+        except HostError as error:
             failures.append(error)
 
     threads = [threading.Thread(target=send, args=(path,)) for path in (one, other)]

@@ -10,15 +10,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tunewright.contract.atomic import atomic_folder, sha256_file, sha256_json, write_json, write_jsonl
+from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.catalog import Catalog, load_catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import Example, Meta
-from tunewright.contract.manifest import DATASET, DatasetManifest, LineageEntry, SplitEntry, now
+from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.suite import Suite, read_suite
 from tunewright.datagen import corpus as corpora_module
 from tunewright.datagen.corpus import Corpus, installed_corpus
+from tunewright.datagen.dataset_folder import finished_dataset, write_dataset
 from tunewright.datagen.families import chains, checks, files, navigation
 from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
@@ -27,7 +28,7 @@ from tunewright.datagen.maker import Maker
 from tunewright.datagen.program import Sandbox
 from tunewright.datagen.structure import Exchange, Form, choose_preamble, compose, draw_forms
 
-GENERATOR = 2  # raise it when the same inputs give other examples
+GENERATOR = 3  # raise it when the same inputs give other examples
 DIRECT = 0.15  # share of examples that need no call
 NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
 ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")
@@ -79,14 +80,12 @@ def generate_dataset(
         "engines": engines,
     }
     key = sha256_json(inputs)
-    finished = _finished(out, key)
+    finished = finished_dataset(out, key)
     if finished is not None:
         return finished
 
     ledger = Ledger()
     splits = _make_splits(recipe, catalog, list(suites.values()), sides, seed, ledger, report)
-    lineage = [LineageEntry(path=label, sha256=digest) for label, digest in corpus_hashes.items()]
-    lineage += [LineageEntry(path=path, sha256=digest) for path, digest in suite_hashes.items()]
     facts: dict[str, Any] = {
         "key": key,
         "generator": GENERATOR,
@@ -94,36 +93,13 @@ def generate_dataset(
         "counts": {name: _counts(examples) for name, examples in splits.items()},
         "ledger": ledger.facts(),
     }
-    with atomic_folder(out) as folder:
-        entries: dict[str, SplitEntry] = {}
-        for name, examples in splits.items():
-            path = folder / f"{name}.jsonl"
-            count = write_jsonl(path, (example.row() for example in examples))
-            entries[name] = SplitEntry(file=path.name, examples=count, sha256=sha256_file(path))
-        manifest = DatasetManifest(
-            name=out.name, created=now(), seed=seed, splits=entries, lineage=lineage, facts=facts
-        )
-        write_json(folder / DATASET, manifest.model_dump())
-    return manifest
-
-
-def _finished(out: Path, key: str) -> DatasetManifest | None:
-    if not out.exists():
-        return None
-    try:
-        manifest = DatasetManifest.model_validate_json((out / DATASET).read_bytes())
-    except (OSError, ValueError):
-        manifest = None
-    if manifest is None or manifest.facts.get("key") != key:
-        raise UserError(
-            f"{out} exists and was made from other inputs",
-            "Give another --out, or remove that folder first: nothing finished is ever overwritten.",
-        )
-    for entry in manifest.splits.values():
-        path = out / entry.file
-        if not path.is_file() or sha256_file(path) != entry.sha256:
-            raise UserError(f"{path} is not what was generated", "Remove the folder and generate it again.")
-    return manifest
+    return write_dataset(
+        out,
+        {name: [example.row() for example in examples] for name, examples in splits.items()},
+        seed=seed,
+        lineage=corpus_hashes | suite_hashes,
+        facts=facts,
+    )
 
 
 def plan_orders(recipe: Recipe, share: float, catalog: Catalog) -> list[Order]:
@@ -223,14 +199,14 @@ class _Side:
         system = self.recipe.data.system
         if not order.tool:
             question = self._question(order.group)
-            earlier = self._exchange(question.text) if form.earlier else None
+            earlier = self._exchange(0, question.text) if form.earlier else None
             messages = compose(form, system, question.text, question.answer, earlier, "")
             self.maker.ledger.keep("direct")
             meta = Meta(
                 source=order.group,
                 family="direct",
                 template=question.template,
-                cluster=f"direct:{question.template}",
+                cluster=f"direct:{question.text}",
             )
             return Example(messages=messages, meta=meta)
         made = self.maker.make(order.tool, response=form.loop)
@@ -239,7 +215,8 @@ class _Side:
                 f"no more examples with {order.tool} can be made from these repositories",
                 "Ask for fewer in [data], or give more repositories.",
             )
-        earlier = self._exchange("") if form.earlier else None
+        place = 1 + [corpus.label for corpus in self.maker.corpora].index(made.corpus)
+        earlier = self._exchange(place) if form.earlier else None
         preamble = choose_preamble(order.tool, self.random)
         messages = compose(form, system, made.request, made.work, earlier, preamble)
         meta = Meta.model_validate(
@@ -261,11 +238,12 @@ class _Side:
         self._asked[question.text] += 1
         return question
 
-    def _exchange(self, unlike: str) -> Exchange:
-        fewest = min(self._earlier[q.text] for q in self._pool if q.text != unlike)
-        question = self.random.choice(
-            [q for q in self._pool if q.text != unlike and self._earlier[q.text] == fewest]
-        )
+    def _exchange(self, place: int, unlike: str = "") -> Exchange:
+        """An earlier exchange. Each repository (`place` from 1) and the direct answers (0) have questions of
+        their own, so that a shared first turn never ties two repositories together."""
+        own = [q for q in self._pool[place :: len(self.maker.corpora) + 1] if q.text != unlike]
+        pool = own or [q for q in self._pool if q.text != unlike]
+        question = min(pool, key=lambda q: self._earlier[q.text])
         self._earlier[question.text] += 1
         return Exchange(question.text, question.answer)
 

@@ -1,5 +1,6 @@
 """Keeps training requests apart from the suites' cases, and from one another."""
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -66,9 +67,23 @@ class NearDuplicates:
     def add(self, text: str) -> bool:
         """Remember `text` unless something nearly the same is known; say whether it was new."""
         pairs = shingles(text, 2)
-        # Whatever is this similar shares one of the rarest few pairs; only these need looking up.
+        if self._similar(pairs, all_of_them=False):
+            return False
+        self._remember(pairs)
+        return True
+
+    def add_all(self, text: str) -> list[int]:
+        """Remember `text` in any case; return the numbers of the texts nearly the same, counted from 0."""
+        pairs = shingles(text, 2)
+        found = self._similar(pairs, all_of_them=True)
+        self._remember(pairs)
+        return found
+
+    def _similar(self, pairs: frozenset[tuple[str, ...]], *, all_of_them: bool) -> list[int]:
+        # Whatever is this similar shares one of any few pairs; the rarest ones are looked up fastest.
         rarest = sorted(pairs, key=lambda pair: (len(self._by_pair.get(pair, ())), pair))
-        needed = len(pairs) - int(self.threshold * len(pairs)) + 1
+        needed = len(pairs) - math.ceil(self.threshold * len(pairs)) + 1
+        found: list[int] = []
         seen: set[int] = set()
         for pair in rarest[:needed]:
             for index in self._by_pair.get(pair, ()):
@@ -77,9 +92,13 @@ class NearDuplicates:
                 seen.add(index)
                 other = self._known[index]
                 if len(pairs & other) >= self.threshold * len(pairs | other):
-                    return False
+                    found.append(index)
+                    if not all_of_them:
+                        return found
+        return found
+
+    def _remember(self, pairs: frozenset[tuple[str, ...]]) -> None:
         number = len(self._known)
         self._known.append(pairs)
         for pair in pairs:
             self._by_pair.setdefault(pair, []).append(number)
-        return True
