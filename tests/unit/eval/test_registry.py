@@ -1,0 +1,149 @@
+"""Which model is in use, by whom and on which evidence; and nothing of it is ever lost."""
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from tests.support.made_run import make_run
+from tunewright.contract.errors import CheckFailed, UserError
+from tunewright.contract.manifest import write_manifest
+from tunewright.contract.run import Forced, RunFolder
+from tunewright.eval.registry import (
+    in_use,
+    promote_run,
+    read_registry,
+    registry_file,
+    registry_text,
+    roll_back,
+)
+
+RUNS = [f"2026112{day}-093000-tiny-0000000{day}" for day in range(3, 8)]
+
+
+def good(tmp_path: Path, number: int = 0) -> RunFolder:
+    return make_run(tmp_path / "runs", run_id=RUNS[number])
+
+
+def test_a_run_whose_gates_passed_is_promoted_with_its_evidence(tmp_path: Path) -> None:
+    run = good(tmp_path)
+    (run.stage("quantize")).mkdir()
+    (run.stage("quantize") / "model.safetensors").write_bytes(b"weights")
+    write_manifest(run.stage("quantize"), "k" * 64)
+    entry = promote_run(tmp_path / "models", run, by="ada", reason="first")
+    assert (entry.run, entry.in_use, entry.by, entry.forced, entry.seq) == (RUNS[0], RUNS[0], "ada", False, 1)
+    assert entry.evidence["verdict"] == "PASS"
+    assert len(entry.evidence["gates"]) == 9
+    assert len(entry.evidence["model_sha256"]) == 64
+    assert read_registry(tmp_path / "models") == [entry]
+    assert str(entry).startswith(f"{RUNS[0]} promoted (by ada, ")
+
+
+@pytest.mark.parametrize(("tuned", "word"), [(0.2, "FAIL"), (0.25, "INCONCLUSIVE")])
+def test_a_run_whose_gates_did_not_pass_is_refused_unless_forced_on_record(
+    tmp_path: Path, tuned: float, word: str
+) -> None:
+    run = make_run(tmp_path / "runs", tuned=tuned, base=0.2)
+    with pytest.raises(CheckFailed, match=f"beats base is {word}"):
+        promote_run(tmp_path / "models", run, by="ada")
+    assert not registry_file(tmp_path / "models").exists()
+    entry = promote_run(tmp_path / "models", run, by="ada", force=True)
+    assert entry.forced
+    assert word in entry.evidence["objections"][0]
+    assert "although navigation: beats base is" in str(entry)
+    assert "promoted, forced" in registry_text(tmp_path / "models")
+
+
+def test_a_run_that_was_forced_past_its_audit_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", forced=Forced(by="bob", reasons=("leak",)))
+    with pytest.raises(CheckFailed, match="forced past a failed audit by bob"):
+        promote_run(tmp_path / "models", run, by="ada")
+
+
+def test_forcing_what_needs_no_force_is_not_put_on_record_as_forced(tmp_path: Path) -> None:
+    assert not promote_run(tmp_path / "models", good(tmp_path), by="ada", force=True).forced
+
+
+def test_a_run_is_judged_by_its_predictions_not_by_a_file_of_scores(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", tuned=0.2, base=0.2)
+    run.scores.mkdir()
+    (run.scores / "verdict.json").write_text('{"verdict": "PASS"}', encoding="utf-8")
+    with pytest.raises(CheckFailed):
+        promote_run(tmp_path / "models", run, by="ada")
+
+
+def test_rolling_back_brings_the_one_before_and_then_the_one_before_that(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    for number in range(3):
+        promote_run(models, good(tmp_path, number), by="ada")
+    assert roll_back(models, by="bob", reason="slow").in_use == RUNS[1]
+    assert roll_back(models, by="bob").in_use == RUNS[0]
+    with pytest.raises(UserError, match="is the only one promoted"):
+        roll_back(models, by="bob")
+    promote_run(models, good(tmp_path, 2), by="ada")
+    entries = read_registry(models)
+    assert in_use(entries) == RUNS[2]
+    assert [entry.seq for entry in entries] == [1, 2, 3, 4, 5, 6]
+    assert registry_text(models).startswith(f"in use: {RUNS[2]}\n")
+
+
+def test_what_is_in_use_cannot_be_promoted_again(tmp_path: Path) -> None:
+    run = good(tmp_path)
+    promote_run(tmp_path / "models", run, by="ada")
+    with pytest.raises(UserError, match="is in use already"):
+        promote_run(tmp_path / "models", run, by="ada")
+
+
+def test_an_empty_registry_says_so(tmp_path: Path) -> None:
+    assert registry_text(tmp_path / "models") == "no model has been promoted yet\n"
+    with pytest.raises(UserError, match="no model is in use"):
+        roll_back(tmp_path / "models", by="ada")
+
+
+def test_appending_leaves_the_older_lines_as_they_were(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    promote_run(models, good(tmp_path, 0), by="ada")
+    before = registry_file(models).read_bytes()
+    promote_run(models, good(tmp_path, 1), by="ada")
+    assert registry_file(models).read_bytes().startswith(before)
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "cut", "garbage"])
+def test_a_registry_that_was_tampered_with_is_refused(tmp_path: Path, damage: str) -> None:
+    models = tmp_path / "models"
+    for number in range(3):
+        promote_run(models, good(tmp_path, number), by="ada")
+    path = registry_file(models)
+    lines = path.read_bytes().splitlines(keepends=True)
+    spoiled = {
+        "change": [lines[0].replace(b'"ada"', b'"eve"'), *lines[1:]],
+        "remove": [lines[0], lines[2]],
+        "cut": [*lines[:2], lines[2][:-10]],
+        "garbage": [lines[0], b"{}\n", *lines[1:]],
+    }[damage]
+    path.write_bytes(b"".join(spoiled))
+    with pytest.raises(UserError, match=r"registry\.jsonl"):
+        read_registry(models)
+    with pytest.raises(UserError, match=r"registry\.jsonl"):
+        roll_back(models, by="ada")
+    assert path.read_bytes() == b"".join(spoiled)
+
+
+def _promote(models: Path, run: Path) -> None:
+    promote_run(models, RunFolder(run), by="ada")
+
+
+def test_promotions_at_the_same_time_wait_for_each_other(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=_promote, args=(models, good(tmp_path, number).path)) for number in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    entries = read_registry(models)
+    assert sorted(entry.run for entry in entries) == RUNS[:3]
+    assert all(json.loads(line) for line in registry_file(models).read_bytes().splitlines())
