@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def write_tokenizer(folder: Path, template: str = TEMPLATE) -> int:
+def write_tokenizer(folder: Path, template: str | None = TEMPLATE) -> int:
     """Write a byte-level tokenizer; return the size of its vocabulary."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -51,8 +51,9 @@ def write_tokenizer(folder: Path, template: str = TEMPLATE) -> int:
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|im_end|>",
         "pad_token": "<|endoftext|>",
-        "chat_template": template,
     }
+    if template is not None:
+        config["chat_template"] = template
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     return tokenizer.get_vocab_size()
 

@@ -1,4 +1,6 @@
-"""Checkpoints from which training goes on exactly: adapters, optimizer, generator, step and loss curve.
+"""Checkpoints from which training goes on exactly: adapters, optimizer, step and loss curve.
+
+No generator is among them: order and dropout of a step are drawn from the recipe's seed and the step alone.
 
 Each is a folder with a manifest, renamed into place whole. The last two are kept, so that one that was
 damaged on the disk costs a few steps and not the run; the best adapters so far are kept beside them.

@@ -97,7 +97,8 @@ class Encoder:
             at = at[-1:]
         cuts: list[int] = []
         for i in at:
-            before = self._render(messages[:i], True)
+            # A template may refuse to render no messages at all.
+            before = self._render(messages[:i], True) if i else text[: _opening(text, messages[0].content)]
             after = self._render(messages[: i + 1], False) if i + 1 < len(messages) or not closed else text
             if not (text.startswith(before) and after.startswith(before) and text.startswith(after)):
                 raise UserError(
@@ -116,6 +117,11 @@ class Encoder:
             for number, (start, stop) in enumerate(pairwise(edges))
             if stop > start
         ]
+
+
+def _opening(text: str, content: str) -> int:
+    """Where the first turn's own content begins in a rendered conversation."""
+    return max(text.find(content.strip()), 0)
 
 
 def encoder_for(tokenizer: Any) -> Encoder:

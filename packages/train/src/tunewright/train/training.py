@@ -27,7 +27,6 @@ from tunewright.train.lora import attach, trainable
 from tunewright.train.loss import arrays, batch_loss, scores_of
 from tunewright.train.tensors import number
 
-RANDOM = "random"  # the name under which the generator's state is saved beside the optimizer's
 REPORTS = 100  # about how many loss events a training gives
 
 
@@ -114,6 +113,8 @@ class Trainer:
         progress, train = self.progress, self.train
         batch = lay_out([self.rows[i] for i in self.schedule.rows(progress.step)])
         self.optimizer.learning_rate = learning_rate(train, progress.step + 1)
+        # mlx's generator cannot be put back to a state it was in; dropout is drawn from seed and step instead.
+        mx.random.seed(self.seed * 1_000_003 + progress.step)
         loss, norm = self._step(*arrays(batch))
         mx.eval(self.model.trainable_parameters(), self.optimizer.state, loss, norm)
         value, size = number(loss), number(norm)
@@ -194,8 +195,7 @@ class Trainer:
 
     def _save(self) -> None:
         state: Any = tree_flatten(self.optimizer.state)
-        arrays_by_name = dict(state) | {RANDOM: _generator()[0]}
-        self.checkpoints.save(self.progress, trainable(self.model), arrays_by_name)
+        self.checkpoints.save(self.progress, trainable(self.model), dict(state))
         self.report.event("checkpoint", step=self.progress.step)
 
     def _resume(self) -> int:
@@ -210,13 +210,7 @@ class Trainer:
                 message=f"checkpoint {path.name} is damaged and was passed over",
                 hint="The disk may be failing, or the machine lost power. Training goes on from an older one.",
             )
-        _generator()[0] = state.pop(RANDOM)
         self.model.load_weights(list(adapters.items()), strict=False)
         self.optimizer.state = tree_unflatten(list(state.items()))
         self.progress = progress
         return progress.step
-
-
-def _generator() -> Any:
-    """mlx's generator: a list of one key."""
-    return mx.random.state

@@ -1,0 +1,150 @@
+"""Which tokens get loss, on a real tokenizer and template."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.random_qwen3 import TEMPLATE, write_tokenizer
+from tunewright.contract.errors import UserError
+from tunewright.contract.example import Example, Message
+from tunewright.train.encode import Encoder, encode_all, encoder_for
+
+CALL = '<tool_call>goto_definition("a")</tool_call>'
+# As Qwen3's own template treats reasoning: earlier turns are rendered differently from the last.
+FORGETFUL = TEMPLATE.replace(
+    "message.content + '<|im_end|>",
+    "(message.content if loop.last or message.role != 'assistant' else 'gone') + '<|im_end|>",
+)
+
+
+def messages(*turns: tuple[Any, str]) -> Example:
+    return Example(messages=tuple(Message(role=role, content=content) for role, content in turns))
+
+
+TALK = messages(
+    ("system", "You help."),
+    ("user", "Where is a?"),
+    ("assistant", CALL),
+    ("tool", "a.py"),
+    ("assistant", "In a.py."),
+)
+
+
+def tokenizer_in(folder: Path, template: str | None = TEMPLATE) -> Any:
+    from tunewright.train.base import load_tokenizer
+
+    write_tokenizer(folder, template)
+    return load_tokenizer(folder, {"eos_token_id": 2})
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tokenizer_in(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="module")
+def encoder(tokenizer: Any) -> Encoder:
+    return encoder_for(tokenizer)
+
+
+def trained_text(encoder: Encoder, example: Example, mask: Any) -> list[str]:
+    return [piece.text for piece in encoder.pieces(example.messages, mask) if piece.trained]
+
+
+def test_every_assistant_turn_is_trained_with_its_end_mark_and_nothing_else(encoder: Encoder) -> None:
+    assert trained_text(encoder, TALK, "assistant") == [f"{CALL}<|im_end|>", "In a.py.<|im_end|>"]
+
+
+def test_last_assistant_trains_the_last_turn_alone(encoder: Encoder) -> None:
+    assert trained_text(encoder, TALK, "last_assistant") == ["In a.py.<|im_end|>"]
+
+
+def test_none_trains_every_token_but_the_first(encoder: Encoder) -> None:
+    encoded = encoder.example(TALK, "none")
+    assert all(encoded.trained)
+    assert encoded.trainable == len(encoded) - 1
+
+
+def test_a_turn_at_the_very_beginning_is_trained(encoder: Encoder) -> None:
+    assert trained_text(encoder, messages(("assistant", "Hello.")), "assistant") == ["Hello.<|im_end|>"]
+
+
+def test_tokens_and_mask_agree_with_the_text(encoder: Encoder, tokenizer: Any) -> None:
+    encoded = encoder.example(TALK, "assistant")
+    text = tokenizer.apply_chat_template(
+        [message.model_dump() for message in TALK.messages], tokenize=False, add_generation_prompt=False
+    )
+    assert tokenizer.decode(list(encoded.tokens)) == text
+    kept = [token for token, trained in zip(encoded.tokens, encoded.trained) if trained]
+    assert tokenizer.decode(kept) == f"{CALL}<|im_end|>In a.py.<|im_end|>"
+    assert kept.count(tokenizer.eos_token_id) == 2
+
+
+def test_a_prompt_is_the_beginning_of_the_example_it_asks_for(encoder: Encoder) -> None:
+    """What the model reads before it answers is what it read in training, token by token."""
+    encoded = encoder.example(TALK, "assistant")
+    for answered in (2, 4):
+        prompt = encoder.prompt(TALK.messages[:answered])
+        assert list(encoded.tokens[: len(prompt)]) == prompt
+        assert encoded.trained[len(prompt)]
+        assert not encoded.trained[len(prompt) - 1]
+
+
+def test_a_template_that_rewrites_earlier_turns_is_refused_for_them(tmp_path: Path) -> None:
+    forgetful = encoder_for(tokenizer_in(tmp_path, FORGETFUL))
+    with pytest.raises(UserError, match="message 3") as caught:
+        forgetful.example(TALK, "assistant")
+    assert "last_assistant" in caught.value.hint
+    assert trained_text(forgetful, TALK, "last_assistant") == ["In a.py.<|im_end|>"]
+    assert forgetful.prompt(TALK.messages[:4])
+
+
+def test_a_model_without_a_template_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no chat template"):
+        encoder_for(tokenizer_in(tmp_path, None))
+
+
+def test_a_long_example_is_left_out_whole_and_named(encoder: Encoder) -> None:
+    long = messages(("user", "why " * 80), ("assistant", CALL))
+    rows, dropped = encode_all(
+        encoder, [TALK, long, TALK], mask="assistant", max_length=100, origin="train.jsonl"
+    )
+    assert [row.row for row in rows] == [1, 3]
+    assert dropped.too_long == (2,)
+
+
+def test_an_example_without_an_assistant_is_left_out_and_named(encoder: Encoder) -> None:
+    silent = messages(("user", "Anybody?"))
+    rows, dropped = encode_all(
+        encoder, [silent, TALK], mask="assistant", max_length=100, origin="train.jsonl"
+    )
+    assert [row.row for row in rows] == [2]
+    assert dropped.nothing_trained == (1,)
+
+
+def test_nothing_to_train_on_is_an_error_that_counts(encoder: Encoder) -> None:
+    with pytest.raises(
+        UserError, match=r"train.jsonl: nothing to train on: of 2 examples 1 are longer than 100"
+    ):
+        encode_all(
+            encoder,
+            [messages(("user", "Anybody?")), messages(("user", "why " * 80), ("assistant", CALL))],
+            mask="assistant",
+            max_length=100,
+            origin="train.jsonl",
+        )
+
+
+def test_a_template_that_raises_names_the_example(tmp_path: Path) -> None:
+    strict = "{%- if messages[0].role != 'user' %}{{ raise_exception('user first') }}{%- endif %}" + TEMPLATE
+    with pytest.raises(
+        UserError, match=r"valid.jsonl, example 1: the chat template refuses it \(user first\)"
+    ):
+        encode_all(
+            encoder_for(tokenizer_in(tmp_path, strict)),
+            [TALK],
+            mask="assistant",
+            max_length=99,
+            origin="valid.jsonl",
+        )

@@ -1,0 +1,206 @@
+"""The loop: exact resumption, whole-set validation, and a stop at the first number that is not finite."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from tests.support.conversations import conversation
+from tunewright.contract.recipe import Train
+from tunewright.train.base import Base, load_base, load_tokenizer, read_config
+from tunewright.train.checkpoint import Checkpoints, Progress
+from tunewright.train.encode import Encoded, encode_all, encoder_for
+from tunewright.train.journal import Cancelled
+from tunewright.train.lora import trainable
+from tunewright.train.training import Diverged, Trainer, learning_rate
+
+RECIPE = Train(
+    steps=12,
+    batch_size=4,
+    learning_rate=5e-3,
+    warmup=3,
+    max_seq_length=256,
+    rank=4,
+    scale=2.0,
+    dropout=0.1,
+    layers=-1,
+    checkpoint_every=4,
+    validate_every=4,
+)
+
+
+class Power(Exception):
+    """The power goes."""
+
+
+class Recorder:
+    """Collects events; may stop the training at a step."""
+
+    def __init__(self, stop_at: int | None = None, error: Callable[[], BaseException] = Power) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.stop_at, self.error = stop_at, error
+
+    def event(self, kind: str, stage: str | None = None, /, **data: Any) -> None:
+        self.events.append((kind, data))
+
+    def progress(self, step: int, total: int | None = None) -> None:
+        if self.stop_at is not None and step >= self.stop_at:
+            self.stop_at = None
+            raise self.error()
+
+    def check(self) -> None:
+        pass
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [data for found, data in self.events if found == kind]
+
+
+@pytest.fixture(scope="module")
+def rows(random_model: Path) -> list[Encoded]:
+    encoder = encoder_for(load_tokenizer(random_model, read_config(random_model)))
+    examples = [conversation(number) for number in range(24)]
+    return encode_all(encoder, examples, mask="assistant", max_length=256, origin="train.jsonl")[0]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    random_model: Path, rows: list[Encoded], tmp_path_factory: pytest.TempPathFactory
+) -> "Outcome":
+    checkpoints = Checkpoints(tmp_path_factory.mktemp("whole"), "key", RECIPE)
+    model = load_base(Base(random_model, "identity", "float32")).model
+    trainer = Trainer(model, RECIPE, 7, rows[:18], rows[18:], checkpoints, Recorder())
+    return outcome(trainer, trainer.run())
+
+
+@pytest.fixture
+def trainer(base: Base, rows: list[Encoded], tmp_path: Path) -> Callable[..., Trainer]:
+    def make(
+        folder: str = "run", report: Recorder | None = None, train: Train = RECIPE, seed: int = 7
+    ) -> Trainer:
+        checkpoints = Checkpoints(tmp_path / folder, "key", train)
+        return Trainer(
+            load_base(base).model, train, seed, rows[:18], rows[18:], checkpoints, report or Recorder()
+        )
+
+    return make
+
+
+Make = Callable[..., Trainer]
+
+
+Outcome = tuple[dict[str, Any], dict[str, bytes]]
+
+
+def outcome(trainer: Trainer, progress: Progress) -> Outcome:
+    weights = {name: bytes(memoryview(array)) for name, array in trainable(trainer.model).items()}
+    return progress.model_dump(), weights
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "error"), [(0, Power), (6, Power), (12, Power), (1, Cancelled), (8, Cancelled)]
+)
+def test_an_interrupted_training_ends_bit_for_bit_like_an_uninterrupted_one(
+    trainer: Make, uninterrupted: Outcome, stop_at: int, error: type[BaseException]
+) -> None:
+    with pytest.raises(error):
+        trainer("cut", Recorder(stop_at, error)).run()
+    again = trainer("cut")
+    # Who is asked to stop saves where it is; who loses power has the last checkpoint, and at 12 none yet.
+    assert again.progress.step == (stop_at if error is Cancelled else min(stop_at // 4 * 4, 8))
+    assert outcome(again, again.run()) == uninterrupted
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_told(
+    trainer: Make, tmp_path: Path, uninterrupted: Outcome
+) -> None:
+    with pytest.raises(Power):
+        trainer("cut", Recorder(10)).run()
+    damaged = tmp_path / "cut" / "step-0000008" / "adapters.safetensors"
+    data = bytearray(damaged.read_bytes())
+    data[-5] ^= 1
+    damaged.write_bytes(data)
+    report = Recorder()
+    again = trainer("cut", report)
+    assert again.progress.step == 4
+    assert "step-0000008 is damaged" in report.of("warning")[0]["message"]
+    assert outcome(again, again.run()) == uninterrupted
+
+
+def test_a_checkpoint_of_other_inputs_is_not_gone_on_from(trainer: Make, tmp_path: Path) -> None:
+    with pytest.raises(Power):
+        trainer("run", Recorder(6)).run()
+    other = trainer("run")
+    assert other.progress.step == 4
+    assert Checkpoints(tmp_path / "run", "another key", RECIPE).load() is None
+
+
+def test_the_loss_falls_and_the_best_validation_is_kept(trainer: Make) -> None:
+    made = trainer()
+    progress = made.run()
+    assert progress.validation[-1].loss < progress.validation[0].loss - 0.3
+    assert [point.step for point in progress.validation] == [0, 4, 8, 12]
+    assert progress.best is not None
+    assert made.checkpoints.best(progress.best.step) is not None
+
+
+def test_validating_touches_neither_the_generator_nor_the_curve(
+    trainer: Make, uninterrupted: Outcome
+) -> None:
+    often = trainer("often", train=RECIPE.model_copy(update={"validate_every": 1})).run()
+    assert [point.model_dump() for point in often.curve] == uninterrupted[0]["curve"]
+    assert often.validation[-1].model_dump() == uninterrupted[0]["validation"][-1]
+
+
+def test_another_seed_gives_another_curve(trainer: Make, uninterrupted: Outcome) -> None:
+    curve = trainer(seed=2).run().model_dump()["curve"]
+    assert curve[0] != uninterrupted[0]["curve"][0]
+
+
+@pytest.mark.parametrize("broken", ["loss", "gradient"])
+def test_a_number_that_is_not_finite_stops_training_and_nothing_of_it_is_saved(
+    trainer: Make, tmp_path: Path, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trainer()
+    sound = made._step  # pyright: ignore[reportPrivateUsage]
+
+    def poisoned(*batch: Any) -> tuple[Any, Any]:
+        loss, norm = sound(*batch)
+        if made.progress.step == 5:
+            nan = mx.array(math.nan)
+            return (nan, norm) if broken == "loss" else (loss, nan)
+        return loss, norm
+
+    monkeypatch.setattr(made, "_step", poisoned)
+    with pytest.raises(Diverged, match=f"the {broken} at step 6 is not a finite number") as caught:
+        made.run()
+    assert "learning_rate" in caught.value.hint
+    assert [path.name for path in sorted((tmp_path / "run").glob("step-*"))] == ["step-0000004"]
+
+
+def test_a_learning_rate_that_is_far_too_high_really_ends_in_that_error(trainer: Make) -> None:
+    wild = RECIPE.model_copy(update={"learning_rate": 1e30, "warmup": 0})
+    with pytest.raises(Diverged):
+        trainer(train=wild).run()
+
+
+def test_the_rate_warms_up_to_the_recipes_and_falls_to_almost_nothing() -> None:
+    rates = [learning_rate(RECIPE, step) for step in range(1, 13)]
+    assert rates[:3] == pytest.approx([5e-3 / 3, 5e-3 * 2 / 3, 5e-3])
+    assert rates[3] == pytest.approx(5e-3)
+    assert all(a > b for a, b in pairwise(rates[3:]))
+    assert 0 < rates[-1] < 5e-3 * 0.05
+    assert learning_rate(RECIPE.model_copy(update={"warmup": 0}), 1) == 5e-3
+
+
+def test_events_say_what_a_display_needs(trainer: Make) -> None:
+    report = Recorder()
+    trainer(report=report).run()
+    losses = report.of("loss")
+    assert [data["step"] for data in losses] == list(range(1, 13))
+    assert losses[-1].keys() >= {"loss", "learning_rate", "tokens", "tokens_per_second", "peak_memory"}
+    assert [data["step"] for data in report.of("checkpoint")] == [4, 8, 12]
+    assert [data["step"] for data in report.of("validation")] == [0, 4, 8, 12]
