@@ -88,8 +88,13 @@ def _audit_line(audit: AuditView | None) -> str:
     if audit is None:
         return "This run holds no audit."
     worst = [f for f in audit.findings if f.severity == "fail"]
-    line = f"Verdict **{markdown_cell(audit.verdict)}**: {len(worst)} failed, {audit.count('warn')} warnings."
+    line = f"Verdict **{markdown_cell(audit.verdict)}**: {len(worst)} failed, {said_count(audit.count('warn'), 'warning')}."
     return "\n".join([line, *(f"- {markdown_cell(f.check)}: {markdown_cell(f.message)}" for f in worst[:10])])
+
+
+def said_count(count: int, noun: str) -> str:
+    """`1 warning`, `2 warnings`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _cost(history: History) -> str:
