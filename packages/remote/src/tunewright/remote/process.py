@@ -33,6 +33,7 @@ class Pipes(Protocol):
     def wait(self, timeout: float) -> int | None: ...
     def end_input(self) -> None: ...
     def kill(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class HeldProcess:
@@ -43,10 +44,10 @@ class HeldProcess:
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         self.ended = threading.Event()
         self._released = threading.Event()
-        for job in (self._read_output, self._beat):
-            threading.Thread(target=job, daemon=True).start()
+        self._output = threading.Thread(target=self._read_output, daemon=True)
         self._errors = threading.Thread(target=self._read_errors, args=(on_line,), daemon=True)
-        self._errors.start()
+        for thread in (self._output, self._errors, threading.Thread(target=self._beat, daemon=True)):
+            thread.start()
 
     def next_line(self, timeout: float) -> str | None:
         """The next line of its standard output; None when there is none yet. Raises EOFError at the end."""
@@ -66,7 +67,9 @@ class HeldProcess:
             self._pipes.end_input()
         code = self._pipes.wait(FAREWELL)
         self._pipes.kill()
-        self._errors.join(1)
+        for thread in (self._output, self._errors):
+            thread.join(1)
+        self._pipes.close()
         return code
 
     def _read_output(self) -> None:
@@ -149,6 +152,10 @@ class _LocalPipes:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def close(self) -> None:
+        for pipe in (self._process.stdout, self._process.stderr):
+            _must(pipe).close()
+
 
 def _must(pipe: IO[bytes] | None) -> IO[bytes]:
     if pipe is None:
@@ -185,5 +192,8 @@ class _SshPipes:
         self._channel.shutdown_write()
 
     def kill(self) -> None:
-        # Nothing reaches a process without a terminal; it misses its signs of life, and ends.
+        # No signal reaches a process without a terminal: it finds its input closed, and ends.
         self._channel.close()
+
+    def close(self) -> None:
+        """The channel is all there is."""

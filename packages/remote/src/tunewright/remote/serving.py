@@ -82,7 +82,7 @@ def serve_model(
         stack.callback(process.release)
         far = _wait_until_ready(host, process, name, report)
         if listener is not None and link is not None:
-            stack.callback(Tunnel(listener, link.transport, far, report).close)
+            stack.callback(Tunnel(listener, link.transport, far).close)
         else:
             port = far
         yield Served(name, f"http://localhost:{port}/v1", process)

@@ -2,12 +2,11 @@
 
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 
 from paramiko import Channel, SSHException, Transport
 
-from tunewright.contract.errors import UserError
+from tunewright.contract.errors import HostError, UserError
 
 LOOPBACK = "127.0.0.1"
 PIECE = 1 << 16
@@ -19,29 +18,31 @@ def listen_on(port: int) -> socket.socket:
 
     Raises UserError when it is taken.
     """
+    hint = "Choose another one: --port"
+    if not 0 <= port <= 65535:
+        raise UserError(f"port {port} cannot be listened on: ports end at 65535", hint)
     try:
         return socket.create_server((LOOPBACK, port), backlog=32)
-    except (OSError, OverflowError) as error:
-        raise UserError(
-            f"port {port} cannot be listened on: {getattr(error, 'strerror', None) or error}",
-            "Choose another one: --port",
-        ) from error
+    except OSError as error:
+        raise UserError(f"port {port} cannot be listened on: {error.strerror}", hint) from error
 
 
 class Tunnel:
     """Leads every connection to `listener` to `port` on the host's loopback, until closed.
 
-    `report` is told once when the host's sshd forbids it.
+    Raises HostError when the host forbids it.
     """
 
-    def __init__(
-        self, listener: socket.socket, transport: Transport, port: int, report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, listener: socket.socket, transport: Transport, port: int) -> None:
         self._listener = listener
         self._transport = transport
         self._port = port
-        self._report = report
-        self._told = False
+        try:
+            self._open(listener.getsockname()).close()
+        except (OSError, EOFError, SSHException) as error:
+            raise HostError(
+                f"the host opens no tunnel ({error})", "Its sshd_config must not say AllowTcpForwarding no."
+            ) from error
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -59,19 +60,15 @@ class Tunnel:
                 return
             threading.Thread(target=self._lead, args=(near, address), daemon=True).start()
 
+    def _open(self, address: tuple[str, int]) -> Channel:
+        return self._transport.open_channel("direct-tcpip", (LOOPBACK, self._port), address, timeout=PATIENCE)
+
     def _lead(self, near: socket.socket, address: tuple[str, int]) -> None:
         with near:
             try:
-                far = self._transport.open_channel(
-                    "direct-tcpip", (LOOPBACK, self._port), address, timeout=PATIENCE
-                )
-            except (OSError, EOFError, SSHException) as error:
-                if not self._told:
-                    self._told = True
-                    self._report(
-                        f"the host opens no tunnel ({error}); does its sshd say AllowTcpForwarding no?"
-                    )
-                return
+                far = self._open(address)
+            except (OSError, EOFError, SSHException):
+                return  # the connection broke, or the server ended: its holder is told
             with far:
                 back = threading.Thread(target=_copy_back, args=(far, near), daemon=True)
                 back.start()
