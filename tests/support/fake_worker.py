@@ -70,7 +70,10 @@ def work(run: RunFolder) -> dict[str, object]:
 
     def say(state: str, stage: str, step: int = 0) -> None:
         value = Status.model_validate({"state": state, "stage": stage, "step": step, "heartbeat": now()})
-        write_json(run.status, value.model_dump())
+        # Without flushing to the disk, which a busy machine takes its time for.
+        part = run.path / ".status.part"
+        part.write_text(value.model_dump_json())
+        part.replace(run.status)
 
     def stop(*_: object) -> None:
         event("", "cancelled")

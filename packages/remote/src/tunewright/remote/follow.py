@@ -104,19 +104,19 @@ class Mirror:
 
     def _status(self) -> Status:
         data = read_file(self.host, self.run.there("status.json"))
-        try:
-            status = Status.model_validate_json(data) if data is not None else None
-        except ValidationError:
-            status = None
-        if status is not None and status.state in FINAL_STATES:
-            return status
-        if status is None:
+        if data is None:
             # A started run has a status: this one never was, or its host has lost it.
             ask_worker(self.host, self.run, "status")
             raise HostError(
                 f"run {self.run.spec.id} was never started on {self.host.name}",
                 f"Start it: ./inv resume --run {self.run.spec.id}",
             )
+        try:
+            status = Status.model_validate_json(data)
+        except ValidationError:  # damaged: the worker knows
+            return ask_worker(self.host, self.run, "status")
+        if status.state in FINAL_STATES:
+            return status
         if status != self._beat:
             self._beat, self._beat_at = status, time.monotonic()
         if time.monotonic() - self._beat_at < SILENCE:
