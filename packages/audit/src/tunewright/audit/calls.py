@@ -18,6 +18,7 @@ MARKER = (
     r"</?tool_call>|<function=|</?parameter\b|</function>|\[TOOL_CALLS\]|<\|python_(?:start|tag)\|>"
     r"|^\s*\[\s*[A-Za-z_][\w.]*\("
 )
+MARKER_PATTERN = re.compile(r"<tool_call>|<function=|\[TOOL_CALLS\]|<\|python_(?:start|tag)\|>")
 _TAG = re.compile(r"</?(?:tool_call|function|parameter)\b[^>\n]*>")
 _PREFIX = re.compile(
     r"<tool_call>|<function=|\[TOOL_CALLS\]|<\|python_(?:start|tag)\|>|^\s*\[\s*[A-Za-z_][\w.]*\(|</?parameter\b|</"

@@ -30,6 +30,7 @@ from tunewright.audit.results import RESULT_MISMATCH
 from tunewright.audit.shortcut_checks import FEATURE_CHECK, prepare
 from tunewright.audit.suites import load_suites
 from tunewright.audit.toolsets import offer_catalog
+from tunewright.audit.trainer import simulate
 from tunewright.contract.recipe import Recipe
 
 TABLES = Path(__file__).parent / "tables"
@@ -72,6 +73,7 @@ def run_audit(
         build_tables(connection, suites, report)
         if recipe is not None:
             offer_catalog(connection, recipe)
+        simulate(connection, recipe, report)
         predictions = predict_tools(connection)
         context = Context(connection, predictions, settings.by_definition, recipe)
         run_checks(context, checks, settings, report)
@@ -90,6 +92,7 @@ def run_audit(
 
 def find_all(connection: duckdb.DuckDBPyConnection) -> None:
     """Every check of ours with its own thresholds, into `offences`, severities filled in."""
+    simulate(connection, None, lambda _step, _share: None)
     context = Context(connection, predict_tools(connection))
     checks = all_checks()
     run_checks(context, checks, Config(), lambda _step, _share: None)

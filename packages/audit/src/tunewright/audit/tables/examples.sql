@@ -18,11 +18,20 @@ WITH first_answer AS (
         arg_max(m.content, position) FILTER (m.role = 'user' AND (answer IS NULL OR position < answer)) AS last_request,
         arg_min(m.content, position) FILTER (m.role = 'assistant') AS first_answer,
         bit_xor(hash(position, m.role, m.content)) AS text_hash,
-        bit_xor(hash(lower(regexp_replace(trim(m.content), '\s+', ' ', 'g'))))
-            FILTER (m.role = 'user' AND (answer IS NULL OR position < answer)) AS request_hash,
         bit_xor(hash(position, m.role, m.content)) FILTER (answer IS NULL OR position < answer) AS prompt_hash
     FROM messages m JOIN first_answer USING (example)
     GROUP BY m.example
+), asked AS (
+    -- What was asked: the request that the first call answers, or else the first answer. A word or two ("and there?")
+    -- say nothing alone; then everything the user said up to there counts.
+    SELECT example, CASE WHEN regexp_matches(arg_max(content, position), '\S+\s+\S+\s+\S') THEN arg_max(text_hash, position)
+        ELSE bit_xor(text_hash) END AS request_hash
+    FROM (
+        SELECT m.example, m.position, m.content, hash(lower(regexp_replace(trim(m.content), '\s+', ' ', 'g'))) AS text_hash
+        FROM messages m JOIN first_answer USING (example)
+        LEFT JOIN (SELECT example, min(message) AS call_message FROM calls GROUP BY example) c USING (example)
+        WHERE m.role = 'user' AND m.position < coalesce(call_message, answer, 1000000000)
+    ) GROUP BY example
 ), called AS (
     SELECT c.example,
         count(*)::INTEGER AS calls,
@@ -48,7 +57,7 @@ SELECT r.example, r.file, f.path, f.split, r.line, r.shape, r.source, r.family, 
               ELSE coalesce(p.content, '') END) AS preamble,
     t.dialect,
     xor(s.text_hash, coalesce(c.call_hash, 0::UBIGINT)) AS conversation_hash,
-    s.prompt_hash, s.request_hash,
+    s.prompt_hash, a.request_hash,
     -- Symbols, paths, numbers and quoted text out: what is left of a request is its template.
     hash(CASE WHEN r.template <> '' THEN r.template ELSE lower(regexp_replace(regexp_replace(coalesce(s.last_request, s.request, ''),
             '`[^`\n]*`|"[^"\n]*"|''[^''\n]*''', '#', 'g'),
@@ -57,5 +66,6 @@ FROM rows r
 JOIN files f USING (file)
 LEFT JOIN shape s USING (example)
 LEFT JOIN called c USING (example)
+LEFT JOIN asked a USING (example)
 LEFT JOIN turns t ON t.example = r.example AND t.message = c.call_message
 LEFT JOIN messages p ON p.example = r.example AND p.position = c.call_message AND c.syntax = 'openai';
