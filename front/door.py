@@ -7,6 +7,7 @@ starts nothing, and a user's mistake is told in two lines without a traceback. E
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -100,6 +101,8 @@ class Front(Program):
 
     def parse_tasks(self) -> None:
         """Answer `--help` before a task's own arguments are looked at."""
+        # Invoke writes a flag of one letter with one dash only; we say --a and --b like every other flag.
+        self.core.unparsed[:] = [re.sub(r"^--(?=\w(=|$))", "-", token) for token in self.core.unparsed]
         task = asks_for_help(self.core.unparsed, self._task_names())
         if task is not None:
             self.core.unparsed[:] = []
