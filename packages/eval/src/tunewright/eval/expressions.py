@@ -6,51 +6,28 @@ in which Python evaluates it. `dataflow.py` adds the statements.
 
 import ast
 import builtins
-from typing import Any
 
-from tunewright.contract.catalog import Catalog
-from tunewright.eval.trace import Guard, Trace, TracedCall
+from tunewright.eval.calls import Calls, Env, text_of
+from tunewright.eval.trace import Guard
 from tunewright.eval.values import (
     UNKNOWN,
     Atom,
     Value,
-    attribute,
     bag,
     constant,
     derived,
     elements,
     join,
-    result_of,
     row,
 )
 
-Env = dict[str, Value]
-
 _BUILTINS = frozenset(vars(builtins)) | {"__name__", "__file__"}
 _HIDING = frozenset({"exec", "eval", "compile", "__import__", "globals", "locals", "vars"})
-# Builtins that give back their argument's elements in another container, or one of them.
-_SAME_ELEMENTS = frozenset({"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "filter"})
-_ONE_ELEMENT = frozenset({"next", "max", "min"})
-_ADDING = frozenset({"append", "add", "extend", "insert", "update", "setdefault", "appendleft"})
-_ONE_OF = frozenset({"pop", "get", "popleft", "popitem", "setdefault"})
-_SAME_METHODS = frozenset({"copy", "values", "keys", "union", "difference", "intersection"})
 _LONGEST_TEXT = 100_000  # characters of folded constant text
 
 
-class Expressions:
+class Expressions(Calls):
     """Evaluates expressions in `env`, leaving what they do in `trace`."""
-
-    def __init__(self, catalog: Catalog, trace: Trace) -> None:
-        self.catalog = catalog
-        self.trace = trace
-        self.tools = frozenset(catalog.tool_names)
-        self.stack: list[ast.Call] = []
-        self.running: list[ast.AST] = []
-
-    def run_function(
-        self, function: Atom, arguments: list[Value], named: dict[str, Value], env: Env
-    ) -> Value:
-        raise NotImplementedError
 
     def evaluate(self, node: ast.expr | None, env: Env) -> Value:
         """The value that an expression may have."""
@@ -79,13 +56,6 @@ class Expressions:
 
     def _attribute(self, node: ast.Attribute, env: Env) -> Value:
         return self.read(self.evaluate(node.value, env), node.attr, node.lineno)
-
-    def read(self, value: Value, name: str, line: int) -> Value:
-        """`value.name`, noting a field that does not exist."""
-        found, wrong = attribute(value, name, self.catalog)
-        if wrong:
-            self.trace.fault(line, wrong)
-        return found
 
     def _subscript(self, node: ast.Subscript, env: Env) -> Value:
         base = self.evaluate(node.value, env)
@@ -140,7 +110,7 @@ class Expressions:
 
     def _joinedstr(self, node: ast.JoinedStr, env: Env) -> Value:
         parts = [self.evaluate(part, env) for part in node.values]
-        texts = [_text(part) for part in parts]
+        texts = [text_of(part) for part in parts]
         plain = not any(
             isinstance(p, ast.FormattedValue) and (p.format_spec or p.conversion != -1) for p in node.values
         )
@@ -164,7 +134,7 @@ class Expressions:
     def _binop(self, node: ast.BinOp, env: Env) -> Value:
         left, right = self.evaluate(node.left, env), self.evaluate(node.right, env)
         if isinstance(node.op, ast.Add):
-            texts = _text(left), _text(right)
+            texts = text_of(left), text_of(right)
             if texts[0] is not None and texts[1] is not None and len(texts[0] + texts[1]) < _LONGEST_TEXT:
                 return constant(texts[0] + texts[1]).with_deps(derived(left, right).deps)
             if any(atom.kind in ("bag", "list", "tuple") for atom in (*left.atoms, *right.atoms)):
@@ -223,12 +193,6 @@ class Expressions:
                 env[name] = outer[name]
         return bag(*values).with_deps(derived(*tests).deps)
 
-    def loop(self, source: Value) -> Guard:
-        """Open a loop over `source`; the caller closes it."""
-        guard = self.trace.guard("for", source)
-        self.trace.open_guards.append(guard)
-        return guard
-
     def bind(self, target: ast.expr, value: Value, env: Env) -> None:
         """Assign `value` to a name, to the names of a pattern, or into a container."""
         if isinstance(target, ast.Name):
@@ -251,151 +215,6 @@ class Expressions:
         elif isinstance(target, ast.Attribute):
             self.evaluate(target.value, env)
 
-    def put_into(self, container: ast.expr, values: list[Value], env: Env) -> None:
-        """Values go into a container: whatever it is nested in, its root variable holds them from now on."""
-        root: ast.expr = container
-        nested = False
-        while not isinstance(root, ast.Name):
-            if isinstance(root, ast.Subscript | ast.Attribute):
-                root = root.value
-            elif isinstance(root, ast.Call):
-                root = root.func
-            else:
-                return
-            nested = True
-        old = env.get(root.id)
-        if old is not None:
-            inner = [bag(*values)] if nested else []
-            env[root.id] = bag(elements(old), *values, *inner).with_deps(old.deps)
-
-    # --- calls
-
-    def _call(self, node: ast.Call, env: Env) -> Value:
-        method = node.func if isinstance(node.func, ast.Attribute) else None
-        receiver = self.evaluate(method.value, env) if method else UNKNOWN
-        function = (
-            self.read(receiver, method.attr, method.lineno) if method else self.evaluate(node.func, env)
-        )
-        positional = [self.evaluate(argument, env) for argument in node.args]
-        named = {keyword.arg or "**": self.evaluate(keyword.value, env) for keyword in node.keywords}
-        arguments = [*positional, *named.values()]
-        results: list[Value] = []
-        for atom in function.atoms:
-            if atom.kind == "tool":
-                results.append(self._call_tool(atom.path, node, positional, named))
-            elif atom.kind == "function":
-                self.stack.append(node)
-                results.append(self.run_function(atom, positional, named, env))
-                self.stack.pop()
-            elif atom.kind == "builtin":
-                results.append(self._call_builtin(atom.path, node, arguments, env))
-            elif (
-                atom.kind in ("record", "list", "const", "scalar") and len(function.atoms) == 1 and not method
-            ):
-                self.trace.fault(node.lineno, "calls what is not a function")
-        if results:
-            return join(*results)
-        if method:
-            return self._call_method(method, receiver, arguments, env)
-        return derived(function, *arguments)
-
-    def _call_tool(
-        self, name: str, node: ast.Call, positional: list[Value], named: dict[str, Value]
-    ) -> Value:
-        for value in (*positional, *named.values()):
-            self.trace.use(value)
-        place = (*self.stack, node)
-        if place not in self.trace.seen:
-            self.trace.seen.add(place)
-            readable = "**" not in named and not any(isinstance(a, ast.Starred) for a in node.args)
-            call = TracedCall(
-                name,
-                tuple(positional),
-                tuple(named.items()),
-                tuple(self.trace.open_guards),
-                node.lineno,
-                readable,
-            )
-            self.trace.calls.append(call)
-        return result_of(name)
-
-    def _apply(self, arguments: list[Value], container: Value, env: Env) -> Value:
-        """Functions given as arguments are called with the elements of what stands beside them."""
-        functions = [a for value in arguments for a in value.atoms if a.kind == "function"]
-        if not functions:
-            return UNKNOWN
-        self.loop(container)
-        value = join(*(self.run_function(function, [elements(container)], {}, env) for function in functions))
-        self.trace.open_guards.pop()
-        return value
-
-    def _call_builtin(self, name: str, node: ast.Call, arguments: list[Value], env: Env) -> Value:
-        everything = derived(*arguments)
-        first = arguments[0] if arguments else UNKNOWN
-        containers = join(*(value for value in arguments if not _is_function(value)))
-        applied = self._apply(arguments, containers, env)
-        if name == "print":
-            self.trace.use(everything)
-            return constant(None)
-        if name == "len":
-            lists = [f"{atom.path}.len()" for atom in first.atoms if atom.kind == "list"]
-            return derived(first).with_deps(lists)
-        if name in _SAME_ELEMENTS:
-            return bag(elements(containers)).with_deps(applied.deps)
-        if name in _ONE_ELEMENT:
-            defaults = arguments[1:] if name == "next" or len(arguments) > 1 else []
-            return join(elements(containers), *(d for d in defaults if not _is_function(d))).with_deps(
-                applied.deps
-            )
-        if name == "enumerate":
-            return bag(row(UNKNOWN, elements(first)))
-        if name == "zip":
-            return bag(row(*(elements(value) for value in arguments)))
-        if name == "map":
-            return bag(applied).with_deps(everything.deps)
-        if name in ("getattr", "hasattr") and len(arguments) > 1:
-            field = arguments[1].only
-            if field and field.type == "str" and name == "getattr":
-                value, wrong = attribute(first, field.const, self.catalog)
-                if wrong and len(arguments) == 2:
-                    self.trace.fault(node.lineno, wrong)
-                return join(value, *arguments[2:])
-        if name == "str" and (text := _text(first)) is not None and len(arguments) == 1:
-            return constant(text).with_deps(first.deps)
-        if name == "dict":
-            return bag(*(elements(value) for value in arguments))
-        return everything
-
-    def _call_method(self, method: ast.Attribute, receiver: Value, arguments: list[Value], env: Env) -> Value:
-        name = method.attr
-        applied = self._apply(arguments, receiver, env)
-        plain = [value for value in arguments if not _is_function(value)]
-        if name in _ADDING:
-            added = [elements(value) if name in ("extend", "update") else value for value in plain]
-            nested = not isinstance(method.value, ast.Name)
-            if not any(atom.kind in ("list", "record", "scalar") for atom in receiver.atoms) or nested:
-                self.put_into(method.value, added, env)
-            if name != "setdefault":
-                return constant(None)
-        if name in _ONE_OF and any(atom.kind in ("bag", "list") for atom in receiver.atoms):
-            return join(elements(receiver), *plain)
-        if name in _SAME_METHODS and any(atom.kind == "bag" for atom in receiver.atoms):
-            return bag(elements(receiver), *(elements(value) for value in plain)).with_deps(receiver.deps)
-        if name == "items":
-            return bag(row(elements(receiver), elements(receiver))).with_deps(receiver.deps)
-        return derived(receiver, *arguments, applied)
-
 
 def _parts(node: ast.AST) -> list[ast.expr]:
     return [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)]
-
-
-def _is_function(value: Value) -> bool:
-    return any(atom.kind == "function" for atom in value.atoms)
-
-
-def _text(value: Value) -> str | None:
-    """A constant text, if it is one and was not made from a result."""
-    atom = value.only
-    known: Any = atom.const if atom and atom.kind == "const" else None
-    return known if isinstance(known, str) else None

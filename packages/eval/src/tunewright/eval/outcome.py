@@ -10,6 +10,7 @@ from tunewright.contract.suite import Case, Expectation, Prediction
 from tunewright.contract.syntax import CallSyntaxError
 from tunewright.eval.dataflow import follow
 from tunewright.eval.parse import Answer, parse_answer
+from tunewright.eval.serving import served_answer
 from tunewright.eval.trace import Guard, Trace, TracedCall
 from tunewright.eval.values import Value
 
@@ -33,6 +34,7 @@ class Outcome:
     missing: bool = False  # there is no prediction for the case
     tokens: int = 0
     seconds: float = 0.0
+    served: bool = False  # whether it passes as a lenient server would hand it on
 
     @property
     def passed(self) -> bool:
@@ -45,6 +47,7 @@ class Outcome:
             "sample": self.sample,
             "passed": self.passed,
             "checks": self.checks,
+            "served": self.served,
             "reasons": list(self.reasons),
             "missing": self.missing,
             "tokens": self.tokens,
@@ -70,6 +73,7 @@ def judge(case: Case, prediction: Prediction | None, catalog: Catalog) -> Outcom
         tuple(reasons),
         tokens=prediction.tokens,
         seconds=prediction.seconds,
+        served=_passes_served(case.expect, prediction, catalog),
     )
 
 
@@ -94,8 +98,26 @@ def _judge_text(
     except CallSyntaxError as error:
         cut = " (cut at the token limit)" if prediction.finish == "length" else ""
         return checks, [f"the answer cannot be read: {error}{cut}"]
+    found = _wrong(expect, answer, prediction, catalog)
+    for name in checks:
+        checks[name] = not found[name]
+    return checks, [reason for name in checks for reason in found[name]]
+
+
+def _passes_served(expect: Expectation, prediction: Prediction, catalog: Catalog) -> bool:
+    try:
+        found = _wrong(expect, served_answer(prediction.text), prediction, catalog)
+    except CallSyntaxError:
+        return False
+    return not any(found[name] for name in _asked(expect))
+
+
+def _wrong(
+    expect: Expectation, answer: Answer, prediction: Prediction, catalog: Catalog
+) -> dict[str, list[str]]:
+    """What is wrong with an answer that can be read, by check."""
     trace = follow(answer.programs, catalog)
-    found: dict[str, list[str]] = {
+    return {
         "parses": [],
         "runs": list(trace.faults),
         "tools": _wrong_tools(expect, answer, trace, prediction),
@@ -103,9 +125,6 @@ def _judge_text(
         "fields": _wrong_fields(expect, trace),
         "control": _wrong_control(expect, trace),
     }
-    for name in checks:
-        checks[name] = not found[name]
-    return checks, [reason for name in checks for reason in found[name]]
 
 
 def _wrong_tools(expect: Expectation, answer: Answer, trace: Trace, prediction: Prediction) -> list[str]:

@@ -17,21 +17,23 @@ class Answer:
 
 
 def parse_answer(text: str) -> Answer:
-    """Take an answer apart.
+    """Take an answer apart. Raises CallSyntaxError for tags outside a whole call, and as `parse_code` does."""
+    turn = parse_turn(text)
+    programs = tuple(parse_code(code) for code in turn.programs)
+    return Answer("".join((turn.preamble, *turn.between)), programs, turn.programs)
 
-    Raises CallSyntaxError for tags outside a whole call, and for a program that Python would not run. The
-    program is compiled too, because `ast.parse` lets pass what the compiler refuses (`return` outside a
+
+def parse_code(code: str) -> ast.Module:
+    """A program's syntax tree. Raises CallSyntaxError for what Python would not run.
+
+    The program is compiled too, because `ast.parse` lets pass what the compiler refuses (`return` outside a
     function), but nothing is ever executed.
     """
-    turn = parse_turn(text)
-    programs: list[ast.Module] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in a model's string is no warning of ours
-        for code in turn.programs:
-            tree = parse_program(code)
-            try:
-                compile(tree, "<answer>", "exec", dont_inherit=True)
-            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                raise CallSyntaxError(f"not a Python program: {error.args[0]}") from error
-            programs.append(tree)
-    return Answer("".join((turn.preamble, *turn.between)), tuple(programs), turn.programs)
+        tree = parse_program(code)
+        try:
+            compile(tree, "<answer>", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise CallSyntaxError(f"not a Python program: {error.args[0]}") from error
+    return tree

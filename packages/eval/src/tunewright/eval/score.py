@@ -46,6 +46,11 @@ class SuiteScore:
             verdicts.setdefault(outcome.case, set()).add(outcome.passed)
         return Proportion(sum(len(found) == 1 for found in verdicts.values()), len(verdicts))
 
+    @property
+    def served_differently(self) -> tuple[str, ...]:
+        """Cases whose verdict would be another one if a lenient server had handed the answer on."""
+        return tuple(outcome.case for outcome in self.firsts if outcome.served != outcome.passed)
+
     def _share(
         self, right: Callable[[Outcome], bool], of: Callable[[Outcome], bool] = lambda _: True
     ) -> Proportion:
@@ -110,6 +115,7 @@ class SuiteScore:
             "model": self.model,
             "metrics": {name: self.metric(name).to_json() for name in METRICS},
             "categories": {name: share.to_json() for name, share in self.categories.items()},
+            "served_differently": list(self.served_differently),
             "tokens": self.tokens,
             "seconds": self.seconds,
             "cases": [outcome.to_json() for outcome in self.outcomes],

@@ -38,6 +38,8 @@ def scores_text(scores: RunScores) -> str:
 def suite_text(score: SuiteScore) -> str:
     """One model's score on one suite, and each failed case with its reasons."""
     lines = [score.suite, *aligned(_suite_rows([score.model or "model"], [score])), ""]
+    if score.served_differently:
+        lines += [f"a lenient server would change the verdict of: {', '.join(score.served_differently)}", ""]
     failed = [outcome for outcome in score.outcomes if not outcome.passed]
     if failed:
         lines += ["not right", *aligned([(outcome.case, "; ".join(outcome.reasons)) for outcome in failed])]
