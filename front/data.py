@@ -2,13 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from front.door import ROOT, command
+from front.door import ROOT, command, need, one_of
 from front.steps import DATA, RUNS, Progress, say, write_result
 
+BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")
 DATASET = "a file, a folder with splits, or a glob"
 
 
@@ -97,4 +99,52 @@ def sql(c: Context, query: str, data: list[str] = [], runs: str = "", format: st
         print(result)
 
 
-TASKS = (generate,)
+@command(
+    data="the dataset: a file, or a folder with splits",
+    out="the folder to make",
+    recipe="take the rates of this recipe's [data.structure]",
+)
+def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> None:
+    """Give every slice of a dataset the same structure; calls stay byte for byte."""
+    from tunewright.audit.normalize import normalize_dataset
+    from tunewright.contract.recipe import load_recipe
+
+    need(data=data, out=out)
+    structure = load_recipe(recipe, ROOT).data.structure if recipe else None
+    print(normalize_dataset(Path(data), Path(out), structure).text())
+
+
+@command(
+    iterable=["data"],
+    data="a dataset; repeatable",
+    out="the folder to make",
+    valid="share of examples held out, whole clusters at a time",
+    balance="none, tool or family: what no one value may dominate",
+    seed="decides which rows of too common a kind are left out",
+)
+def merge(
+    c: Context,
+    data: list[str] = [],
+    out: str = "",
+    valid: float = 0.1,
+    balance: str = "tool",
+    seed: int = 1,
+) -> None:
+    """Merge datasets of any shape, balanced, and split so that nothing leaks."""
+    from tunewright.datagen.merge import merge_datasets
+
+    need(data=data, out=out)
+    paths = [Path(name) for name in data]
+    made = merge_datasets(
+        paths,
+        Path(out),
+        valid=valid,
+        balance=one_of("balance", balance, BALANCES),
+        seed=seed,
+        report=Progress("merge"),
+    )
+    for name, split in made.splits.items():
+        print(f"{Path(out) / split.file}: {split.examples} examples ({name})")
+
+
+TASKS = (generate, normalize, merge)

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.tasks import task
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 HELP_FLAGS = {"--help", "-h"}
 
@@ -63,6 +64,25 @@ def guard(function: Callable[..., None]) -> Callable[..., None]:
             raise
 
     return guarded
+
+
+def need(**flags: object) -> None:
+    """Raise UserError for a flag that must be given and was not; Invoke does not enforce that."""
+    from tunewright.contract.errors import UserError
+
+    missing = [f"--{name}" for name, value in flags.items() if not value]
+    if missing:
+        raise UserError(f"{' and '.join(missing)} must be given", "What each flag is for: ./inv TASK --help")
+
+
+def one_of(flag: str, value: str, choices: Sequence[T]) -> T:
+    """The choice that `value` names. Raises UserError with the choices there are."""
+    from tunewright.contract.errors import UserError
+
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise UserError(f"--{flag} {value!r} is none of {', '.join(map(str, choices))}", "Choose one of them.")
 
 
 def asks_for_help(arguments: Sequence[str], tasks: set[str]) -> str | None:
