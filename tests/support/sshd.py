@@ -57,7 +57,8 @@ def start_sshd(
         "AllowTcpForwarding yes",
         "MaxStartups 50",
         "Subsystem sftp internal-sftp",
-        *(f'SetEnv "{name}={value}"' for name, value in session.items()),
+        # On one line: sshd takes the first SetEnv and passes over the others.
+        "SetEnv " + " ".join(f'"{name}={value}"' for name, value in session.items()),
     ]
     config = folder / "sshd_config"
     config.write_text("\n".join(settings) + "\n")

@@ -24,7 +24,7 @@ UV_SETTINGS = {"UV_SYSTEM_CERTS": "1", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 INSTALL_SECONDS = 1800
 # Runs on the host in the new environment: import what was installed, say what it is, put it in its place.
 _FINISH = """
-import importlib.metadata as metadata, json, os, platform, sys
+import importlib.metadata as metadata, json, os, platform, shutil, sys
 import tunewright.contract.run, tunewright.train
 folder, final, value = sys.argv[1], sys.argv[2], {"schema": 1}
 names = ("tunewright-train", "mlx", "mlx-lm", "numpy", "transformers")
@@ -41,9 +41,12 @@ with open(os.path.join(folder, "environment.json"), "w") as file:
 try:
     os.rename(folder, final)
 except OSError:
-    if not os.path.exists(os.path.join(final, "environment.json")):
+    if os.path.exists(os.path.join(final, "environment.json")):
+        shutil.rmtree(folder, ignore_errors=True)  # somebody else was faster
+    else:
         os.rename(final, folder + ".damaged")
         os.rename(folder, final)
+        shutil.rmtree(folder + ".damaged", ignore_errors=True)
 with open(os.path.join(final, "environment.json")) as file:
     sys.stdout.write(file.read())
 """

@@ -4,6 +4,7 @@ Up: a file is a blob, named by its SHA-256; what a host already has is not sent 
 Down: a folder's manifest says what must come; it is written last.
 """
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -105,10 +106,12 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
         must(done, f"{host.name}: cannot finish {final}", "Is the disk full?")
         return True
 
-    for _ in range(3):
-        if persist(attempt, report, lambda: meter.done):
-            return sent
-        report(f"{path.name} arrived damaged; sending it again")
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # two of our processes would write into the same half-sent file
+        for _ in range(3):
+            if persist(attempt, report, lambda: meter.done):
+                return sent
+            report(f"{path.name} arrived damaged; sending it again")
     raise HostError(
         f"{path.name} arrived damaged three times on {host.name}",
         "Did the file change while it was sent? If not, look at the network or the disk.",
