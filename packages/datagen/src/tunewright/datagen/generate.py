@@ -2,9 +2,11 @@
 
 import shutil
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -12,36 +14,31 @@ from typing import Any
 
 from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.catalog import Catalog, load_catalog
-from tunewright.contract.errors import UserError
-from tunewright.contract.example import Example, Meta
+from tunewright.contract.example import Example
 from tunewright.contract.manifest import DatasetManifest
-from tunewright.contract.recipe import Recipe
-from tunewright.contract.suite import Suite, read_suite
-from tunewright.datagen import corpus as corpora_module
-from tunewright.datagen.corpus import Corpus, installed_corpus
+from tunewright.contract.recipe import Data, Recipe
+from tunewright.contract.suite import read_suite
+from tunewright.datagen.corpus import TRAIN, VALID, Corpus, installed_corpus
+from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.dataset_folder import finished_dataset, write_dataset
 from tunewright.datagen.families import chains, checks, files, navigation
 from tunewright.datagen.families.direct import Question, questions
+from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.maker import Maker
 from tunewright.datagen.program import Sandbox
-from tunewright.datagen.structure import Exchange, Form, choose_preamble, compose, draw_forms
+from tunewright.datagen.series import Order, Series
+from tunewright.datagen.structure import draw_forms
 
-GENERATOR = 3  # raise it when the same inputs give other examples
+GENERATOR = 5  # raise it when the same inputs give other examples
 DIRECT = 0.15  # share of examples that need no call
+GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
 ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")
+SCENARIOS = navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS + chains.SCENARIOS
 
 Report = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Order:
-    """One example to be made: its group, and its first tool (empty for an answer without a call)."""
-
-    group: str
-    tool: str
 
 
 def generate_dataset(
@@ -62,10 +59,10 @@ def generate_dataset(
     seed = recipe.seed if seed is None else seed
     catalog = load_catalog(recipe.data.catalog)
     catalog = catalog.only(*(recipe.data.tools or catalog.tool_names))
-    suites = {e.path: read_suite(root / e.path) for e in recipe.suites if (root / e.path).is_file()}
+    suites = [entry.path for entry in recipe.suites if (root / entry.path).is_file()]
     sides = {
-        "train": [installed_corpus(name) for name in corpora_module.TRAIN],
-        "valid": [installed_corpus(name) for name in corpora_module.VALID],
+        "train": [installed_corpus(name) for name in TRAIN],
+        "valid": [installed_corpus(name) for name in VALID],
     }
     suite_hashes = {path: sha256_file(root / path) for path in suites}
     corpus_hashes = {corpus.label: corpus.sha256 for side in sides.values() for corpus in side}
@@ -84,8 +81,9 @@ def generate_dataset(
     if finished is not None:
         return finished
 
+    guard = SuiteGuard([read_suite(root / path) for path in suites])
     ledger = Ledger()
-    splits = _make_splits(recipe, catalog, list(suites.values()), sides, seed, ledger, report)
+    splits = make_splits(recipe.data, catalog, guard, sides, seed, ledger, report)
     facts: dict[str, Any] = {
         "key": key,
         "generator": GENERATOR,
@@ -102,65 +100,114 @@ def generate_dataset(
     )
 
 
-def plan_orders(recipe: Recipe, share: float, catalog: Catalog) -> list[Order]:
-    """What a split holds: `share` of the recipe's numbers, each group with its tools in equal parts."""
-    orders: list[Order] = []
-    for group, total in (("navigation", recipe.data.navigation), ("other", recipe.data.other)):
-        count = round(total * share)
-        tools = [t for t in catalog.tool_names if (t in NAVIGATION_TOOLS) == (group == "navigation")]
-        direct = round(count * DIRECT) if tools else count
-        orders += [Order(group, "")] * direct
-        orders += [Order(group, tools[i % len(tools)]) for i in range(count - direct)]
-    return orders
+def plan_orders(data: Data, group: str, share: float, catalog: Catalog) -> list[Order]:
+    """What a split holds of a group: `share` of the recipe's number, its tools in equal parts."""
+    count = round((data.navigation if group == "navigation" else data.other) * share)
+    tools = [t for t in catalog.tool_names if (t in NAVIGATION_TOOLS) == (group == "navigation")]
+    direct = round(count * DIRECT) if tools else count
+    orders = [Order(group, "")] * direct
+    return orders + [Order(group, tools[i % len(tools)]) for i in range(count - direct)]
 
 
-def _make_splits(
-    recipe: Recipe,
+@dataclass
+class _Progress:
+    """Counts finished examples of all threads."""
+
+    report: Report | None
+    total: int
+    done: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def step(self) -> None:
+        with self.lock:
+            self.done += 1
+            if self.report is not None:
+                self.report("generate", self.done, self.total)
+
+
+def make_splits(
+    data: Data,
     catalog: Catalog,
-    suites: Sequence[Suite],
+    guard: SuiteGuard,
     sides: dict[str, list[Corpus]],
     seed: int,
     ledger: Ledger,
-    report: Report | None,
+    report: Report | None = None,
 ) -> dict[str, list[Example]]:
-    guard = SuiteGuard(suites)
-    known = set(catalog.tool_names)
-    scenarios = [
-        scenario
-        for scenario in navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS + chains.SCENARIOS
-        if set(scenario.called) <= known
-    ]
+    """Examples of each split. The two groups are made side by side; neither depends on the other's pace."""
+    scenarios = select(catalog.tool_names)
     pools = split_questions(catalog, guard, Random(seed), ledger)
-    shares = {"train": 1 - recipe.data.valid, "valid": recipe.data.valid}
+    shares = {"train": 1 - data.valid, "valid": data.valid}
+    plans = {(g, split): plan_orders(data, g, shares[split], catalog) for g in GROUPS for split in shares}
+    progress = _Progress(report, sum(map(len, plans.values())))
+    for side in sides.values():
+        for corpus in side:
+            _ = corpus.trees  # parsed here, because threads may not silence warnings on their own
     scratch = Path(tempfile.mkdtemp(prefix="tunewright-"))
-    made: dict[str, list[Example]] = {}
-    near = NearDuplicates()  # one for both splits: valid may not repeat train
-    total = sum(len(plan_orders(recipe, share, catalog)) for share in shares.values())
-    done = 0
+    ledgers = {group: Ledger() for group in GROUPS}
+
+    def make_group(group: str) -> dict[str, list[Example]]:
+        near = NearDuplicates()  # one for both splits: valid may not repeat train
+        jedi = Jedi()
+        made: dict[str, list[Example]] = {}
+        try:
+            with Sandbox() as sandbox:
+                for split in shares:
+                    random = Random(f"{seed}/{group}/{split}")
+                    maker = Maker(
+                        corpora=sides[split],
+                        scenarios=scenarios,
+                        catalog=catalog,
+                        guard=guard,
+                        scratch=scratch / group / split,
+                        sandbox=sandbox,
+                        random=random,
+                        near=near,
+                        check=CrossCheck(jedi),
+                        ledger=ledgers[group],
+                    )
+                    made[split] = _make_series(
+                        data, maker, plans[group, split], pools[split], random, progress
+                    )
+        finally:
+            jedi.close()
+        return made
+
     try:
-        with Sandbox() as sandbox:
-            for split, share in shares.items():
-                random = Random(f"{seed}/{split}")
-                orders = plan_orders(recipe, share, catalog)
-                maker = Maker(
-                    sides[split], scenarios, catalog, guard, scratch / split, sandbox, random, near, ledger
-                )
-                try:
-                    side = _Side(recipe, maker, pools[split], random)
-                    examples: list[Example] = []
-                    forms = draw_forms([order.tool for order in orders], recipe.data.structure, random)
-                    for order, form in zip(orders, forms):
-                        examples.append(side.example(order, form))
-                        done += 1
-                        if report is not None:
-                            report("generate", done, total)
-                finally:
-                    maker.close()
-                random.shuffle(examples)
-                made[split] = examples
+        with ThreadPoolExecutor(len(GROUPS)) as pool:
+            groups = list(pool.map(make_group, GROUPS))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return made
+    for group in GROUPS:
+        ledger.add(ledgers[group])
+    splits: dict[str, list[Example]] = {}
+    for split in shares:
+        splits[split] = [example for made in groups for example in made[split]]
+        Random(f"{seed}/{split}").shuffle(splits[split])
+    return splits
+
+
+def _make_series(
+    data: Data,
+    maker: Maker,
+    orders: Sequence[Order],
+    pool: Sequence[Question],
+    random: Random,
+    progress: _Progress,
+) -> list[Example]:
+    navigation_group = bool(orders) and orders[0].group == "navigation"
+    asked = [question for question in pool if _is_navigation(question) == navigation_group]
+    earlier = pool[0::2] if navigation_group else pool[1::2]
+    series = Series(data, maker, asked or pool, earlier, random)
+    examples: list[Example] = []
+    try:
+        forms = draw_forms([order.tool for order in orders], data.structure, random)
+        for order, form in zip(orders, forms):
+            examples.append(series.example(order, form))
+            progress.step()
+    finally:
+        maker.close()
+    return examples
 
 
 def split_questions(
@@ -173,7 +220,7 @@ def split_questions(
         if reason is None:
             kept.append(question)
         else:
-            ledger.reject("direct", reason)
+            ledger.reject(question.family, reason)
     wordings = sorted({question.template for question in kept})
     random.shuffle(wordings)
     for_valid = set(wordings[: max(1, len(wordings) // 6)])
@@ -182,70 +229,6 @@ def split_questions(
         "train": [question for question in kept if question.template not in for_valid],
         "valid": [question for question in kept if question.template in for_valid],
     }
-
-
-class _Side:
-    """One split on its way."""
-
-    def __init__(self, recipe: Recipe, maker: Maker, pool: list[Question], random: Random) -> None:
-        self.recipe = recipe
-        self.maker = maker
-        self.random = random
-        self._asked: Counter[str] = Counter()
-        self._earlier: Counter[str] = Counter()
-        self._pool = pool
-
-    def example(self, order: Order, form: Form) -> Example:
-        system = self.recipe.data.system
-        if not order.tool:
-            question = self._question(order.group)
-            earlier = self._exchange(0, question.text) if form.earlier else None
-            messages = compose(form, system, question.text, question.answer, earlier, "")
-            self.maker.ledger.keep("direct")
-            meta = Meta(
-                source=order.group,
-                family="direct",
-                template=question.template,
-                cluster=f"direct:{question.text}",
-            )
-            return Example(messages=messages, meta=meta)
-        made = self.maker.make(order.tool, response=form.loop)
-        if made is None:
-            raise UserError(
-                f"no more examples with {order.tool} can be made from these repositories",
-                "Ask for fewer in [data], or give more repositories.",
-            )
-        place = 1 + [corpus.label for corpus in self.maker.corpora].index(made.corpus)
-        earlier = self._exchange(place) if form.earlier else None
-        preamble = choose_preamble(order.tool, self.random)
-        messages = compose(form, system, made.request, made.work, earlier, preamble)
-        meta = Meta.model_validate(
-            {
-                "source": order.group,
-                "family": made.scenario.family,
-                "template": made.template,
-                "cluster": made.cluster,
-                "tool": order.tool,
-                "scenario": made.scenario.name,
-                "corpus": made.corpus,
-            }
-        )
-        return Example(messages=messages, meta=meta)
-
-    def _question(self, group: str) -> Question:
-        about = [q for q in self._pool if _is_navigation(q) == (group == "navigation")] or self._pool
-        question = min(about, key=lambda q: self._asked[q.text])
-        self._asked[question.text] += 1
-        return question
-
-    def _exchange(self, place: int, unlike: str = "") -> Exchange:
-        """An earlier exchange. Each repository (`place` from 1) and the direct answers (0) have questions of
-        their own, so that a shared first turn never ties two repositories together."""
-        own = [q for q in self._pool[place :: len(self.maker.corpora) + 1] if q.text != unlike]
-        pool = own or [q for q in self._pool if q.text != unlike]
-        question = min(pool, key=lambda q: self._earlier[q.text])
-        self._earlier[question.text] += 1
-        return Exchange(question.text, question.answer)
 
 
 def _is_navigation(question: Question) -> bool:
@@ -257,3 +240,8 @@ def _counts(examples: Sequence[Example]) -> dict[str, dict[str, int]]:
         "tool": dict(Counter(example.meta.tool or "direct" for example in examples).most_common()),
         "family": dict(Counter(example.meta.family for example in examples).most_common()),
     }
+
+
+def select(tools: Sequence[str]) -> list[Scenario]:
+    """Scenarios all of whose tools are offered."""
+    return [scenario for scenario in SCENARIOS if set(scenario.called) <= set(tools)]

@@ -3,11 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
 from tunewright.contract.catalog import Catalog
 from tunewright.datagen.corpus import Corpus
+from tunewright.datagen.crosscheck import CrossCheck
 from tunewright.datagen.families.scenario import PLACES, Scenario, fill
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.language_server import ServerDied
@@ -22,6 +24,9 @@ MAX_LINES = 8  # of a tool's response; what prints more is not asked for
 MAX_CHARACTERS = 400  # of a tool's response
 ATTEMPTS = 400  # places tried for one example before giving up
 TESTED_FILES = 2  # files of a corpus whose tests are run: each run takes a second, and many requests share it
+
+NAVIGATION_ENGINES = " ".join(f"{name}=={version(name)}" for name in ("ty", "jedi"))
+CHECKED = {"goto_definition", "find_references"}
 
 # How often each kind of work is shown, where a tool has it.
 FAMILY_WEIGHTS = {
@@ -46,6 +51,7 @@ class Made:
     work: Work
     corpus: str  # `name==version`
     cluster: str
+    engines: str  # whose word the navigation results rest on; empty when there are none
 
 
 @dataclass
@@ -60,6 +66,7 @@ class Maker:
     sandbox: Sandbox
     random: Random
     near: NearDuplicates
+    check: CrossCheck
     ledger: Ledger = field(default_factory=Ledger)
     _boxes: dict[str, Toolbox] = field(default_factory=dict[str, Toolbox])
     _sites: dict[tuple[str, str], list[Slots]] = field(default_factory=dict[tuple[str, str], list[Slots]])
@@ -125,8 +132,9 @@ class Maker:
             self.ledger.reject(scenario.family, reason or "no work")
             return None
         self._used[template] += 1
+        engines = NAVIGATION_ENGINES if set(scenario.called) & CHECKED else ""
         about = slots.get("symbol") or slots.get("path") or slots.get("command") or ""
-        return Made(scenario, request, template, work, corpus.label, f"{corpus.name}:{about}")
+        return Made(scenario, request, template, work, corpus.label, f"{corpus.name}:{about}", engines)
 
     def _next_site(self, corpus: Corpus, scenario: Scenario) -> Slots | None:
         key = (corpus.name, scenario.site)
@@ -157,6 +165,8 @@ class Maker:
             return "the language server failed", None
         stdout = outcome.stdout.rstrip("\n")
         reason = unfit(scenario, outcome, stdout)
+        for call in outcome.calls:
+            reason = reason or self.check.reason(call, self._box(corpus))
         if reason is not None:
             return reason, None
         answer = scenario.fill_answer(slots, stdout)

@@ -15,6 +15,7 @@ class Question:
     answer: str
     template: str
     tools: tuple[str, ...] = ()
+    family: str = "direct"
 
 
 _TYPE_WORDS = {
@@ -211,7 +212,7 @@ def questions(catalog: Catalog) -> Iterator[Question]:
         if tool is not None:
             yield Question(wording, f"{name}: {tool.description}", wording, (name,))
     for text, deed in _BEYOND:
-        yield Question(text, f"I have no tool to {deed}, so I cannot do that.", text)
+        yield Question(text, f"I have no tool to {deed}, so I cannot do that.", text, family="irrelevance")
     for text, answer in _PYTHON:
         yield Question(text, answer, text)
 

@@ -1,0 +1,48 @@
+"""Answers questions about code with jedi, one JSON line each way: run as `python -m` in a process of its own.
+
+A second opinion beside ty. It runs apart because jedi can recurse for long or fail inside itself, and
+neither may stop the work.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def answer(question: dict[str, Any]) -> list[list[Any]]:
+    """Places as `[path, line, column, is_definition]`, lines and columns from 1."""
+    import jedi
+    from jedi.api.environment import InterpreterEnvironment
+
+    root, file = question["root"], question["file"]
+    project = jedi.Project(root, sys_path=[root], smart_sys_path=False, load_unsafe_extensions=False)
+    path = Path(root, file)
+    script = jedi.Script(
+        path.read_text(encoding="utf-8"), path=path, project=project, environment=InterpreterEnvironment()
+    )
+    line, column = question["line"], question["column"] - 1
+    if question["ask"] == "definition":
+        names = script.goto(line, column, follow_imports=True)
+    else:
+        names = script.get_references(line, column)
+    return [
+        [str(name.module_path or ""), name.line or 0, (name.column or 0) + 1, name.is_definition()]
+        for name in names
+    ]
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    sys.setrecursionlimit(3000)
+    for line in sys.stdin:
+        try:
+            reply: dict[str, Any] = {"places": answer(json.loads(line))}
+        except (Exception, RecursionError) as error:  # noqa: BLE001 - whatever fails inside jedi is its answer
+            reply = {"error": f"{type(error).__name__}"}
+        sys.stdout.write(json.dumps(reply) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
