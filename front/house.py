@@ -82,20 +82,21 @@ def image(c: Context, tag: str = "tunewright", base: str = "") -> None:
     leave_unless_done(subprocess.run(line, check=False).returncode)
 
 
-@command(check="only say whether docs/cli.md is up to date; exit code 1 when it is not")
+@command(check="only say whether they are up to date; exit code 1 when they are not")
 def docs(c: Context, check: bool = False) -> None:
-    """Write docs/cli.md, the page of every task and flag, from the tasks themselves."""
-    from front.reference import command_reference
+    """Write docs/cli.md and the README's list of files from the code itself."""
+    from front.reference import command_reference, with_file_map
     from tunewright.contract.atomic import write_text
 
-    page = ROOT / "docs" / "cli.md"
-    text = command_reference()
-    if check:
-        if not page.is_file() or page.read_text(encoding="utf-8") != text:
-            raise Exit("error: docs/cli.md is out of date\n  Write it again: ./inv docs", 1)
-    else:
-        write_text(page, text)
-        print(page)
+    readme, page = ROOT / "README.md", ROOT / "docs" / "cli.md"
+    wanted = {page: command_reference(), readme: with_file_map(readme.read_text(encoding="utf-8"), ROOT)}
+    for path, text in wanted.items():
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        if check:
+            raise Exit(f"error: {path.relative_to(ROOT)} is out of date\n  Write it again: ./inv docs", 1)
+        write_text(path, text)
+        print(path)
 
 
 TASKS = (run_tests, image, docs, lint, bench)

@@ -7,7 +7,7 @@ from typing import Any
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)==(?P<version>[^\s;\\]+)(?:\s*;\s*(?P<marker>[^\\]*))?")
 PLATFORMS = {"Darwin": "darwin", "Linux": "linux"}  # `uname -s` -> sys_platform
-UNPACKED = 3.5  # times a wheel's size: measured on mlx-lm's environment, 66 MB of wheels
+UNPACKED = 3.7  # times the wheels' size: measured on Linux, 61 MB of wheels are 227 MB
 
 
 def download_bytes(lock: str, requirements: str, system: str, arch: str) -> int:
@@ -39,7 +39,7 @@ def _wanted(marker: str, platform: str) -> bool:
     """Whether a marker may hold on a platform, going by its platform alone."""
     equal = re.findall(r"sys_platform == '(\w+)'", marker)
     unequal = re.findall(r"sys_platform != '(\w+)'", marker)
-    return (not equal or platform in equal) and (platform not in unequal or len(unequal) > 1)
+    return (not equal or platform in equal) and platform not in unequal
 
 
 def _fits(url: str, system: str, arch: str) -> bool:

@@ -1,9 +1,14 @@
-"""The page of every task and flag, made from the tasks themselves."""
+"""Pages made from the code itself: every task and flag, and every file in one line."""
 
+import ast
 import inspect
+from pathlib import Path
 from typing import Any
 
 from invoke.collection import Collection
+
+BEGIN, END = "<!-- files: written by ./inv docs -->", "<!-- end of files -->"
+FOLDERS = ("contract", "datagen", "audit", "train", "eval", "remote")
 
 
 def command_reference() -> str:
@@ -33,3 +38,36 @@ def command_reference() -> str:
             )
             lines.append(f"| `{flag}` | {default} | {(argument.help or '').replace('|', '&#124;')} |")
     return "\n".join(lines) + "\n"
+
+
+def first_line(module: Path) -> str:
+    """The first sentence of a module's docstring."""
+    docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    return docstring.split("\n")[0].rstrip(".")
+
+
+def file_map(root: Path) -> str:
+    """Markdown: each module in one line, by folder, in the order of the data's way."""
+    lines: list[str] = []
+    places = [("the roof", root, [root / "tasks.py", *sorted((root / "front").glob("*.py"))])]
+    for name in FOLDERS:
+        folder = root / "packages" / name / "src" / "tunewright" / name
+        places.append(
+            (f"packages/{name}: {first_line(folder / '__init__.py')}", folder, sorted(folder.rglob("*.py")))
+        )
+    for title, folder, modules in places:
+        shown = [module for module in modules if module.name not in ("__init__.py", "__main__.py")]
+        width = max(len(str(module.relative_to(folder))) for module in shown) + 2
+        lines += ["", f"**{title}**", "", "```"]
+        lines += [f"{module.relative_to(folder)!s:<{width}}{first_line(module)}" for module in shown]
+        lines += ["```"]
+    return "\n".join(lines).strip()
+
+
+def with_file_map(readme: str, root: Path) -> str:
+    """The README with its list of files brought up to date. Raises ValueError when the marks are missing."""
+    before, found, rest = readme.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not (found and closed):
+        raise ValueError(f"README.md has lost its marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{file_map(root)}\n{END}{after}"
