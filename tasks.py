@@ -6,7 +6,7 @@ Nothing heavy is imported before a task needs it: `--list` and `--help` answer a
 from invoke.collection import Collection
 from invoke.context import Context
 
-from front import data, hosts, house, judge, runs, serving
+from front import data, hosts, house, judge, planning, runs, serving
 from front.door import ROOT, command
 from front.steps import attach_to, audit_gate, finish, prepare_dataset, say
 
@@ -29,12 +29,11 @@ def train(
     fresh: bool = False,
 ) -> None:
     """Audit, ship, train, fuse, quantize, check, predict, pull, score and report."""
+    from tunewright.contract.recipe import load_recipe
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
     from tunewright.remote.job import new_run, ship_run, start_run
     from tunewright.remote.preflight import require_fit
-
-    from tunewright.contract.recipe import load_recipe
 
     plan = load_recipe(recipe, ROOT)
     dataset = prepare_dataset(plan, data)
@@ -58,6 +57,7 @@ ns = Collection(
     data.sql,
     *runs.TASKS,
     *judge.TASKS,
+    *planning.TASKS,
     *serving.TASKS,
     *house.TASKS,
     data=Collection(*data.TASKS),

@@ -47,6 +47,7 @@ class Plan:
     against: tuple[str, ...] = ()  # what the host itself says against a run
     warnings: tuple[str, ...] = ()
     assumed: str = ""  # what the batch was taken to be
+    length_known: bool = False  # from the data; otherwise the longest that the recipe lets through
     base_there: bool = True
 
     @property
@@ -65,14 +66,32 @@ class Plan:
         found = list(self.against)
         if self.disk_free is not None and self.disk_free < self.disk_needed:
             found.append(f"{size(self.disk_free)} of disk are free, {size(self.disk_needed)} are needed")
-        if self.counts and self.memory_budget is not None:
-            needed = self.counts.training.total
-            # A measured peak is worth more than an estimate.
-            if self.earlier and self.earlier.peak_memory:
-                needed = self.earlier.peak_memory
-            if needed > self.memory_budget:
-                found.append(f"training needs about {size(needed)} of memory, of {size(self.memory_budget)}")
+        if self.memory_budget is not None and self.memory_needed > self.memory_budget:
+            found.append(
+                f"training needs about {size(self.memory_needed)} of memory, of {size(self.memory_budget)}"
+            )
         return tuple(dict.fromkeys(found))
+
+    @property
+    def memory_needed(self) -> int:
+        """Bytes that training surely needs: measured, or estimated for the data, or without any batch."""
+        if self.earlier and self.earlier.peak_memory:
+            return self.earlier.peak_memory
+        if self.counts is None:
+            return 0
+        training = self.counts.training
+        return training.total if self.length_known else training.weights + training.state
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What may go wrong, and need not."""
+        found = list(self.warnings)
+        budget, counts = self.memory_budget, self.counts
+        if budget is not None and counts and self.memory_needed <= budget < counts.training.total:
+            found.append(
+                "a batch as long as max_seq_length may not fit into memory: lower it, or train.batch_size"
+            )
+        return tuple(found)
 
 
 def plan_text(plan: Plan) -> str:
@@ -85,7 +104,7 @@ def plan_text(plan: Plan) -> str:
         *_named("disk", _disk_lines(plan)),
         *_named("memory", _memory_lines(plan)),
         *_named("time", _time_lines(plan)),
-        *_named("warning", plan.warnings),
+        *_named("warning", plan.doubts),
     ]
     problems = plan.problems
     verdict = f"{plan.host} is not fit for {plan.recipe.name}" if problems else _fit(plan)

@@ -68,9 +68,9 @@ def make_plan(recipe: "Recipe", host: "Host") -> Plan:
     except UserError as error:
         unknown = error.message
         against.append(error.message)
-    if counts is None:
-        cargo.append(Cargo("base model", there=False))
-    elif not recipe.model.base.startswith("embedded:"):
+    if unknown and not there:
+        cargo.append(Cargo("base model"))
+    elif counts and not recipe.model.base.startswith("embedded:"):
         cargo.append(Cargo("base model", fetched=counts.disk.base, there=there))
     budget, source = memory_budget(facts)
     return Plan(
@@ -88,6 +88,7 @@ def make_plan(recipe: "Recipe", host: "Host") -> Plan:
         against=tuple(against),
         warnings=tuple(warnings),
         assumed=assumed,
+        length_known=tokens > 0,
         base_there=there,
     )
 

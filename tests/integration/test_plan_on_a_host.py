@@ -1,0 +1,63 @@
+"""A plan of the tiny recipe for a host on which nothing of ours is."""
+
+from pathlib import Path
+
+import pytest
+
+from front.plan_text import plan_text
+from front.planning import make_plan, memory_budget
+from tests.support.ssh_files import find_uv
+from tunewright.contract.recipe import load_recipe
+from tunewright.remote.host import open_host
+from tunewright.remote.probe import parse_facts
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.sshd
+def test_a_bare_host_gets_a_whole_plan_and_stays_as_it_was(
+    host_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV", find_uv())  # as the launcher does
+    with open_host(host_name, tmp_path) as host:
+        before = host.run(["/usr/bin/find", str(host.root)]).text
+        plan = make_plan(load_recipe("tiny", ROOT), host)
+        assert host.run(["/usr/bin/find", str(host.root)]).text == before
+    assert plan.counts is not None
+    assert plan.counts.trained > 100_000
+    assert plan.disk_free is not None
+    assert plan.problems == ()
+    assert [cargo.name for cargo in plan.cargo if "suites/" in cargo.name] == [
+        "suites/navigation.jsonl",
+        "suites/field_access.jsonl",
+    ]
+    assert "is fit for tiny" in plan_text(plan)
+
+
+def test_a_folder_that_the_host_lacks_makes_it_unfit(tmp_path: Path) -> None:
+    recipe = load_recipe("qwen3-coder-30b-a3b", ROOT)
+    gone = recipe.model_copy(update={"model": recipe.model.model_copy(update={"base": "~/no/such/model"})})
+    with open_host("local", tmp_path) as host:
+        plan = make_plan(gone, host)
+    assert plan.counts is None
+    assert any("no model in ~/no/such/model" in problem for problem in plan.problems)
+
+
+@pytest.mark.parametrize(
+    ("values", "gib"),
+    [
+        ({"system": "Darwin", "memory_bytes": str(64 << 30)}, 48.0),
+        ({"system": "Darwin", "memory_bytes": str(24 << 30)}, 16.0),
+        ({"system": "Darwin", "memory_bytes": str(64 << 30), "wired_limit_mb": "57344"}, 56.0),
+        ({"system": "Linux", "memory_kib": str(16 << 20)}, 16.0),
+    ],
+)
+def test_a_mac_keeps_some_memory_from_its_gpu(values: dict[str, str], gib: float) -> None:
+    budget, source = memory_budget(parse_facts(values))
+    assert budget is not None
+    assert budget / (1 << 30) == pytest.approx(gib)
+    assert source
+
+
+def test_unknown_memory_is_no_budget() -> None:
+    assert memory_budget(parse_facts({"system": "Darwin"})) == (None, "")
