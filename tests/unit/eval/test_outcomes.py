@@ -205,3 +205,20 @@ def test_an_empty_suite_has_metrics_too() -> None:
     score = score_predictions(Suite(name="none", cases=()), [], CATALOG)
     assert score.overall.n == 0
     assert score.to_json()["metrics"]["overall"]["high"] == 1.0
+
+
+def test_a_tool_that_is_never_called_is_told_once_and_fails_all_that_rests_on_it() -> None:
+    wanted = case(
+        arguments=ARGUMENTS, fields=["goto_definition.locations.file"], control=["if", "for:goto_definition"]
+    )
+    outcome = judged(wanted, 'print(read_file("a.py").content)')
+    assert outcome.reasons[0] == "it calls read_file; right is goto_definition"
+    assert len(outcome.reasons) == 2  # the other: no condition depends on a result
+    assert outcome.checks == {
+        "parses": True,
+        "runs": True,
+        "tools": False,
+        "arguments": False,
+        "fields": False,
+        "control": False,
+    }

@@ -101,7 +101,7 @@ def _judge_text(
     found = _wrong(expect, answer, prediction, catalog)
     for name in checks:
         checks[name] = not found[name]
-    return checks, [reason for name in checks for reason in found[name]]
+    return checks, [reason for name in checks for reason in found[name] if reason]
 
 
 def _passes_served(expect: Expectation, prediction: Prediction, catalog: Catalog) -> bool:
@@ -115,7 +115,10 @@ def _passes_served(expect: Expectation, prediction: Prediction, catalog: Catalog
 def _wrong(
     expect: Expectation, answer: Answer, prediction: Prediction, catalog: Catalog
 ) -> dict[str, list[str]]:
-    """What is wrong with an answer that can be read, by check."""
+    """What is wrong with an answer that can be read, by check.
+
+    What only follows from a tool that is never called is an empty reason: wrong, and said once, by `tools`.
+    """
     trace = follow(answer.programs, catalog)
     return {
         "parses": [],
@@ -157,7 +160,7 @@ def _wrong_arguments(expect: Expectation, trace: Trace, catalog: Catalog) -> lis
         calls = [call for call in trace.calls if call.tool == name]
         tool = catalog.tool(name)
         if not calls or tool is None:
-            reasons.append(f"{name} is never called with its arguments")
+            reasons.append("")
             continue
         for call in calls:
             reasons += _wrong_call(call, tool, expect.arguments.get(name, {}))
@@ -229,11 +232,14 @@ def _shown(value: Value) -> str:
 
 
 def _wrong_fields(expect: Expectation, trace: Trace) -> list[str]:
-    return [
-        f"it makes no use of {' or '.join(entry.split('|'))}"
-        for entry in expect.fields
-        if not any(path in trace.used for path in entry.split("|"))
-    ]
+    called = {call.tool for call in trace.calls}
+    reasons: list[str] = []
+    for entry in expect.fields:
+        paths = entry.split("|")
+        if not any(path in trace.used for path in paths):
+            known = called.intersection(path.split(".")[0] for path in paths)
+            reasons.append(f"it makes no use of {' or '.join(paths)}" if known else "")
+    return reasons
 
 
 def _wrong_control(expect: Expectation, trace: Trace) -> list[str]:
@@ -244,12 +250,14 @@ def _wrong_control(expect: Expectation, trace: Trace) -> list[str]:
         name = "condition" if kind == "if" else "loop"
         if not tool:
             if not any(_decides(guard, kind, paths) for guard in trace.guards):
-                reasons.append(f"no {name} depends on a result it should depend on")
+                reasons.append(f"no {name} depends on a result it should depend on" if trace.calls else "")
             continue
         # A call can only be governed by what was known before it.
         before = [path for path in paths if not path.startswith(f"{tool}.")]
         calls = [call for call in trace.calls if call.tool == tool]
-        if not calls or not all(any(_decides(g, kind, before) for g in call.guards) for call in calls):
+        if not calls:
+            reasons.append("")
+        elif not all(any(_decides(g, kind, before) for g in call.guards) for call in calls):
             reasons.append(f"{tool} is not called under a {name} that depends on the earlier result")
     return reasons
 
