@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -103,6 +104,18 @@ def test_a_refused_login_names_the_keys_that_were_tried(
         open_connection("mac")
     assert "ssh-copy-id mac" in error.value.hint
     assert not isinstance(error.value, Unreachable)
+
+
+@pytest.mark.parametrize("after", [20, 1500, 2600, 3200])
+def test_a_connection_cut_on_the_way_in_is_worth_another_try(
+    after: int, ssh: SshClient, openssh: TestServer, proxy: FaultyProxy
+) -> None:
+    ssh.add("mac", openssh, port=proxy.port)
+    open_connection("mac").close()
+    proxy.faults.append(Fault("cut", "down", after))
+    with suppress(Unreachable):  # where the cut falls decides whether it is noticed before or after login
+        open_connection("mac").close()
+    open_connection("mac").close()
 
 
 def test_a_key_locked_by_a_passphrase_is_named_and_never_asked_about(

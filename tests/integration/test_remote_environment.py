@@ -88,9 +88,13 @@ def test_a_host_without_uv_is_told_how_to_get_it(ssh: SshClient, tmp_path: Path)
     with start_asyncssh(tmp_path / "server", uv=False) as server:
         ssh.add("mac", server)
         with open_host("mac", ROOT) as host:
-            for attempt in (require_fit, install_environment):
+            attempts = (
+                lambda: require_fit(host, ROOT),
+                lambda: install_environment(host, ROOT, lambda _: None),
+            )
+            for attempt in attempts:
                 with pytest.raises(HostError, match="no uv") as error:
-                    attempt(host, ROOT, *([lambda _: None] if attempt is install_environment else []))
+                    attempt()
                 assert "docs.astral.sh/uv" in error.value.hint
                 assert error.value.exit_code == ExitCode.HOST
     assert not server.root.exists()

@@ -6,21 +6,17 @@ the agent and from files and never a password, and is closed when the host stops
 """
 
 import base64
-import hashlib
-import os
 import socket
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fabric import Config, Connection
 from paramiko import (
     BadHostKeyException,
     MissingHostKeyPolicy,
-    PasswordRequiredException,
     PKey,
     ProxyCommand,
     SSHClient,
@@ -28,11 +24,10 @@ from paramiko import (
     SSHException,
     Transport,
 )
-from paramiko.agent import Agent
-from paramiko.auth_strategy import AuthSource, AuthStrategy, InMemoryPrivateKey
 from paramiko.ssh_exception import AuthenticationException, NoValidConnectionsError
 
 from tunewright.contract.errors import HostError
+from tunewright.remote.login_keys import LoginKeys, fingerprint
 from tunewright.remote.retry import ConnectionLost, Unreachable
 from tunewright.remote.ssh_config import (
     KnownKey,
@@ -58,6 +53,22 @@ class _UnknownKey(SSHException):
         self.key = key
 
 
+class _Proxy(ProxyCommand):
+    """A ProxyCommand whose process is ended once, and waited for."""
+
+    def close(self) -> None:
+        # paramiko sends a signal to the number, whoever has it by then.
+        process: Any = self.process
+        process.terminate()
+
+    def end(self) -> None:
+        """Wait for the process and close its pipes; never raises."""
+        process: Any = self.process
+        with suppress(Exception):
+            process.terminate()
+            process.communicate(timeout=5)
+
+
 @dataclass
 class SshLink:
     """An open connection, with the hops it goes through."""
@@ -65,6 +76,7 @@ class SshLink:
     target: SshTarget
     connection: Connection
     gateways: tuple["SshLink", ...] = ()
+    proxy: "_Proxy | None" = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -86,6 +98,8 @@ class SshLink:
         client: Any = self.connection.client
         with suppress(Exception):
             client.close()
+        if self.proxy:
+            self.proxy.end()
         for gateway in reversed(self.gateways):
             gateway.close()
 
@@ -131,13 +145,14 @@ def _connect(alias: str, depth: int, through: SshLink | None = None) -> SshLink:
     # OpenSSH honours a hop's own ProxyJump for the first hop only; the others are reached through it.
     gateways = (through,) if through else _open_gateways(target, depth)
     options: dict[str, Any] = {
-        "auth_strategy": (keys := _AgentThenFiles(target)),
+        "auth_strategy": (keys := LoginKeys(target)),
         "banner_timeout": target.connect_timeout,
         "auth_timeout": ANSWER,
         "channel_timeout": ANSWER,
     }
-    if target.proxy_command and not gateways:
-        options["sock"] = ProxyCommand(proxy_command(target))
+    proxy = _Proxy(proxy_command(target)) if target.proxy_command and not gateways else None
+    if proxy:
+        options["sock"] = proxy
     connection = Connection(
         target.hostname,
         user=target.user,
@@ -148,10 +163,10 @@ def _connect(alias: str, depth: int, through: SshLink | None = None) -> SshLink:
         connect_timeout=int(target.connect_timeout),
         connect_kwargs=options,
     )
-    connection.client = _strict_client(target, known)
-    link = SshLink(target, connection, gateways)
+    connection.client = client = _strict_client(target, known)
+    link = SshLink(target, connection, gateways, proxy)
     try:
-        with _explained(target, known, keys):
+        with _explained(target, known, keys, client):
             connection.open()
     except BaseException:
         link.close()
@@ -196,79 +211,15 @@ class _Refuse(MissingHostKeyPolicy):
         raise _UnknownKey(key)
 
 
-class _AgentThenFiles(AuthStrategy):
-    """Keys in OpenSSH's order: the agent's that the config names, the agent's others, then files."""
-
-    def __init__(self, target: SshTarget) -> None:
-        super().__init__(ssh_config=SSHConfig())
-        self.target = target
-        self.agent: Agent | None = None
-        self.tried: list[str] = []
-        self.locked: list[str] = []  # files that need a passphrase, which we never ask for
-
-    def get_sources(self) -> Iterator[AuthSource]:
-        named = {blob for path in self.target.identity_files if (blob := _public_blob(path))}
-        offered = self._agent_keys()
-        first = [key for key in offered if key.asbytes() in named]
-        rest = [] if self.target.identities_only else [key for key in offered if key not in first]
-        for key in first + rest:
-            self.tried.append(f"agent key {fingerprint(key)}")
-            yield InMemoryPrivateKey(username=self.target.user, pkey=key)
-        in_agent = {key.asbytes() for key in offered}
-        for path in self.target.identity_files:
-            if not path.is_file() or _public_blob(path) in in_agent:
-                continue
-            try:
-                key = PKey.from_path(path)
-            except (PasswordRequiredException, TypeError):  # from_path lets cryptography's TypeError out
-                self.locked.append(str(path))
-            except Exception:  # noqa: BLE001 - a file that is no key of a known type is passed over, as ssh does
-                self.tried.append(f"{path} (unreadable)")
-            else:
-                self.tried.append(str(path))
-                yield InMemoryPrivateKey(username=self.target.user, pkey=key)
-
-    def _agent_keys(self) -> list[Any]:
-        if not self.target.agent:
-            return []
-        with _AGENT_LOCK:
-            before = os.environ.get("SSH_AUTH_SOCK")
-            # paramiko knows no other way to be told of an agent.
-            os.environ["SSH_AUTH_SOCK"] = self.target.agent
-            try:
-                self.agent = Agent()
-            except SSHException:
-                return []
-            finally:
-                if before is None:
-                    del os.environ["SSH_AUTH_SOCK"]
-                else:
-                    os.environ["SSH_AUTH_SOCK"] = before
-        return list(self.agent.get_keys())
-
-    def close(self) -> None:
-        if self.agent:
-            self.agent.close()
-
-
-_AGENT_LOCK = threading.Lock()
-
-
-def _public_blob(path: Path) -> bytes | None:
-    try:
-        return base64.b64decode(Path(f"{path}.pub").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def fingerprint(key: PKey) -> str:
-    """`SHA256:…`, as ssh-keygen -l prints it."""
-    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
-    return f"SHA256:{digest}"
+def _is_active(client: SSHClient) -> bool:
+    transport = client.get_transport()
+    return transport is not None and transport.is_active()
 
 
 @contextmanager
-def _explained(target: SshTarget, known: list[KnownKey], keys: _AgentThenFiles) -> Generator[None]:
+def _explained(
+    target: SshTarget, known: list[KnownKey], keys: LoginKeys, client: SSHClient
+) -> Generator[None]:
     """Turn what goes wrong on the way in into one line and what to do next."""
     where = target.label
     name = target.lookup_names[0]
@@ -297,6 +248,11 @@ def _explained(target: SshTarget, known: list[KnownKey], keys: _AgentThenFiles) 
         ) from error
     except AuthenticationException as error:
         tried = ", ".join(keys.tried) or "no key at all"
+        if not _is_active(client):
+            raise Unreachable(
+                f"{where}: the connection ended during login, tried {tried}",
+                f"The network broke, or there were too many keys. Does `ssh {target.alias}` work?",
+            ) from error
         locked = f" Locked by a passphrase: {', '.join(keys.locked)}; run ssh-add." if keys.locked else ""
         raise HostError(
             f"{where}: login refused, tried {tried}",
