@@ -5,7 +5,7 @@ A model is data. Nothing that came with one is ever run: only weights, JSON and 
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Base:
     folder: Path
     identity: str  # hash of its files, or of the pinned commit that names them
     dtype: str
+    stamps: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])  # size, mtime
 
 
 def find_base(model: Model) -> Base:
@@ -41,10 +42,12 @@ def find_base(model: Model) -> Base:
                 f"no model in {folder} on this host", "Put the model there, or name another base."
             )
     else:
-        return Base(_from_hub(model), sha256_json([model.base, model.revision]), model.dtype)
+        folder = _from_hub(model)
+        return Base(folder, sha256_json([model.base, model.revision]), model.dtype, _stamps(folder))
     # transformers would ask the hub about a folder it has never heard of.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    return Base(folder, _hash_files(folder), model.dtype)
+    stamps = _stamps(folder)
+    return Base(folder, _hash_files(folder), model.dtype, stamps)
 
 
 def _embedded(name: str) -> Path:
@@ -68,6 +71,22 @@ def model_files(folder: Path) -> list[Path]:
 
 def _hash_files(folder: Path) -> str:
     return sha256_json({path.name: sha256_file(path) for path in model_files(folder)})
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    return {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in model_files(folder)}
+
+
+def check_unchanged(base: Base) -> None:
+    """Raises UserError when the base model's files were replaced after they were hashed.
+
+    A tokenizer that changes between two stages gives a model that answers nonsense, and no error.
+    """
+    if base.stamps and _stamps(base.folder) != base.stamps:
+        raise UserError(
+            f"the base model in {base.folder} was changed while the run was at work",
+            "Start the run again: stages that used the old model are repeated.",
+        )
 
 
 def _from_hub(model: Model) -> Path:

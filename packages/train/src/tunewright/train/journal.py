@@ -35,7 +35,7 @@ class Journal:
         self._file = folder.events.open("ab", buffering=0)
         self._status = Status(state="running", pid=pid, boot=boot_id(), heartbeat=now())
         self._guard = threading.RLock()
-        self._started = clock()
+        self._begun = self._started = clock()
         self._last_progress = clock()
         self._first_step = 0
         self.cancelled = threading.Event()
@@ -61,14 +61,21 @@ class Journal:
     def warning(self, message: str, hint: str = "") -> None:
         self.event("warning", message=message, hint=hint)
 
-    def begin(self, stage: str, total: int, step: int = 0) -> None:
-        """A stage starts, or goes on at `step` of `total`."""
+    def begin(self, stage: str, total: int) -> None:
+        """A stage starts; `total` is its number of steps, 0 when that is not known yet."""
         with self._guard:
-            self._status = self._status.model_copy(update={"stage": stage, "step": step, "steps": total})
-            self._started, self._first_step = self._clock(), step
-            self._last_progress = self._started
-            self.event("stage_start", total=total, step=step)
+            self._status = self._status.model_copy(update={"stage": stage, "step": 0, "steps": total})
+            self._begun = self._started = self._last_progress = self._clock()
+            self._first_step = 0
+            self.event("stage_start", total=total)
             self.beat()
+
+    def resume_at(self, step: int) -> None:
+        """The stage goes on at `step`: what is left is estimated from here on."""
+        with self._guard:
+            self._status = self._status.model_copy(update={"step": step})
+            self._started, self._first_step = self._clock(), step
+            self.event("progress", step=step, total=self._status.steps, seconds_left=None)
 
     def progress(self, step: int, total: int | None = None) -> None:
         """Say how far the stage is, at most once a second. Raises Cancelled when somebody asked for it."""
@@ -92,7 +99,7 @@ class Journal:
 
     def end(self, facts: dict[str, Any]) -> None:
         """The stage at work is finished."""
-        seconds = round(self._clock() - self._started, 3)
+        seconds = round(self._clock() - self._begun, 3)
         self.event("stage_end", seconds=seconds, facts=facts)
 
     def close(self, state: State, message: str = "", hint: str = "") -> Status:

@@ -19,7 +19,7 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.example import read_examples
 from tunewright.contract.run import STAGES, RunFolder, RunSpec, Stage
 from tunewright.contract.suite import read_suite
-from tunewright.train.base import Base, load_base, load_tokenizer, read_config
+from tunewright.train.base import Base, check_unchanged, load_base, load_tokenizer, read_config
 from tunewright.train.encode import Dropped, Encoded, encode_all, encoder_for
 from tunewright.train.journal import Journal
 from tunewright.train.keys import prediction_key, stage_keys
@@ -134,6 +134,7 @@ def _found(work: Work, stage: Stage, *, reuse: bool) -> bool:
 
 def _make(work: Work, stage: Stage, *, reuse: bool) -> None:
     key = work.keys[stage]
+    check_unchanged(work.base)
     folder = open_workspace(work.run.path, stage, key)
     recipe = work.spec.recipe
     # How far the other stages go is known once their models are open.
@@ -162,6 +163,8 @@ def _train(work: Work, folder: Path, key: str) -> dict[str, Any]:
     trainer = Trainer(
         loaded.model, train, work.spec.recipe.seed, rows, valid, Checkpoints(kept, key, train), work.journal
     )
+    if trainer.progress.step:
+        work.journal.resume_at(trainer.progress.step)
     arrays = trainable(loaded.model)
     progress = trainer.run()
     best = progress.best
