@@ -29,8 +29,8 @@ def programs(example: Example) -> list[str]:
 
 def test_the_splits_hold_what_the_recipe_asks_for() -> None:
     manifest = DatasetManifest.model_validate_json((small_dataset() / "dataset.json").read_bytes())
-    assert {name: split.examples for name, split in manifest.splits.items()} == {"train": 60, "valid": 20}
-    assert len(examples("train")) == 60
+    assert {name: split.examples for name, split in manifest.splits.items()} == {"train": 36, "valid": 12}
+    assert len(examples("train")) == 36
 
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_the_structure_is_met_within_each_tool() -> None:
     rows = examples() + examples("valid")
     assert all(example.messages[0].role == "system" for example in rows)
     several = [len(example.messages) > 3 for example in rows]
-    assert abs(sum(several) / len(rows) - 0.37) < 0.08
+    assert abs(sum(several) / len(rows) - 0.37) < 0.1
 
 
 def test_a_tool_that_cannot_be_shown_is_named(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from tunewright.contract.catalog import load_catalog
 from tunewright.contract.example import read_examples
 from tunewright.contract.suite import Case, read_suite
 from tunewright.datagen.corpus import RESERVED, TRAIN, VALID
-from tunewright.datagen.families import chains, checks, files, navigation
+from tunewright.datagen.families import chains, checks, files, more, navigation
 from tunewright.datagen.families.direct import questions
 
 SUITES = sorted((ROOT / "suites").glob("*.jsonl"))
-SCENARIOS = navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS + chains.SCENARIOS
+SCENARIOS = navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS + chains.SCENARIOS + more.SCENARIOS
 
 
 def cases() -> list[Case]:
@@ -51,7 +51,7 @@ def test_no_generated_request_shares_a_symbol_or_eight_words_in_a_row_with_a_cas
     symbols = {symbol for case in cases() for symbol in case.symbols}
     taken = {run for case in cases() for run in runs_of_eight(case.messages[-1].content)}
     examples = [e for split in ("train", "valid") for e in read_examples(small_dataset() / f"{split}.jsonl")]
-    assert len(examples) == 80
+    assert len(examples) == 48
     for example in examples:
         for message in example.messages:
             if message.role != "user":

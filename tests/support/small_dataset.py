@@ -12,7 +12,7 @@ from tunewright.datagen.generate import generate_dataset
 ROOT = Path(__file__).parents[2]
 
 
-def small_recipe(navigation: int = 40, other: int = 40) -> Recipe:
+def small_recipe(navigation: int = 24, other: int = 24) -> Recipe:
     """The tiny recipe with fewer examples, a quarter of them for valid."""
     recipe = load_recipe("tiny", ROOT)
     data = recipe.data.model_copy(update={"navigation": navigation, "other": other, "valid": 0.25})

@@ -21,9 +21,10 @@ from tunewright.contract.suite import read_suite
 from tunewright.datagen.corpus import TRAIN, VALID, Corpus, installed_corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.dataset_folder import finished_dataset, write_dataset
-from tunewright.datagen.families import chains, checks, files, navigation
+from tunewright.datagen.families import chains, checks, files, more, navigation
 from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.faults import with_failing_tests
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.maker import Maker
@@ -31,12 +32,12 @@ from tunewright.datagen.program import Sandbox
 from tunewright.datagen.series import Order, Series
 from tunewright.datagen.structure import draw_forms
 
-GENERATOR = 5  # raise it when the same inputs give other examples
+GENERATOR = 6  # raise it when the same inputs give other examples
 DIRECT = 0.15  # share of examples that need no call
 GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
 ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")
-SCENARIOS = navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS + chains.SCENARIOS
+SCENARIOS = navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS + chains.SCENARIOS + more.SCENARIOS
 
 Report = Callable[[str, int, int], None]
 
@@ -61,8 +62,8 @@ def generate_dataset(
     catalog = catalog.only(*(recipe.data.tools or catalog.tool_names))
     suites = [entry.path for entry in recipe.suites if (root / entry.path).is_file()]
     sides = {
-        "train": [installed_corpus(name) for name in TRAIN],
-        "valid": [installed_corpus(name) for name in VALID],
+        split: [with_failing_tests(installed_corpus(name), Random(f"{seed}/{name}")) for name in names]
+        for split, names in (("train", TRAIN), ("valid", VALID))
     }
     suite_hashes = {path: sha256_file(root / path) for path in suites}
     corpus_hashes = {corpus.label: corpus.sha256 for side in sides.values() for corpus in side}
@@ -198,7 +199,8 @@ def _make_series(
     navigation_group = bool(orders) and orders[0].group == "navigation"
     asked = [question for question in pool if _is_navigation(question) == navigation_group]
     earlier = pool[0::2] if navigation_group else pool[1::2]
-    series = Series(data, maker, asked or pool, earlier, random)
+    tools = dict.fromkeys(order.tool for order in orders if order.tool)
+    series = Series(data, maker, list(tools), asked or pool, earlier, random)
     examples: list[Example] = []
     try:
         forms = draw_forms([order.tool for order in orders], data.structure, random)

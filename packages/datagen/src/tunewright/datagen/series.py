@@ -22,16 +22,27 @@ class Order:
 
 
 class Series:
-    """Fills orders. `asked` are questions for direct answers, `earlier` those for exchanges before a request."""
+    """Fills orders. `tools` are the group's, `asked` the questions for direct answers, `earlier` those for an
+    exchange before a request."""
 
     def __init__(
-        self, data: Data, maker: Maker, asked: Sequence[Question], earlier: Sequence[Question], random: Random
+        self,
+        data: Data,
+        maker: Maker,
+        tools: Sequence[str],
+        asked: Sequence[Question],
+        earlier: Sequence[Question],
+        random: Random,
     ) -> None:
         self._data = data
         self._maker = maker
         self._asked = list(asked)
         self._earlier = list(earlier)
         self._random = random
+        self._tools = tuple(
+            dict.fromkeys(scenario.tool for scenario in maker.scenarios if scenario.tool in tools)
+        )
+        self._exhausted: set[str] = set()
         self._uses: Counter[str] = Counter()
         self._earlier_uses: Counter[str] = Counter()
         self._pairs: set[frozenset[str]] = set()  # two questions never meet twice, in whichever order
@@ -55,15 +66,23 @@ class Series:
         return Example(messages=messages, meta=meta)
 
     def _call(self, order: Order, form: Form) -> Example:
-        made = self._maker.make(order.tool, response=form.loop)
+        made = None
+        # Where a tool has nothing new to show any more, the next one of its group takes its place.
+        for tool in [order.tool, *(tool for tool in self._tools if tool != order.tool)]:
+            if tool not in self._exhausted:
+                made = self._maker.make(tool, response=form.loop)
+                if made is not None:
+                    break
+                self._exhausted.add(tool)
+                self._maker.ledger.reject("(all)", f"{tool} has nothing new to show")
         if made is None:
             raise UserError(
-                f"no more examples with {order.tool} can be made from these repositories",
-                "Ask for fewer in [data], or give more repositories.",
+                f"these repositories have nothing new to show for {', '.join(self._tools)}",
+                "Ask for fewer examples in [data], or give more repositories.",
             )
         place = 1 + [corpus.label for corpus in self._maker.corpora].index(made.corpus)
         earlier = self._exchange(place) if form.earlier else None
-        preamble = choose_preamble(order.tool, self._random)
+        preamble = choose_preamble(made.scenario.tool, self._random)
         messages = compose(form, self._data.system, made.request, made.work, earlier, preamble)
         meta = Meta.model_validate(
             {
@@ -71,7 +90,7 @@ class Series:
                 "family": made.scenario.family,
                 "template": made.template,
                 "cluster": made.cluster,
-                "tool": order.tool,
+                "tool": made.scenario.tool,
                 "scenario": made.scenario.name,
                 "corpus": made.corpus,
                 "engines": made.engines,

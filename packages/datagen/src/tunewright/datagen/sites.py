@@ -13,6 +13,7 @@ from typing import cast
 
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.families.scenario import Site
+from tunewright.datagen.history import planned_changes
 
 Slots = dict[str, str | int]
 
@@ -173,6 +174,19 @@ def with_more(sites: list[Slots], more: str, corpus: Corpus, random: Random) -> 
     return found
 
 
+def query_sites(corpus: Corpus) -> Iterator[Slots]:
+    """Names of functions and classes to look for: `query`."""
+    names = {
+        node.name
+        for tree in corpus.trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and len(node.name) > 3
+    }
+    for name in sorted(names - COMMON):
+        if not name.startswith("__"):
+            yield {"query": name}
+
+
 def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
     """All sites of a kind in a corpus, shuffled, each name of a symbol at most a few times."""
     base, _, more = site.partition("+")
@@ -191,6 +205,15 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         return kept
     if site == "text":
         found = list(word_sites(corpus))
+    elif site == "query":
+        found = list(query_sites(corpus))
+    elif site == "nowhere":
+        found = [{}]
+    elif site in ("changed_file", "maybe_changed_file"):
+        modified = [change for change in planned_changes(corpus) if change.status == "modified"]
+        found: list[Slots] = [{"path": change.path} for change in modified]
+        if site == "maybe_changed_file":
+            found += list(file_sites(corpus, "file"))[: 2 * len(found)]
     elif site == "new_file":
         sites = new_file_sites(corpus, random)
         return [slots for slots, _ in zip(sites, range(200))]

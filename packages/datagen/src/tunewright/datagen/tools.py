@@ -9,12 +9,23 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
+from tunewright.datagen.git_tools import GitTools
 from tunewright.datagen.language_server import LanguageServer
 from tunewright.datagen.workspace import ToolTimeout, Workspace, engine_path
 
 RUFF_RULES = "E,F,W,I,B,UP,C4,SIM"  # more than ruff's default, as projects that care have it
 SECONDS = 30.0  # for one run of a command
+
+# The protocol's numbers for kinds of symbols, in words.
+KINDS = {2: "module", 5: "class", 6: "method", 7: "property", 8: "field", 9: "constructor", 10: "enum"} | {
+    12: "function",
+    13: "variable",
+    14: "constant",
+    22: "enum member",
+    26: "type parameter",
+}
 
 Place = tuple[Path, int, int]
 Record = dict[str, Any]
@@ -30,6 +41,7 @@ class Toolbox:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._server: LanguageServer | None = None
+        self._git = GitTools(workspace)
         self._kept: dict[str, Record] = {}
         self._imports: dict[str, set[int]] = {}
 
@@ -49,6 +61,10 @@ class Toolbox:
     def functions(self) -> dict[str, Callable[..., Record]]:
         """Every tool by its name in the catalog."""
         reading = {
+            **{name: getattr(self._git, name) for name in ("git_status", "git_diff", "git_log")},
+            "hover": self.hover,
+            "document_symbols": self.document_symbols,
+            "workspace_symbols": self.workspace_symbols,
             "goto_definition": self.goto_definition,
             "find_references": self.find_references,
             "typecheck": self.typecheck,
@@ -108,6 +124,33 @@ class Toolbox:
         if not include_declaration:
             found = [item for item in found if item["line"] not in self.import_lines(item["file"])]
         return {"success": True, "symbol": symbol, "reference_count": len(found), "references": found}
+
+    def hover(self, file: str, line: int, symbol: str) -> Record:
+        column = self.column_of(file, line, symbol)
+        text = self.server.hover(file, line, column) if column is not None else ""
+        signature, _, docstring = re.sub(r"\n-{5,}\n", "\0", text, count=1).partition("\0")
+        return {
+            "success": bool(text),
+            "symbol": symbol,
+            "signature": " ".join(signature.split()),
+            "docstring": docstring.strip() or None,
+        }
+
+    def document_symbols(self, file: str) -> Record:
+        if file not in self.workspace.corpus.files:
+            return {"success": False, "symbol_count": 0, "symbols": []}
+        found = [_symbol(item, file) for item in self.server.document_symbols(file)]
+        found.sort(key=lambda item: (item["line"], item["name"]))
+        return {"success": True, "symbol_count": len(found), "symbols": found}
+
+    def workspace_symbols(self, query: str) -> Record:
+        found: list[Record] = []
+        for item in self.server.workspace_symbols(query):
+            file = self.workspace.relative(Path(unquote(urlparse(item["location"]["uri"]).path)))
+            if file is not None:
+                found.append(_symbol(item, file))
+        found.sort(key=lambda item: (item["file"], item["line"], item["name"]))
+        return {"success": bool(found), "symbol_count": len(found), "symbols": found}
 
     def import_lines(self, file: str) -> set[int]:
         """Lines of a file that belong to an import statement."""
@@ -202,7 +245,7 @@ class Toolbox:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null"]
         command += ["--rootdir", ".", "--doctest-modules", "--junit-xml", str(report), target]
         runs = self.workspace.runs
-        self.workspace.run(command, timeout=SECONDS, cwd=runs, path=str(runs))
+        self.workspace.run(command, timeout=SECONDS, cwd=runs, more={"PYTHONPATH": str(runs)})
         if not report.is_file():
             return failed
         tests = [_outcome(case) for case in ElementTree.parse(report).iter("testcase")]  # noqa: S314
@@ -248,6 +291,13 @@ class Toolbox:
     def _target(self, path: str) -> str | None:
         real = self.workspace.inside(self.workspace.repo, path)
         return path if real is not None and real.exists() else None
+
+
+def _symbol(item: Record, file: str) -> Record:
+    """A Symbol of the catalog from one of the protocol's."""
+    span = item.get("selectionRange") or item.get("range") or item["location"]["range"]
+    kind = KINDS.get(item["kind"], "other")
+    return {"name": item["name"], "kind": kind, "file": file, "line": span["start"]["line"] + 1}
 
 
 def _prints_a_place(text: str, folder: Path) -> bool:

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,13 +77,18 @@ class Workspace:
         }
 
     def run(
-        self, command: Sequence[str], *, timeout: float, cwd: Path | None = None, path: str = ""
+        self,
+        command: Sequence[str],
+        *,
+        timeout: float,
+        cwd: Path | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> Finished:
-        """Run a command to its end, in `repo` unless told otherwise, without standard input.
+        """Run a command to its end, in `repo` unless told otherwise, without standard input; `more` are variables.
 
         Raises ToolTimeout after `timeout` seconds; its whole process group is killed then.
         """
-        environment = self.environment | ({"PYTHONPATH": path} if path else {})
+        environment = self.environment | dict(more or {})
         process = subprocess.Popen(
             list(command),
             cwd=cwd or self.repo,

@@ -87,7 +87,7 @@ def listing_scenarios(listing: Listing, subsets: Iterable[Sequence[str]]) -> tup
                 worded(_EACH),
                 f"{listing.call}\nfor {listing.item} in result.{listing.items}:\n"
                 f"    {_print(listing.item, subset)}",
-                _put("I found {{n}} {many}: {{items}}.", words),
+                _put("The {many} number {{n}}: {{items}}.", words),
                 _put("There are no {many}.", words),
             )
         )

@@ -28,6 +28,10 @@ Site = Literal[
     "file+other",
     "test_file+command",
     "test_file+other",
+    "query",
+    "changed_file",
+    "maybe_changed_file",
+    "nowhere",
 ]
 
 # Ways to say where a symbol stands; `{at}` in a wording becomes one of them.

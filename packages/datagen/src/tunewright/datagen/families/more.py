@@ -1,0 +1,364 @@
+"""Requests about signatures, symbols and git."""
+
+from tunewright.datagen.families.fields import Listing, filtered_scenarios, listing_scenarios
+from tunewright.datagen.families.scenario import Scenario
+
+_HOVER = "result = hover($file, $line, $symbol)\n"
+_STATUS = "result = git_status()"
+_DIFF = "result = git_diff($path)"
+_LOG = "result = git_log($path)"
+
+HOVER = (
+    Scenario(
+        "hover.signature",
+        "field_access",
+        "hover",
+        "symbol",
+        (
+            "What is the signature of `{symbol}` at {at}?",
+            "Show how {symbol} ({at}) is called: its signature.",
+            "Print the signature of `{symbol}`, used at {at}.",
+            "Which parameters does {symbol} from {at} take? Print the signature.",
+        ),
+        _HOVER + "print(result.signature)",
+        "Its signature is `{out}`.",
+    ),
+    Scenario(
+        "hover.docstring",
+        "field_access",
+        "hover",
+        "symbol",
+        (
+            "Print the docstring of `{symbol}` at {at}.",
+            "What does the documentation of {symbol} ({at}) say?",
+            "Show me the help text of `{symbol}` from {at}.",
+        ),
+        _HOVER + "print(result.docstring)",
+        "Its documentation says: {out}",
+    ),
+    Scenario(
+        "hover.documented",
+        "conditional",
+        "hover",
+        "symbol",
+        (
+            "Is `{symbol}` at {at} documented? Print its docstring, or undocumented.",
+            "If {symbol} ({at}) has a docstring print it, otherwise undocumented.",
+            "Print undocumented when `{symbol}` from {at} lacks a docstring, else the docstring.",
+        ),
+        _HOVER + 'if result.docstring:\n    print(result.docstring)\nelse:\n    print("undocumented")',
+        "For `{symbol}` I got: {out}",
+    ),
+    Scenario(
+        "hover.not_file",
+        "discrimination",
+        "hover",
+        "symbol",
+        (
+            "Don't open the file: what is the signature of `{symbol}` at {at}?",
+            "Neither its place nor its uses, only the signature of {symbol} ({at}).",
+            "Without going there, tell me how `{symbol}` at {at} is declared: its signature.",
+        ),
+        _HOVER + "print(result.signature)",
+        "`{out}`",
+    ),
+)
+
+_SYMBOL_WORDS = {"name": "name", "kind": "kind", "line": "line", "file": "file"}
+DOCUMENT = Listing(
+    "document_symbols",
+    "file",
+    "result = document_symbols($path)",
+    "symbols",
+    "symbol",
+    "symbol",
+    "symbols",
+    "defined in {path}",
+    _SYMBOL_WORDS,
+)
+WORKSPACE = Listing(
+    "workspace_symbols",
+    "query",
+    "result = workspace_symbols($query)",
+    "symbols",
+    "symbol",
+    "symbol",
+    "symbols",
+    "whose name matches {query}",
+    _SYMBOL_WORDS,
+)
+SYMBOLS = (
+    Scenario(
+        "document.count",
+        "field_access",
+        "document_symbols",
+        "file",
+        (
+            "How many symbols does {path} define?",
+            "Count the symbols of {path}.",
+            "Number of definitions inside {path}, please.",
+        ),
+        "result = document_symbols($path)\nprint(result.symbol_count)",
+        "{path} defines {out} symbols.",
+    ),
+    Scenario(
+        "document.many",
+        "conditional",
+        "document_symbols",
+        "file",
+        (
+            "Does {path} define more than {limit} symbols? Print yes or no.",
+            "Print yes if {path} has over {limit} symbols, else no.",
+        ),
+        'result = document_symbols($path)\nif result.symbol_count > $limit:\n    print("yes")\nelse:\n    print("no")',
+        "More than {limit} symbols: {out}.",
+    ),
+    Scenario(
+        "workspace.count",
+        "field_access",
+        "workspace_symbols",
+        "query",
+        (
+            "How many symbols of the project match {query}?",
+            "Count the names in this repository that match {query}.",
+            "Number of symbols called like {query}, please.",
+        ),
+        "result = workspace_symbols($query)\nprint(result.symbol_count)",
+        "Symbols that match {query}: {out}.",
+    ),
+    Scenario(
+        "workspace.exists",
+        "conditional",
+        "workspace_symbols",
+        "query",
+        (
+            "Is there a symbol like {query} in the project? Print the first one's file, or none.",
+            "If any symbol matches {query} print the file of the first, else none.",
+            "Look for {query} among the project's symbols; print the first file or none.",
+        ),
+        "result = workspace_symbols($query)\nif result.success:\n    print(result.symbols[0].file)\n"
+        'else:\n    print("none")',
+        "For {query} I got: {out}.",
+    ),
+    *listing_scenarios(DOCUMENT, [("name",), ("kind",), ("name", "line"), ("name", "kind")]),
+    *filtered_scenarios(DOCUMENT, 'symbol.kind == "class"', "class-kind", [("name",), ("name", "line")]),
+    *filtered_scenarios(
+        DOCUMENT, 'symbol.kind == "function"', "function-kind", [("name",), ("name", "line")]
+    ),
+    *listing_scenarios(WORKSPACE, [("name",), ("file",), ("file", "line"), ("name", "kind")]),
+)
+
+STATUS = Listing(
+    "git_status",
+    "nowhere",
+    _STATUS,
+    "files",
+    "item",
+    "changed file",
+    "changed files",
+    "of the working tree",
+    {"file": "file", "status": "status"},
+)
+DIFF = Listing(
+    "git_diff",
+    "changed_file",
+    _DIFF,
+    "hunks",
+    "hunk",
+    "hunk",
+    "hunks",
+    "of the diff of {path}",
+    {"added": "added count", "removed": "removed count", "text": "text"},
+)
+LOG = Listing(
+    "git_log",
+    "file",
+    _LOG,
+    "commits",
+    "commit",
+    "commit",
+    "commits",
+    "that touched {path}",
+    {"sha": "sha", "author": "author", "date": "date", "subject": "subject"},
+)
+GIT = (
+    Scenario(
+        "status.clean",
+        "conditional",
+        "git_status",
+        "nowhere",
+        (
+            "Is the working tree clean? Print clean, or the number of changed files.",
+            "If nothing is changed print clean, else how many files differ from the last commit.",
+            "Anything uncommitted here? Print clean or the count of files.",
+            "Print clean when git sees no change, otherwise the number of files it lists.",
+        ),
+        _STATUS + '\nif result.clean:\n    print("clean")\nelse:\n    print(len(result.files))',
+        "The working tree: {out}.",
+    ),
+    Scenario(
+        "status.branch",
+        "field_access",
+        "git_status",
+        "nowhere",
+        (
+            "Which branch am I on?",
+            "Print the name of the current branch.",
+            "What is the checked out branch called?",
+            "On what branch does this working tree stand?",
+            "Tell me the current git branch.",
+        ),
+        _STATUS + "\nprint(result.branch)",
+        "You are on {out}.",
+    ),
+    Scenario(
+        "diff.counts",
+        "field_access",
+        "git_diff",
+        "changed_file",
+        (
+            "How many lines were added and removed in {path} since the last commit?",
+            "Print the added and removed counts of the diff of {path}.",
+            "Added and removed lines of {path}, please.",
+        ),
+        _DIFF + "\nprint(result.added, result.removed)",
+        "Added and removed lines: {out}.",
+    ),
+    Scenario(
+        "diff.changed",
+        "conditional",
+        "git_diff",
+        "maybe_changed_file",
+        (
+            "Has {path} changed since the last commit? Print the number of hunks, or unchanged.",
+            "Print unchanged if {path} equals the last commit, else how many hunks differ.",
+            "Does {path} differ from what is committed? Hunk count or unchanged.",
+        ),
+        _DIFF + '\nif result.hunks:\n    print(len(result.hunks))\nelse:\n    print("unchanged")',
+        "{path}: {out}.",
+    ),
+    Scenario(
+        "diff.not_file",
+        "discrimination",
+        "git_diff",
+        "changed_file",
+        (
+            "Not the whole of {path}, just what changed in it: print the text of each hunk.",
+            "Don't read {path}; print only its uncommitted changes, hunk by hunk.",
+            "Show the uncommitted edits in {path}, each hunk's text.",
+        ),
+        _DIFF + "\nfor hunk in result.hunks:\n    print(hunk.text)",
+        "These are the changes in {path}.",
+        "{path} has no changes.",
+    ),
+    Scenario(
+        "log.latest",
+        "field_access",
+        "git_log",
+        "nowhere",
+        (
+            "What is the subject of the latest commit?",
+            "Print the subject line of the last commit.",
+            "Which change was committed most recently? Print its subject.",
+            "Newest commit: subject only.",
+        ),
+        "result = git_log(limit=1)\nprint(result.commits[0].subject)",
+        "The latest commit says: {out}.",
+    ),
+    Scenario(
+        "log.limit",
+        "iteration",
+        "git_log",
+        "nowhere",
+        (
+            "Show the last {count} commits with author and subject.",
+            "List author and subject of the {count} newest commits.",
+            "The latest {count} commits, please: author and subject of each.",
+        ),
+        "result = git_log(limit=$count)\nfor commit in result.commits:\n    print(commit.author, commit.subject)",
+        "The commits: {items}.",
+        "There are no commits.",
+    ),
+    *listing_scenarios(STATUS, [("file",), ("status",), ("file", "status")]),
+    *filtered_scenarios(STATUS, 'item.status == "modified"', "modified", [("file",)]),
+    *filtered_scenarios(STATUS, 'item.status == "untracked"', "untracked", [("file",)]),
+    *filtered_scenarios(STATUS, 'item.status == "deleted"', "deleted", [("file",)]),
+    *listing_scenarios(DIFF, [("added",), ("added", "removed")]),
+    *listing_scenarios(LOG, [("subject",), ("author",), ("date",), ("sha", "subject"), ("author", "date")]),
+    Scenario(
+        "chain.status_diff",
+        "workflow",
+        "git_status",
+        "nowhere",
+        (
+            "Look at which files changed, then print added and removed lines of the first one.",
+            "Git status first; then the diff of the first changed file: print added and removed.",
+            "Take the first file that git reports as changed and print how much its diff adds and removes.",
+        ),
+        _STATUS + "\ndiff = git_diff(result.files[0].file)\nprint(diff.added, diff.removed)",
+        "Added and removed lines of the first changed file: {out}.",
+        tools=("git_status", "git_diff"),
+    ),
+    Scenario(
+        "chain.log_diff",
+        "workflow",
+        "git_log",
+        "changed_file",
+        (
+            "Who last committed {path}, and how much is uncommitted there? Print author, added, removed.",
+            "Print the author of the last commit of {path}, then its uncommitted added and removed counts.",
+            "Latest author of {path} from the log, then added and removed from its diff.",
+        ),
+        _LOG + "\ndiff = git_diff($path)\nprint(result.commits[0].author, diff.added, diff.removed)",
+        "Author, added and removed: {out}.",
+        tools=("git_log", "git_diff"),
+    ),
+    Scenario(
+        "chain.hover_definition",
+        "workflow",
+        "hover",
+        "symbol",
+        (
+            "Print the signature of `{symbol}` at {at} and then the file that defines it.",
+            "First how {symbol} ({at}) is called, then where: its signature and its defining file.",
+            "Signature of `{symbol}` from {at}, and below it the file of its definition.",
+        ),
+        _HOVER
+        + "print(result.signature)\nplace = goto_definition($file, $line, $symbol)\n"
+        + "print(place.locations[0].file)",
+        "Signature and file: {items}.",
+        tools=("hover", "goto_definition"),
+    ),
+    Scenario(
+        "chain.symbols_lint",
+        "workflow",
+        "document_symbols",
+        "file",
+        (
+            "How many symbols has {path}, and how many lint violations? Print both counts.",
+            "Count what {path} defines, then lint it and print both numbers.",
+            "Symbol count and violation count of {path}, in that order.",
+        ),
+        "symbols = document_symbols($path)\nlint = ruff_check($path)\n"
+        "print(symbols.symbol_count, lint.violation_count)",
+        "Symbols and violations: {out}.",
+        tools=("document_symbols", "ruff_check"),
+    ),
+    Scenario(
+        "chain.workspace_references",
+        "workflow",
+        "workspace_symbols",
+        "query",
+        (
+            "Find the symbol {query} in the project and count the references to the first match.",
+            "Search the project's symbols for {query}; how often is the first hit used?",
+            "Look {query} up by name, then print the reference count of the first match.",
+        ),
+        "result = workspace_symbols($query)\nfirst = result.symbols[0]\n"
+        "refs = find_references(first.file, first.line, first.name)\nprint(refs.reference_count)",
+        "The first match is used this often: {out}.",
+        tools=("workspace_symbols", "find_references"),
+    ),
+)
+
+SCENARIOS = HOVER + SYMBOLS + GIT
