@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.contract.syntax import (
+    CLOSE,
+    OPEN,
     Call,
     CallSyntaxError,
     Expression,
@@ -54,21 +56,26 @@ def test_whitespace_between_tags_is_free_and_the_code_is_kept_byte_for_byte() ->
     assert parse_turn(text).programs == ("  x = 1 \n",)
 
 
+WHOLE = render_program("f(1)")
+
+
 @pytest.mark.parametrize(
-    "damage",
+    "damaged",
     [
-        lambda text: text.removesuffix("</tool_call>"),
-        lambda text: text.replace("</parameter>\n", ""),
-        lambda text: text.replace("<tool_call>", "", 1),
-        lambda text: "<tool_call>" + text,
-        lambda text: text.replace("f(1)", text),
+        WHOLE.removesuffix("</tool_call>"),
+        WHOLE.replace("</parameter>\n", ""),
+        WHOLE.replace("<tool_call>", "", 1),
+        WHOLE.replace("<parameter=code>\n", "<parameter=code>"),
+        WHOLE.replace("\n</parameter>", "</parameter>"),
+        WHOLE.replace("</function>", "so </function>"),
+        "<tool_call>" + WHOLE,
+        WHOLE + "</tool_call>",
+        WHOLE.replace("f(1)", WHOLE),
     ],
 )
-def test_a_damaged_call_is_refused(damage: object) -> None:
-    whole = render_program("f(1)")
-    assert callable(damage)
+def test_a_damaged_call_is_refused(damaged: str) -> None:
     with pytest.raises(CallSyntaxError):
-        parse_turn(damage(whole))
+        parse_turn(damaged)
 
 
 def test_calls_are_found_in_source_order_with_their_literal_arguments() -> None:
@@ -117,3 +124,14 @@ def test_a_program_is_either_python_or_refused_with_a_reason(code: str) -> None:
 def test_a_program_nested_too_deeply_is_refused_and_does_not_crash() -> None:
     with pytest.raises(CallSyntaxError):
         parse_program("(" * 5000 + ")" * 5000)
+
+
+@pytest.mark.parametrize("piece", [OPEN, "<tool_call>", "<tool_call", CLOSE, "<parameter=code>\n"])
+def test_a_turn_of_tags_alone_takes_time_in_proportion_to_its_length(piece: str) -> None:
+    """Two megabytes of them: quadratic time would be an hour."""
+    text = piece * (2_000_000 // len(piece))
+    if piece == "<tool_call":
+        assert parse_turn(text).preamble == text
+    else:
+        with pytest.raises(CallSyntaxError):
+            parse_turn(text)

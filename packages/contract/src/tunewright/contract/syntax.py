@@ -19,16 +19,15 @@ import builtins
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 OPEN = "<tool_call><function=execute_code>\n<parameter=code>\n"
 CLOSE = "\n</parameter>\n</function></tool_call>"
-_TAGS = re.compile(r"</?(?:tool_call|function|parameter)\b[^>\n]*>")
-# Whitespace between tags is free; the code itself is kept byte for byte.
-_BLOCK = re.compile(
-    r"<tool_call>\s*<function=execute_code>\s*<parameter=code>\n(?P<code>.*?)\n</parameter>\s*</function>\s*</tool_call>",
-    re.DOTALL,
-)
+# `<` ends a tag's text as `>` does, so that looking for tags takes time in proportion to the text.
+_TAGS = re.compile(r"</?(?:tool_call|function|parameter)\b[^<>\n]*>")
+_OPENING = ("<tool_call>", "<function=execute_code>", "<parameter=code>")
+_CLOSING = ("</parameter>", "</function>", "</tool_call>")
 _BUILTINS = frozenset(vars(builtins))
 
 
@@ -68,23 +67,38 @@ def parse_turn(text: str) -> Turn:
 
     Raises CallSyntaxError when a tag stands outside a whole block, or a block holds another one.
     """
+    tags = list(_TAGS.finditer(text))
     texts: list[str] = []
     programs: list[str] = []
     end = 0
-    for block in _BLOCK.finditer(text):
-        code = block.group("code")
-        if found := _TAGS.search(code):
+    for first in range(0, len(tags), 6):
+        start, code, close = tags[first], tags[first + 2 : first + 4], tags[first + 3 : first + 6]
+        if not _stand_together(tags[first : first + 3], _OPENING, text):
+            raise CallSyntaxError(f"{start.group()} stands outside a complete call")
+        # The code stands on lines of its own, and is kept byte for byte.
+        begin, stop = code[0].end() + 1, code[-1].start() - 1
+        own_lines = begin <= stop and text[begin - 1] == "\n" and text[stop] == "\n"
+        if not _stand_together(close, _CLOSING, text) or not own_lines:
+            inside = next((tag.group() for tag in close if tag.group() not in _CLOSING), "")
+            if inside:
+                raise CallSyntaxError(
+                    f"a call is wrapped in a call, or not closed: {inside} inside a program"
+                )
             raise CallSyntaxError(
-                f"a call is wrapped in a call, or not closed: {found.group()} inside a program"
+                f"{start.group()} stands outside a complete call: its end is not well formed"
             )
-        texts.append(text[end : block.start()])
-        programs.append(code)
-        end = block.end()
+        texts.append(text[end : start.start()])
+        programs.append(text[begin:stop])
+        end = close[-1].end()
     texts.append(text[end:])
-    for part in texts:
-        if found := _TAGS.search(part):
-            raise CallSyntaxError(f"{found.group()} stands outside a complete call")
     return Turn(texts[0], tuple(programs), tuple(texts[1:]))
+
+
+def _stand_together(tags: Sequence[re.Match[str]], wanted: Sequence[str], text: str) -> bool:
+    """Whether these are the wanted tags, with nothing but whitespace between."""
+    if [tag.group() for tag in tags] != list(wanted):
+        return False
+    return all(not text[a.end() : b.start()].strip() for a, b in pairwise(tags))
 
 
 @dataclass(frozen=True)
@@ -128,9 +142,8 @@ def parse_program(code: str) -> ast.Module:
         return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
-        raise CallSyntaxError(
-            f"not a Python program{f', line {line}' if line else ''}: {error.args[0]}"
-        ) from error
+        reason = error.args[0] if error.args else "too deeply nested"  # a MemoryError says nothing
+        raise CallSyntaxError(f"not a Python program{f', line {line}' if line else ''}: {reason}") from error
 
 
 def calls_in(code: str | ast.Module, tools: Collection[str] | None = None) -> list[Call]:
