@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gold import SUITES, answer, gold_predictions, suite
+from tests.support.gold import OPEN, SUITES, answer, gold_predictions, suite
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import Message
@@ -222,3 +222,37 @@ def test_a_tool_that_is_never_called_is_told_once_and_fails_all_that_rests_on_it
         "fields": False,
         "control": False,
     }
+
+
+N = 40_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OPEN * (N // len(OPEN)),
+        "<tool_call><function=execute_code></function>" * (N // 45),
+        answer("(" * N),
+        answer("-" * N + "1"),
+        answer("1" + "+1" * (N // 2)),
+        answer("a" + ".a" * (N // 2)),
+        answer("f" + "()" * (N // 2)),
+        answer("not " * (N // 4) + "1"),
+        answer("lambda:" * (N // 7) + "1"),
+        answer("x=" + "9**" * (N // 3) + "9"),
+        answer("if a:\n pass\n" + "elif a:\n pass\n" * (N // 15)),
+        answer("a\x00b"),
+        answer("x = '\ufeff\u202e'"),
+        "x" * 5_000_000,
+    ],
+    ids=range(14),
+)
+def test_an_answer_made_to_break_the_judge_is_judged_wrong(text: str) -> None:
+    outcome = judge(case(), Prediction(case="c", text=text), CATALOG)
+    assert not outcome.passed
+    assert outcome.reasons
+
+
+def test_an_answer_too_long_to_be_judged_says_so() -> None:
+    outcome = judge(case(tools=[]), Prediction(case="c", text="word " * 20_000), CATALOG)
+    assert outcome.reasons == ("the answer cannot be read: it has 100,000 characters, too many to be judged",)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from tunewright.contract.syntax import CallSyntaxError, parse_program, parse_turn
 
+LONGEST = 50_000  # characters; an answer of 4,096 tokens has some 15,000
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -17,7 +19,12 @@ class Answer:
 
 
 def parse_answer(text: str) -> Answer:
-    """Take an answer apart. Raises CallSyntaxError for tags outside a whole call, and as `parse_code` does."""
+    """Take an answer apart.
+
+    Raises CallSyntaxError for tags outside a whole call, for what is too long to be judged, and as `parse_code` does.
+    """
+    if len(text) > LONGEST:
+        raise CallSyntaxError(f"it has {len(text):,} characters, too many to be judged")
     turn = parse_turn(text)
     programs = tuple(parse_code(code) for code in turn.programs)
     return Answer("".join((turn.preamble, *turn.between)), programs, turn.programs)

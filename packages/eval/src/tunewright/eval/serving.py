@@ -9,32 +9,43 @@ text of the first, of two values of one parameter the last is kept, and a block 
 import re
 
 from tunewright.contract.syntax import CallSyntaxError
-from tunewright.eval.parse import Answer, parse_code
+from tunewright.eval.parse import LONGEST, Answer, parse_code
 
 _BLOCK = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
-_FUNCTION = re.compile(r"<function=(.*?)</function>$", re.DOTALL)
-_PARAMETER = re.compile(r"<parameter=(.*?)</parameter>", re.DOTALL)
 _NAME = re.compile(r"\s*([^\s<>]+)>?")
 
 
 def served_call(block: str) -> tuple[str, dict[str, str]] | None:
-    """The function's name and its parameters in what stands between `<tool_call>` tags; None: call dropped."""
-    functions = _FUNCTION.findall(block)
-    if not functions:
+    """The function's name and its parameters in what stands between `<tool_call>` tags; None: call dropped.
+
+    The server's expressions, read as searches: theirs take quadratic time on tags that never close.
+    """
+    body = block.removesuffix("\n")
+    begin = body.find("<function=")
+    if begin < 0 or not body.endswith("</function>") or len(body) - begin < len("<function=</function>"):
         return None
-    name = _NAME.match(functions[0])
+    text = body[begin + len("<function=") : -len("</function>")]
+    name = _NAME.match(text)
     if name is None:
         return None
     parameters: dict[str, str] = {}
-    for text in _PARAMETER.findall(functions[0][name.end() :]):
-        parameter = _NAME.match(text)
+    position = name.end()
+    while (start := text.find("<parameter=", position)) >= 0:
+        stop = text.find("</parameter>", start)
+        if stop < 0:
+            break
+        inner = text[start + len("<parameter=") : stop]
+        parameter = _NAME.match(inner)
         if parameter is not None:
-            parameters[parameter[1]] = text[parameter.end() :].removeprefix("\n").removesuffix("\n")
+            parameters[parameter[1]] = inner[parameter.end() :].removeprefix("\n").removesuffix("\n")
+        position = stop + len("</parameter>")
     return name[1], parameters
 
 
 def served_answer(text: str) -> Answer:
     """The answer as a client of the server sees it. Raises CallSyntaxError when a program is not Python."""
+    if len(text) > LONGEST:
+        raise CallSyntaxError("too long to be judged")
     programs: list[str] = []
     for block in _BLOCK.findall(text):
         call = served_call(block)
