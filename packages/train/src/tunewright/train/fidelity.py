@@ -39,9 +39,11 @@ Ints = npt.NDArray[np.int32]
 class Reference:
     """The reference model's next-token distributions at n places.
 
-    tokens: (n, k) the k likeliest tokens, the likeliest first. logs: (n, k) their log-probabilities.
+    best: (n,) the likeliest token, the first of equals. tokens: (n, k) the k likeliest, in no order.
+    logs: (n, k) their log-probabilities.
     """
 
+    best: Ints
     tokens: Ints
     logs: Floats
 
@@ -52,9 +54,10 @@ def reference_of(scores: Any, k: int = TOP) -> Reference:
     k = min(k, logs.shape[-1])
     top = mx.argpartition(-logs, kth=k - 1, axis=-1)[:, :k]
     values = mx.take_along_axis(logs, top, axis=-1)
-    order = mx.argsort(-values, axis=-1)
-    top, values = mx.take_along_axis(top, order, axis=-1), mx.take_along_axis(values, order, axis=-1)
-    return Reference(np.array(top, dtype=np.int32), np.array(values, dtype=np.float32))
+    best = mx.argmax(scores, axis=-1)
+    return Reference(
+        np.array(best, dtype=np.int32), np.array(top, dtype=np.int32), np.array(values, dtype=np.float32)
+    )
 
 
 def compare(reference: Reference, scores: Any) -> tuple[int, float]:
@@ -73,7 +76,7 @@ def compare(reference: Reference, scores: Any) -> tuple[int, float]:
     rest_theirs = np.clip(1 - np.exp(theirs).sum(axis=-1), 0, 1)
     rest_mine = np.clip(1 - np.exp(mine).sum(axis=-1), 1e-12, 1)
     rest = np.where(rest_theirs > 1e-12, rest_theirs * np.log(np.maximum(rest_theirs, 1e-12) / rest_mine), 0)
-    return int((best == reference.tokens[:, 0]).sum()), float(np.maximum(kept + rest, 0).sum())
+    return int((best == reference.best).sum()), float(np.maximum(kept + rest, 0).sum())
 
 
 def fidelity(

@@ -131,7 +131,8 @@ def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
 
 def _hidden_tokens(tokenizer: Any) -> set[int]:
     """Special tokens that are no part of an answer's text. Tags of calls are, in whatever list they stand."""
-    ids: list[int] = list(tokenizer.all_special_ids)
+    marked = [i for i, token in tokenizer.added_tokens_decoder.items() if token.special]
+    ids: set[int] = {*tokenizer.all_special_ids, *marked}
     return {i for i in ids if "tool" not in str(tokenizer.convert_ids_to_tokens(i))}
 
 

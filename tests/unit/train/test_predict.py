@@ -1,0 +1,102 @@
+"""Answers: those of mlx-lm's own generation, as raw text, stopped where they should stop."""
+
+from typing import Any
+
+import pytest
+
+from tunewright.contract.errors import UserError
+from tunewright.contract.recipe import Predict
+from tunewright.contract.suite import Case, Suite
+from tunewright.train.base import Loaded
+from tunewright.train.predict import answer_suite, generate
+
+
+def suite(*questions: str, role: str = "user") -> Suite:
+    cases = [
+        Case.model_validate(
+            {"id": f"case-{n}", "category": "c", "messages": [{"role": role, "content": text}]}
+        )
+        for n, text in enumerate(questions)
+    ]
+    return Suite(name="small", cases=tuple(cases))
+
+
+SETTINGS = Predict(max_tokens=12, batch_size=2)
+QUESTIONS = suite(
+    "Where is a?", "What is b, and why is it there at all?", "c?", "Find every use of the name d.", "e"
+)
+
+
+def answers(loaded: Loaded, settings: Predict = SETTINGS, seed: int = 1) -> list[Any]:
+    ticks: list[int] = []
+    found = answer_suite(loaded, QUESTIONS, settings, seed, ticks.append)
+    assert ticks == sorted(ticks)
+    return found
+
+
+def test_greedy_answers_are_those_of_mlx_lms_stream(loaded: Loaded) -> None:
+    from mlx_lm import stream_generate
+
+    for case, prediction in zip(QUESTIONS.cases, answers(loaded)):
+        prompt = loaded.tokenizer.apply_chat_template(
+            [message.model_dump() for message in case.messages], add_generation_prompt=True
+        )
+        pieces = list(stream_generate(loaded.model, loaded.tokenizer, prompt, max_tokens=12))
+        assert prediction.case == case.id
+        assert prediction.prompt_tokens == len(prompt)
+        # Not their texts: the streaming detokenizer drops a space at the beginning.
+        assert prediction.text == loaded.tokenizer.decode(
+            [piece.token for piece in pieces], skip_special_tokens=True
+        )
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_does_not(loaded: Loaded) -> None:
+    warm = SETTINGS.model_copy(update={"temperature": 1.0, "samples": 3})
+    first = [p.text for p in answers(loaded, warm)]
+    assert [p.text for p in answers(loaded, warm)] == first
+    assert [p.text for p in answers(loaded, warm, seed=2)] != first
+    found = answers(loaded, warm)
+    assert [(p.case, p.sample) for p in found] == [(c.id, s) for c in QUESTIONS.cases for s in range(3)]
+    assert len(set(first)) > len(QUESTIONS.cases)
+
+
+def test_samples_at_temperature_zero_are_one_answer_repeated(loaded: Loaded) -> None:
+    found = answers(loaded, SETTINGS.model_copy(update={"samples": 2}))
+    assert all(a.text == b.text and a.sample == 0 and b.sample == 1 for a, b in zip(found[::2], found[1::2]))
+
+
+def test_an_answer_ends_at_the_end_mark_or_at_the_limit(loaded: Loaded) -> None:
+    prompts = [[1, 40, 41], [1, 50, 51, 52]]
+    cut = generate(loaded, prompts, SETTINGS, 1, lambda _: None)
+    assert [(len(answer.tokens), answer.stopped) for answer in cut] == [(12, False)] * 2
+    # The token that the first prompt's answer gives third is made an end mark.
+    end = cut[0].tokens[2]
+    first = cut[0].tokens.index(end)
+    loaded.tokenizer.eos_token_ids = {end}
+    stopped = generate(loaded, prompts, SETTINGS, 1, lambda _: None)[0]
+    assert stopped.stopped
+    assert stopped.tokens == cut[0].tokens[:first]
+
+
+def test_tags_of_calls_are_kept_and_marks_of_turns_are_not(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tunewright.train.predict as predict
+
+    spoken = '<|im_start|><tool_call>goto("a")</tool_call><|endoftext|>'
+    tokens = loaded.tokenizer.encode(spoken, add_special_tokens=False)
+
+    def canned(_loaded: Any, prompts: list[Any], *_: Any) -> list[Any]:
+        return [predict._Answer(tokens=list(tokens), stopped=True) for _ in prompts]  # pyright: ignore[reportPrivateUsage]
+
+    monkeypatch.setattr(predict, "generate", canned)
+    prediction = answer_suite(loaded, suite("a?"), SETTINGS, 1, lambda _: None)[0]
+    assert prediction.text == '<tool_call>goto("a")</tool_call>'
+    assert prediction.finish == "stop"
+
+
+def test_a_case_that_the_template_refuses_is_named(loaded: Loaded) -> None:
+    template = "{{ raise_exception('a system message first') }}"
+    loaded.tokenizer.chat_template = template
+    with pytest.raises(UserError, match=r"suite small, case case-0: .*a system message first"):
+        answer_suite(loaded, suite("a?"), SETTINGS, 1, lambda _: None)
