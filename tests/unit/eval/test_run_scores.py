@@ -42,6 +42,16 @@ def test_a_good_run_passes_its_own_gates(tmp_path: Path) -> None:
     )
 
 
+def test_the_whole_run_as_json_holds_the_verdict_and_every_models_scores(tmp_path: Path) -> None:
+    value = score_run(make_run(tmp_path)).to_json()
+    assert value["verdict"] == "PASS"
+    assert {model: sorted(suites) for model, suites in value["scores"].items()} == {
+        "base": ["field_access", "navigation"],
+        "quantized": ["field_access", "navigation"],
+    }
+    json.dumps(value, allow_nan=False)
+
+
 def test_a_run_no_better_than_its_base_fails(tmp_path: Path) -> None:
     scores = score_run(make_run(tmp_path, tuned=0.2, base=0.2))
     assert scores.exit_code == ExitCode.FAILED
