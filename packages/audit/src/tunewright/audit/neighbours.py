@@ -1,7 +1,8 @@
 """Near-duplicate requests by MinHash in SQL, and the clusters that they and common templates make.
 
 Only the user's turns are compared: shared system prompts and tool lists would make everything look alike. Word
-2-shingles, 64 hashes in 16 bands of 4 (recall about 0.98 at similarity 0.8); candidates are then compared exactly.
+2-shingles, 32 hashes in 8 bands of 4: two texts of similarity 0.8 share a band with probability 1 - (1 - 0.8^4)^8 = 0.985,
+of 0.9 with 0.9998. Candidates are then compared exactly, so that nothing is reported that is not so.
 Broder, "On the resemblance and containment of documents", 1997.
 """
 
@@ -9,27 +10,37 @@ from collections.abc import Iterable, Iterator
 
 import duckdb
 
-HASHES, BAND = 64, 4
+HASHES, BAND = 32, 4
 SIMILARITY = 0.8  # Jaccard similarity of 2-shingles from which two requests count as nearly the same
 MIN_WORDS = 5  # shorter requests are alike by chance
 
-# Fixed odd constants: the same data must give the same clusters on every machine.
+# A shingle's hash is random already; xor with a constant orders the hashes anew at a fraction of another hash's cost.
+# Fixed constants: the same data must give the same clusters on every machine.
 _SEEDS = [(0x9E3779B97F4A7C15 * (2 * number + 1)) % (1 << 63) for number in range(HASHES)]
-_MINIMA = ", ".join(
-    f"list_min(list_transform(s, lambda h: hash(xor(h, {seed}::UBIGINT))))" for seed in _SEEDS
-)
+_MINIMA = ", ".join(f"list_min(list_transform(s, lambda h: xor(h, {seed}::UBIGINT)))" for seed in _SEEDS)
+
+_SAID = """
+CREATE TEMP TABLE said AS
+SELECT example, string_agg(lower(content), ' ' ORDER BY position) AS text
+FROM (SELECT example, content, position FROM messages WHERE role = 'user'
+      UNION ALL SELECT example, content, position FROM suite_texts)
+GROUP BY example
+"""
+
+# The representative of each example's text: pairs of representatives speak for all that say the same.
+_SPOKEN_BY = """
+CREATE TABLE spoken_by AS
+SELECT example, min(example) OVER (PARTITION BY hash(text)) AS speaker FROM said WHERE example > 0
+"""
 
 _TEXTS = f"""
 CREATE TEMP TABLE spoken AS
-WITH said AS (
-    SELECT example, string_agg(lower(content), ' ' ORDER BY position) AS text
-    FROM (SELECT example, content, position FROM messages WHERE role = 'user'
-          UNION ALL SELECT example, content, 1 FROM suite_texts) GROUP BY example
-), words AS (
-    SELECT min(example) AS example, list_filter(regexp_split_to_array(text, '[^\\w]+'), lambda w: w <> '') AS w
-    FROM said GROUP BY text
+WITH words AS (
+    SELECT min(example) AS example, list_filter(string_split(translate(any_value(text),
+        '.,;:!?()[]{{}}<>"''`/=+*#|' || chr(10) || chr(9) || chr(13), repeat(' ', 26)), ' '), lambda w: w <> '') AS w
+    FROM said GROUP BY hash(text), example > 0
 )
-SELECT example, list_distinct(list_transform(range(1, len(w)), lambda i: hash(w[i], w[i + 1]))) AS s
+SELECT example, list_transform(list_zip(w[:-2], w[2:]), lambda pair: hash(pair)) AS s
 FROM words WHERE len(w) >= {MIN_WORDS}
 """
 
@@ -51,31 +62,25 @@ WITH buckets AS (
 ), candidates AS (
     SELECT DISTINCT unnest([first, train]) AS a, example AS b FROM bands JOIN buckets USING (band, key)
 ), compared AS (
-    SELECT a, b, len(list_intersect(x.s, y.s)) AS common, len(x.s) AS left_size, len(y.s) AS right_size
-    FROM candidates JOIN spoken x ON x.example = a JOIN spoken y ON y.example = b
-    WHERE a IS NOT NULL AND a <> b
+    SELECT a, b, len(list_intersect(x, y)) AS common, len(x) AS left_size, len(y) AS right_size FROM (
+        SELECT a, b, list_distinct(left_text.s) AS x, list_distinct(right_text.s) AS y
+        FROM candidates JOIN spoken left_text ON left_text.example = a JOIN spoken right_text ON right_text.example = b
+        WHERE a IS NOT NULL AND a <> b
+    )
 )
 SELECT DISTINCT least(a, b) AS a, greatest(a, b) AS b, common / (left_size + right_size - common) AS similarity
 FROM compared WHERE common >= {SIMILARITY} * (left_size + right_size - common)
 """
 
-# The representative of each example's text, so that pairs speak for all that say the same.
-_SPOKEN_BY = """
-CREATE TABLE spoken_by AS
-SELECT example, min(example) OVER (PARTITION BY text) AS speaker FROM (
-    SELECT example, hash(string_agg(lower(content), ' ' ORDER BY position)) AS text
-    FROM messages WHERE role = 'user' GROUP BY example
-)
-"""
-
 
 def find_neighbours(connection: duckdb.DuckDBPyConnection) -> None:
     """Make `near_pairs`, `spoken_by` and `clusters (example, cluster)` from `examples`, `messages` and `suite_texts`."""
+    connection.execute(_SAID)
+    connection.execute(_SPOKEN_BY)
     connection.execute(_TEXTS)
     connection.execute(_BANDS)
     connection.execute(_PAIRS)
-    connection.execute("DROP TABLE bands; DROP TABLE spoken")
-    connection.execute(_SPOKEN_BY)
+    connection.execute("DROP TABLE bands; DROP TABLE spoken; DROP TABLE said")
     # Identical texts, one template, near-duplicates: all ways in which rows are not independent of each other.
     connection.execute("""
         CREATE TEMP TABLE groups AS

@@ -139,11 +139,10 @@ class _HashingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        self.digest.update(data)
-        self.size += len(data)
-        return len(data)
+        count: int = self._file.readinto(buffer)  # pyright: ignore[reportAttributeAccessIssue]
+        self.digest.update(memoryview(buffer)[:count])
+        self.size += count
+        return count
 
     def drain(self) -> None:
         """Hash what a decompressor left unread."""
@@ -239,7 +238,7 @@ def _read(stream: BinaryIO, size: int) -> tuple[bytes, Exception | None]:
     pieces: list[bytes] = []
     total = 0
     try:
-        while total < size and (piece := stream.read(min(size - total, 1 << 20))):
+        while total < size and (piece := stream.read(size - total)):
             pieces.append(piece)
             total += len(piece)
     except (OSError, EOFError) as error:
@@ -249,7 +248,7 @@ def _read(stream: BinaryIO, size: int) -> tuple[bytes, Exception | None]:
         if type(error).__module__.partition(".")[0] not in ("zlib", "zstandard"):
             raise
         return b"".join(pieces), error
-    return b"".join(pieces), None
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces), None
 
 
 def _decode(data: bytes, first_line: int) -> Batch:

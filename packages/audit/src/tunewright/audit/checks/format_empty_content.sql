@@ -6,5 +6,5 @@ SELECT m.example, CASE role WHEN 'assistant' THEN 'fail' WHEN 'tool' THEN 'info'
     CASE role WHEN 'assistant' THEN 'Answers that hold neither text nor a call' ELSE 'Empty ' || role || ' messages' END AS message,
     'message ' || m.position AS detail
 FROM messages m
-WHERE trim(m.content, ' ' || chr(9) || chr(10) || chr(13)) = ''
+WHERE NOT regexp_matches(m.content, '\S')
     AND NOT (role = 'assistant' AND EXISTS (FROM calls c WHERE c.example = m.example AND c.message = m.position))

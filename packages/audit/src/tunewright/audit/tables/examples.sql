@@ -59,7 +59,7 @@ SELECT r.example, r.file, f.path, f.split, r.line, r.shape, r.source, r.family, 
     xor(s.text_hash, coalesce(c.call_hash, 0::UBIGINT)) AS conversation_hash,
     s.prompt_hash, a.request_hash,
     -- Symbols, paths, numbers and quoted text out: what is left of a request is its template.
-    hash(CASE WHEN r.template <> '' THEN r.template ELSE lower(regexp_replace(regexp_replace(coalesce(s.last_request, s.request, ''),
+    hash(CASE WHEN r.template <> '' THEN r.template ELSE lower(regexp_replace(regexp_replace(coalesce(s.last_request, s.request, '')[:500],
             '`[^`\n]*`|"[^"\n]*"|''[^''\n]*''', '#', 'g'),
             '\S*[\w][._/:(]\S*|\S*\d\S*|\b[a-zA-Z]+[a-z][A-Z]\w*|\b[A-Z][A-Z]+\b', '#', 'g')) END) AS template_hash
 FROM rows r
