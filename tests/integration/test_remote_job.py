@@ -226,6 +226,26 @@ def test_a_history_that_differs_from_the_hosts_is_replaced(host: Host, checkout:
     assert run.events.read_bytes() == b"".join(lines)
 
 
+def test_a_damaged_history_is_told(host: Host, checkout: Path) -> None:
+    run = begin(host, checkout, steps=1)
+    list(follow_run(host, run))
+    events = host.root / "runs" / run.path.name / "events.jsonl"
+    host.append(events, host.size(events) or 0, [b"\x00\x00\x00\n"])
+    with pytest.raises(HostError, match="is no event"):
+        list(follow_run(host, run))
+
+
+def test_a_log_comes_without_what_steers_a_terminal(host: Host, checkout: Path) -> None:
+    run = begin(host, checkout, steps=1)
+    list(follow_run(host, run))
+    log = host.root / "runs" / run.path.name / "worker.log"
+    host.append(log, 0, ["\x1b[1;31mred\x1b[0m 50 %\r100 %\n\x1b]0;title\x07 ü\n".encode()])
+    assert (
+        run_log(host, run, 50)
+        == "red 50 %\n100 %\n\N{REPLACEMENT CHARACTER}]0;title\N{REPLACEMENT CHARACTER} ü\n"
+    )
+
+
 CLIENT = """
 import sys
 from pathlib import Path

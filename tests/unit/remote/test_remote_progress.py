@@ -99,6 +99,13 @@ def test_a_file_is_no_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in (tmp_path / "log").read_text()
 
 
+def test_a_host_cannot_steer_the_terminal() -> None:
+    made = event("warning", "tr\x1b[2Jain", message="\x1b]0;title\x07", hint="\x9b31m")
+    line = describe(made)
+    assert line is not None
+    assert not [c for c in line if not c.isprintable()]
+
+
 VALUES = st.one_of(
     st.none(), st.text(max_size=5), st.floats(allow_nan=False, allow_infinity=False), st.integers()
 )

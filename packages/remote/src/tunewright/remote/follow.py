@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pydantic import ValidationError
 
 from tunewright.contract.atomic import write_bytes
-from tunewright.contract.errors import HostError
+from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.manifest import now
 from tunewright.contract.run import FINAL_STATES, Event, RunFolder, Status, parse_events
 from tunewright.remote.host import Host, read_file
@@ -63,13 +63,23 @@ def follow_run(
             yield _notice(f"connected to {host.name} again", "")
             failures, away_since = 0, None
         position = min(position, mirror.common)
-        events, taken = parse_events(_read_from(run, position))
+        events, taken = _parse(run, position)
         position += taken
         mirror.common = position
         yield from events
         if status.state in FINAL_STATES:
             return
         sleep(POLL)
+
+
+def _parse(run: RunFolder, position: int) -> tuple[list[Event], int]:
+    try:
+        return parse_events(_read_from(run, position))
+    except ValueError as error:  # a ValidationError is one too
+        raise HostError(
+            f"{run.events}: a line after byte {position} is no event",
+            "The file was damaged on the host. Its stages are whole: ./inv pull",
+        ) from error
 
 
 class Mirror:
@@ -93,9 +103,15 @@ class Mirror:
         started among it.
         """
         status = self._status()  # before the events: what a final status follows is then among them
-        with _lock(self.run.here):
-            self._extend()
-            write_status(self.run.here, status)
+        try:
+            with _lock(self.run.here):
+                self._extend()
+                write_status(self.run.here, status)
+        except OSError as error:
+            raise UserError(
+                f"cannot write {error.filename or self.run.here.path}: {error.strerror or error}",
+                f"The run goes on; make room, then: ./inv attach --run {self.run.spec.id}",
+            ) from error
         return status
 
     def complete_size(self) -> int:

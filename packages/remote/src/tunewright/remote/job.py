@@ -4,6 +4,7 @@ Everything that a new process needs to go on is in the run's folder, so the lapt
 any moment.
 """
 
+import re
 from collections.abc import Callable
 
 from tunewright.contract.run import RunFolder, Status
@@ -12,6 +13,7 @@ from tunewright.remote.host import Host, read_file
 from tunewright.remote.host_run import ask_worker, find_on_host
 from tunewright.remote.house_keeping import RunRow, clean_runs, list_runs
 from tunewright.remote.new_run import new_run
+from tunewright.remote.progress import plain
 from tunewright.remote.pull import pull_run
 from tunewright.remote.retry import persist
 from tunewright.remote.transfer import link_blobs, make_folders, put_blobs, write_file
@@ -30,6 +32,7 @@ __all__ = [
     "ship_run",
     "start_run",
 ]
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 LOG_TAIL = 1 << 18  # bytes of the log looked at for its last lines
 
 
@@ -102,7 +105,8 @@ def run_log(host: Host, run: RunFolder, lines: int) -> str:
         size = host.size(log) or 0
         return read_file(host, log, max(0, size - max(LOG_TAIL, 400 * lines))) or b""
 
-    text = persist(read, _silent).decode(errors="replace")
+    text = _COLOUR.sub("", persist(read, _silent).decode(errors="replace"))
+    text = plain(text.replace("\r\n", "\n").replace("\r", "\n"))
     return "".join(line + "\n" for line in text.splitlines()[-max(0, lines) :] if lines > 0)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from tunewright.contract.atomic import CHUNK, fsync_folder, sha256_bytes, sha256_file
-from tunewright.contract.errors import HostError
+from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.manifest import FileEntry
 from tunewright.remote.host import Host, must, run_script
 from tunewright.remote.retry import persist
@@ -173,6 +173,11 @@ def get_file(host: Host, source: PurePosixPath, target: Path, entry: FileEntry, 
             raise HostError(
                 f"{host.name}: {source} is gone, and the manifest names it",
                 "Was the run cleaned there meanwhile?",
+            ) from error
+        except OSError as error:
+            raise UserError(
+                f"cannot write {part}: {error.strerror or error}",
+                "Is this disk full? Make room, then: ./inv pull goes on where it was.",
             ) from error
         if part.stat().st_size == entry.size and sha256_file(part) == entry.sha256:
             part.replace(target)
