@@ -32,7 +32,8 @@ from tunewright.remote.job import (
     start_run,
 )
 
-ROOT = Path(__file__).parents[2]
+# For what the laptop decides by itself: which kind of host it talks to makes no difference.
+HERE = pytest.mark.parametrize("host_name", ["local"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,7 @@ def test_a_run_goes_from_shipping_to_pulling(host: Host, checkout: Path) -> None
     assert run_status(host, run).state == "done"
 
 
+@HERE
 def test_models_stay_on_the_host_unless_the_recipe_wants_them(host: Host, checkout: Path) -> None:
     run = begin(host, checkout, steps=1, models=False)
     list(follow_run(host, run))
@@ -139,6 +141,7 @@ def test_a_run_that_was_never_started_says_how_to_start_it(host: Host, checkout:
     assert "resume" in error.value.hint
 
 
+@HERE
 def test_a_run_is_not_looked_for_on_another_host(host: Host, checkout: Path) -> None:
     run = make_run(host, checkout)
     record = json.loads((run.path / "host.json").read_text())
@@ -201,6 +204,7 @@ def files_of(checkout: Path) -> list[Path]:
     return [path for path in checkout.rglob("*") if ".tunewright" not in path.parts]
 
 
+@HERE
 def test_two_may_follow_at_once(host_name: str, host: Host, checkout: Path) -> None:
     run = begin(host, checkout, steps=80)
     with open_host(host_name, checkout) as other:
@@ -216,6 +220,7 @@ def test_two_may_follow_at_once(host_name: str, host: Host, checkout: Path) -> N
     assert_whole(run)
 
 
+@HERE
 def test_a_history_that_differs_from_the_hosts_is_replaced(host: Host, checkout: Path) -> None:
     run = begin(host, checkout, steps=5)
     list(follow_run(host, run))
@@ -226,6 +231,7 @@ def test_a_history_that_differs_from_the_hosts_is_replaced(host: Host, checkout:
     assert run.events.read_bytes() == b"".join(lines)
 
 
+@HERE
 def test_a_damaged_history_is_told(host: Host, checkout: Path) -> None:
     run = begin(host, checkout, steps=1)
     list(follow_run(host, run))
@@ -235,6 +241,7 @@ def test_a_damaged_history_is_told(host: Host, checkout: Path) -> None:
         list(follow_run(host, run))
 
 
+@HERE
 def test_a_log_comes_without_what_steers_a_terminal(host: Host, checkout: Path) -> None:
     run = begin(host, checkout, steps=1)
     list(follow_run(host, run))
