@@ -10,11 +10,10 @@ from tunewright.contract.catalog import load_catalog
 from tunewright.contract.example import read_examples
 from tunewright.contract.suite import Case, read_suite
 from tunewright.datagen.corpus import RESERVED, TRAIN, VALID
-from tunewright.datagen.families import chains, checks, files, more, navigation
 from tunewright.datagen.families.direct import questions
+from tunewright.datagen.generate import SCENARIOS
 
 SUITES = sorted((ROOT / "suites").glob("*.jsonl"))
-SCENARIOS = navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS + chains.SCENARIOS + more.SCENARIOS
 
 
 def cases() -> list[Case]:

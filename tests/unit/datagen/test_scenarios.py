@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.syntax import calls_in
-from tunewright.datagen.families import chains, checks, files, more, navigation
+from tunewright.datagen.families import navigation
 from tunewright.datagen.families.direct import questions
 from tunewright.datagen.families.fields import in_words
 from tunewright.datagen.families.scenario import Scenario, fill, literal
+from tunewright.datagen.generate import SCENARIOS
 
-SCENARIOS = navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS + chains.SCENARIOS + more.SCENARIOS
 SLOTS: dict[str, str | int] = {
     "symbol": "thing",
     "file": "a/b.py",

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tunewright.contract.recipe import Structure
 from tunewright.contract.syntax import parse_turn
-from tunewright.datagen.structure import NO_OUTPUT, Exchange, Form, Work, compose, draw_forms
+from tunewright.datagen.conversation import NO_OUTPUT, Exchange, Work, compose
+from tunewright.datagen.structure import Form, draw_forms
 
 LABELS = st.lists(st.sampled_from(["", "goto_definition", "ruff_check", "read_file"]), max_size=300)
 RATES = st.floats(0, 1)
@@ -54,16 +55,16 @@ def test_a_loop_ends_with_the_response_and_the_answer() -> None:
     messages = compose(
         Form(True, False, True, True), "s", "r", Work("f()", "out", "answer"), None, "Let me check."
     )
-    assert [message.role for message in messages] == ["system", "user", "assistant", "tool", "assistant"]
-    turn = parse_turn(messages[2].content)
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "tool", "assistant"]
+    turn = parse_turn(messages[2]["content"])
     assert turn.preamble == "Let me check.\n\n"
     assert turn.programs == ("f()",)
-    assert messages[3].content == "out"
+    assert messages[3]["content"] == "out"
 
 
 def test_a_program_that_printed_nothing_says_so_in_the_response() -> None:
     messages = compose(Form(False, False, True, False), "s", "r", Work("f()", "", "none"), None, "")
-    assert messages[2].content == NO_OUTPUT
+    assert messages[2]["content"] == NO_OUTPUT
 
 
 def test_the_kinds_of_several_turns_keep_their_shares() -> None:

@@ -49,6 +49,9 @@ class Data(Section):
     navigation: Count = 400  # examples about goto_definition, find_references and their likes
     other: Count = 400
     valid: Share = 0.1  # share of examples held out, by cluster
+    # How calls are written; all but code mode show single calls with their results as JSON.
+    syntax: Literal["code_mode", "qwen_xml", "hermes_json", "openai", "pythonic", "mistral"] = "code_mode"
+    offered: bool = False  # each example lists tools to choose from, and a tenth of them lacks the right one
     system: str = "You are a coding assistant. You can run Python programs that call tools."
     structure: Structure = Structure()
 

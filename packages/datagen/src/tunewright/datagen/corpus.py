@@ -3,8 +3,9 @@
 import ast
 import os
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -125,6 +126,17 @@ def checkout_corpus(root: Path) -> Corpus:
             f"{root}: no Python file that can be read", "Give a folder that holds Python sources in UTF-8."
         )
     return Corpus(root.resolve().name, commit_of(root) or "files", dict(sorted(files.items())), skipped)
+
+
+def distinct_names(corpora: Sequence[Corpus]) -> list[Corpus]:
+    """The same corpora, numbered where two have one name."""
+    seen: Counter[str] = Counter()
+    found: list[Corpus] = []
+    for corpus in corpora:
+        seen[corpus.name] += 1
+        again = seen[corpus.name]
+        found.append(replace(corpus, name=f"{corpus.name}-{again}") if again > 1 else corpus)
+    return found
 
 
 def _python_files(root: Path) -> Iterator[Path]:

@@ -14,14 +14,21 @@ from typing import Any
 
 from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.catalog import Catalog, load_catalog
-from tunewright.contract.example import Example
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Data, Recipe
 from tunewright.contract.suite import read_suite
-from tunewright.datagen.corpus import TRAIN, VALID, Corpus, installed_corpus
+from tunewright.datagen.chat_template import ChatTemplate
+from tunewright.datagen.corpus import (
+    TRAIN,
+    VALID,
+    Corpus,
+    checkout_corpus,
+    distinct_names,
+    installed_corpus,
+)
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
-from tunewright.datagen.dataset_folder import finished_dataset, write_dataset
-from tunewright.datagen.families import chains, checks, files, more, navigation
+from tunewright.datagen.dataset_folder import Row, finished_dataset, write_dataset
+from tunewright.datagen.families import chains, checks, failures, files, more, navigation
 from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.faults import with_failing_tests
@@ -29,16 +36,23 @@ from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.maker import Maker
 from tunewright.datagen.program import Sandbox
-from tunewright.datagen.series import Order, Series
+from tunewright.datagen.series import Order, Series, Style
 from tunewright.datagen.structure import draw_forms
 
-GENERATOR = 6  # raise it when the same inputs give other examples
+GENERATOR = 7  # raise it when the same inputs give other examples
 DIRECT = 0.15  # share of examples that need no call
+IRRELEVANT = 0.1  # share of examples whose tool is not offered, where tools are listed
 GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
 ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")
-SCENARIOS = navigation.SCENARIOS + checks.SCENARIOS + files.SCENARIOS + chains.SCENARIOS + more.SCENARIOS
-
+SCENARIOS = (
+    navigation.SCENARIOS
+    + checks.SCENARIOS
+    + files.SCENARIOS
+    + chains.SCENARIOS
+    + failures.SCENARIOS
+    + more.SCENARIOS
+)
 Report = Callable[[str, int, int], None]
 
 
@@ -49,6 +63,8 @@ def generate_dataset(
     report: Report | None = None,
     *,
     root: Path = Path(),
+    repos: Sequence[Path] = (),
+    template: str | None = None,
 ) -> DatasetManifest:
     """Make the recipe's dataset in the folder `out`: train.jsonl, valid.jsonl and dataset.json.
 
@@ -56,14 +72,18 @@ def generate_dataset(
     is returned as it is; when it was made from others, nothing is touched and UserError is raised.
     `report(what, done, total)` is called as the work goes on. The recipe's suites, looked for below `root`,
     are kept out of the examples.
+
+    `repos` are checkouts to take the examples from instead of the pinned packages; with several of them the
+    last ones are for valid. `template` is a chat template: a row that does not survive being rendered with it
+    and read back is rejected.
     """
     seed = recipe.seed if seed is None else seed
     catalog = load_catalog(recipe.data.catalog)
     catalog = catalog.only(*(recipe.data.tools or catalog.tool_names))
     suites = [entry.path for entry in recipe.suites if (root / entry.path).is_file()]
     sides = {
-        split: [with_failing_tests(installed_corpus(name), Random(f"{seed}/{name}")) for name in names]
-        for split, names in (("train", TRAIN), ("valid", VALID))
+        split: [with_failing_tests(corpus, Random(f"{seed}/{corpus.name}")) for corpus in side]
+        for split, side in choose_corpora(repos, recipe.data.valid).items()
     }
     suite_hashes = {path: sha256_file(root / path) for path in suites}
     corpus_hashes = {corpus.label: corpus.sha256 for side in sides.values() for corpus in side}
@@ -76,6 +96,7 @@ def generate_dataset(
         "suites": suite_hashes,
         "corpora": corpus_hashes,
         "engines": engines,
+        "template": template,
     }
     key = sha256_json(inputs)
     finished = finished_dataset(out, key)
@@ -84,21 +105,34 @@ def generate_dataset(
 
     guard = SuiteGuard([read_suite(root / path) for path in suites])
     ledger = Ledger()
-    splits = make_splits(recipe.data, catalog, guard, sides, seed, ledger, report)
+    style = Style(recipe.data, catalog, ChatTemplate(template) if template else None)
+    splits = make_splits(style, guard, sides, seed, ledger, report)
     facts: dict[str, Any] = {
         "key": key,
         "generator": GENERATOR,
         "engines": engines,
-        "counts": {name: _counts(examples) for name, examples in splits.items()},
+        "counts": {name: _counts(rows) for name, rows in splits.items()},
         "ledger": ledger.facts(),
     }
     return write_dataset(
         out,
-        {name: [example.row() for example in examples] for name, examples in splits.items()},
+        splits,
         seed=seed,
         lineage=corpus_hashes | suite_hashes,
         facts=facts,
     )
+
+
+def choose_corpora(repos: Sequence[Path], valid: float) -> dict[str, list[Corpus]]:
+    """Repositories of each split: the pinned packages, or checkouts; one checkout alone is for train."""
+    pinned = {"train": TRAIN, "valid": VALID}
+    if not repos:
+        return {split: [installed_corpus(name) for name in names] for split, names in pinned.items()}
+    found = distinct_names([checkout_corpus(path) for path in repos])
+    if len(found) == 1:
+        return {"train": found, "valid": [installed_corpus(name) for name in VALID]}
+    held = min(len(found) - 1, max(1, round(valid * len(found))))
+    return {"train": found[:-held], "valid": found[-held:]}
 
 
 def plan_orders(data: Data, group: str, share: float, catalog: Catalog) -> list[Order]:
@@ -106,8 +140,10 @@ def plan_orders(data: Data, group: str, share: float, catalog: Catalog) -> list[
     count = round((data.navigation if group == "navigation" else data.other) * share)
     tools = [t for t in catalog.tool_names if (t in NAVIGATION_TOOLS) == (group == "navigation")]
     direct = round(count * DIRECT) if tools else count
+    missing = round(count * IRRELEVANT) if tools and data.offered else 0
     orders = [Order(group, "")] * direct
-    return orders + [Order(group, tools[i % len(tools)]) for i in range(count - direct)]
+    orders += [Order(group, tools[i % len(tools)], missing=True) for i in range(missing)]
+    return orders + [Order(group, tools[i % len(tools)]) for i in range(count - direct - missing)]
 
 
 @dataclass
@@ -127,16 +163,15 @@ class _Progress:
 
 
 def make_splits(
-    data: Data,
-    catalog: Catalog,
+    style: Style,
     guard: SuiteGuard,
     sides: dict[str, list[Corpus]],
     seed: int,
     ledger: Ledger,
     report: Report | None = None,
-) -> dict[str, list[Example]]:
-    """Examples of each split. The two groups are made side by side; neither depends on the other's pace."""
-    scenarios = select(catalog.tool_names)
+) -> dict[str, list[Row]]:
+    """Rows of each split. The two groups are made side by side; neither depends on the other's pace."""
+    data, catalog = style.data, style.catalog
     pools = split_questions(catalog, guard, Random(seed), ledger)
     shares = {"train": 1 - data.valid, "valid": data.valid}
     plans = {(g, split): plan_orders(data, g, shares[split], catalog) for g in GROUPS for split in shares}
@@ -147,17 +182,17 @@ def make_splits(
     scratch = Path(tempfile.mkdtemp(prefix="tunewright-"))
     ledgers = {group: Ledger() for group in GROUPS}
 
-    def make_group(group: str) -> dict[str, list[Example]]:
+    def make_group(group: str) -> dict[str, list[Row]]:
         near = NearDuplicates()  # one for both splits: valid may not repeat train
         jedi = Jedi()
-        made: dict[str, list[Example]] = {}
+        made: dict[str, list[Row]] = {}
         try:
             with Sandbox() as sandbox:
                 for split in shares:
                     random = Random(f"{seed}/{group}/{split}")
                     maker = Maker(
                         corpora=sides[split],
-                        scenarios=scenarios,
+                        scenarios=select(catalog.tool_names),
                         catalog=catalog,
                         guard=guard,
                         scratch=scratch / group / split,
@@ -167,9 +202,11 @@ def make_splits(
                         check=CrossCheck(jedi),
                         ledger=ledgers[group],
                     )
-                    made[split] = _make_series(
-                        data, maker, plans[group, split], pools[split], random, progress
-                    )
+                    orders, pool = plans[group, split], pools[split]
+                    try:
+                        made[split] = _make_series(style, maker, orders, pool, random, progress)
+                    finally:
+                        maker.close()
         finally:
             jedi.close()
         return made
@@ -181,35 +218,32 @@ def make_splits(
         shutil.rmtree(scratch, ignore_errors=True)
     for group in GROUPS:
         ledger.add(ledgers[group])
-    splits: dict[str, list[Example]] = {}
+    splits: dict[str, list[Row]] = {}
     for split in shares:
-        splits[split] = [example for made in groups for example in made[split]]
+        splits[split] = [row for made in groups for row in made[split]]
         Random(f"{seed}/{split}").shuffle(splits[split])
     return splits
 
 
 def _make_series(
-    data: Data,
+    style: Style,
     maker: Maker,
     orders: Sequence[Order],
     pool: Sequence[Question],
     random: Random,
     progress: _Progress,
-) -> list[Example]:
+) -> list[Row]:
     navigation_group = bool(orders) and orders[0].group == "navigation"
     asked = [question for question in pool if _is_navigation(question) == navigation_group]
     earlier = pool[0::2] if navigation_group else pool[1::2]
     tools = dict.fromkeys(order.tool for order in orders if order.tool)
-    series = Series(data, maker, list(tools), asked or pool, earlier, random)
-    examples: list[Example] = []
-    try:
-        forms = draw_forms([order.tool for order in orders], data.structure, random)
-        for order, form in zip(orders, forms):
-            examples.append(series.example(order, form))
-            progress.step()
-    finally:
-        maker.close()
-    return examples
+    series = Series(style, maker, list(tools), asked or pool, earlier, random)
+    rows: list[Row] = []
+    forms = draw_forms([order.label for order in orders], style.data.structure, random)
+    for order, form in zip(orders, forms):
+        rows.append(series.row(order, form))
+        progress.step()
+    return rows
 
 
 def split_questions(
@@ -237,10 +271,10 @@ def _is_navigation(question: Question) -> bool:
     return any(tool in NAVIGATION_TOOLS for tool in question.tools)
 
 
-def _counts(examples: Sequence[Example]) -> dict[str, dict[str, int]]:
+def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     return {
-        "tool": dict(Counter(example.meta.tool or "direct" for example in examples).most_common()),
-        "family": dict(Counter(example.meta.family for example in examples).most_common()),
+        "tool": dict(Counter(row["meta"].get("tool", "direct") for row in rows).most_common()),
+        "family": dict(Counter(row["meta"]["family"] for row in rows).most_common()),
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 from tunewright.contract.catalog import Catalog
+from tunewright.datagen.conversation import Work
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck
 from tunewright.datagen.families.scenario import PLACES, Scenario, fill
@@ -16,7 +17,6 @@ from tunewright.datagen.language_server import ServerDied
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.program import Outcome, ProgramFailed, Sandbox
 from tunewright.datagen.sites import Slots, sites_of
-from tunewright.datagen.structure import Work
 from tunewright.datagen.tools import Rejected, Toolbox
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 
@@ -27,6 +27,7 @@ TESTED_FILES = 2  # files of a corpus whose tests are run: each run takes a seco
 
 NAVIGATION_ENGINES = " ".join(f"{name}=={version(name)}" for name in ("ty", "jedi"))
 CHECKED = {"goto_definition", "find_references"}
+VOLATILE = {"pytest_run"}  # tools whose results differ from run to run in some field
 
 # How often each kind of work is shown, where a tool has it.
 FAMILY_WEIGHTS = {
@@ -36,7 +37,7 @@ FAMILY_WEIGHTS = {
     "iteration": 6,
     "conditional": 4,
     "workflow": 5,
-    "failure": 1,
+    "failure": 2,
 }
 LIMITS = (1, 2, 3, 4, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300)
 
@@ -97,7 +98,6 @@ class Maker:
                 left -= 1
                 made = self._attempt(scenario)
                 if made is not None:
-                    self.ledger.keep(scenario.family)
                     return made
         return None
 
@@ -170,7 +170,7 @@ class Maker:
         if reason is not None:
             return reason, None
         answer = scenario.fill_answer(slots, stdout)
-        return None, Work(program, stdout, answer)
+        return None, Work(program, stdout, answer, outcome.calls)
 
     def _run(self, program: str, corpus: Corpus) -> Outcome:
         box = self._box(corpus)
@@ -195,7 +195,11 @@ def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:
     if not stdout.strip() and not scenario.nothing:
         return "printed nothing"
     for call in outcome.calls:
-        if call.tool == "goto_definition" and scenario.family != "conditional" and not call.result["success"]:
+        if (
+            call.tool == "goto_definition"
+            and scenario.family not in ("conditional", "failure")
+            and not call.result["success"]
+        ):
             return "no definition was found"
         if call.tool == "goto_definition" and defines_itself(call.arguments, call.result):
             return "stands at its own definition"

@@ -2,23 +2,54 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
+from tunewright.contract.catalog import Catalog
 from tunewright.contract.errors import UserError
-from tunewright.contract.example import Example, Meta
 from tunewright.contract.recipe import Data
+from tunewright.contract.syntax import CallSyntaxError
+from tunewright.datagen.chat_template import ChatTemplate, unrenderable
+from tunewright.datagen.conversation import Exchange, Message, TooLong, compose
 from tunewright.datagen.families.direct import Question
-from tunewright.datagen.maker import Maker
-from tunewright.datagen.structure import Exchange, Form, choose_preamble, compose
+from tunewright.datagen.maker import VOLATILE, Made, Maker
+from tunewright.datagen.offers import Offer, decline, draw_offer
+from tunewright.datagen.structure import Form, choose_preamble
+from tunewright.datagen.syntaxes import openai_tools
+
+Row = dict[str, Any]
+TRIES = 40  # requests tried for one example that does not survive being written down
 
 
 @dataclass(frozen=True)
 class Order:
-    """One example to be made: its group, and its first tool (empty for an answer without a call)."""
+    """One example to be made: its group, and its first tool (empty for an answer without a call).
+
+    With `missing` the request needs that tool, but it is not offered, so the answer has no call.
+    """
 
     group: str
     tool: str
+    missing: bool = False
+
+    @property
+    def label(self) -> str:
+        """What a model has to find out: the tool, or that there is none to call."""
+        return "" if self.missing else self.tool
+
+
+@dataclass(frozen=True)
+class Style:
+    """How every row of a dataset is written."""
+
+    data: Data
+    catalog: Catalog
+    template: ChatTemplate | None = None
+
+    @property
+    def single_calls(self) -> bool:
+        return self.data.syntax != "code_mode"
 
 
 class Series:
@@ -27,76 +58,123 @@ class Series:
 
     def __init__(
         self,
-        data: Data,
+        style: Style,
         maker: Maker,
         tools: Sequence[str],
         asked: Sequence[Question],
         earlier: Sequence[Question],
         random: Random,
     ) -> None:
-        self._data = data
+        self._style = style
         self._maker = maker
+        self._tools = tuple(tools)
         self._asked = list(asked)
         self._earlier = list(earlier)
         self._random = random
-        self._tools = tuple(
-            dict.fromkeys(scenario.tool for scenario in maker.scenarios if scenario.tool in tools)
-        )
         self._exhausted: set[str] = set()
         self._uses: Counter[str] = Counter()
         self._earlier_uses: Counter[str] = Counter()
         self._pairs: set[frozenset[str]] = set()  # two questions never meet twice, in whichever order
 
-    def example(self, order: Order, form: Form) -> Example:
-        """The next example. Raises UserError when the repositories have nothing more to show for its tool."""
-        return self._call(order, form) if order.tool else self._direct(order, form)
+    def row(self, order: Order, form: Form) -> Row:
+        """The next row. Raises UserError when the repositories have nothing more to show for its tools."""
+        if not order.tool:
+            return self._direct(order, form)
+        for _ in range(TRIES):
+            made = self._made(order, form)
+            row, reason = self._written(order, form, made)
+            if reason is None:
+                self._maker.ledger.keep(row["meta"]["family"])
+                return row
+            self._maker.ledger.reject(made.scenario.family, reason)
+        raise UserError(
+            f"{TRIES} examples in a row could not be written in {self._style.data.syntax}",
+            "Look at the reasons with another syntax, or check the chat template.",
+        )
 
-    def _direct(self, order: Order, form: Form) -> Example:
+    def _direct(self, order: Order, form: Form) -> Row:
         question = min(self._asked, key=lambda q: self._uses[q.text])
         self._uses[question.text] += 1
         earlier = self._exchange(0, question.text) if form.earlier else None
-        messages = compose(form, self._data.system, question.text, question.answer, earlier, "")
+        offer = self._offer(question.tools, missing=False, mask=False)
+        messages = compose(form, self._system(offer), question.text, question.answer, earlier)
         self._maker.ledger.keep(question.family)
-        meta = Meta(
-            source=order.group,
-            family=question.family,
-            template=question.template,
-            cluster=f"direct:{question.text}",
-        )
-        return Example(messages=messages, meta=meta)
+        meta = {
+            "source": order.group,
+            "family": question.family,
+            "template": question.template,
+            "cluster": f"direct:{question.text}",
+        }
+        return self._row(messages, offer, meta)
 
-    def _call(self, order: Order, form: Form) -> Example:
-        made = None
+    def _made(self, order: Order, form: Form) -> Made:
         # Where a tool has nothing new to show any more, the next one of its group takes its place.
         for tool in [order.tool, *(tool for tool in self._tools if tool != order.tool)]:
             if tool not in self._exhausted:
                 made = self._maker.make(tool, response=form.loop)
                 if made is not None:
-                    break
+                    return made
                 self._exhausted.add(tool)
                 self._maker.ledger.reject("(all)", f"{tool} has nothing new to show")
-        if made is None:
-            raise UserError(
-                f"these repositories have nothing new to show for {', '.join(self._tools)}",
-                "Ask for fewer examples in [data], or give more repositories.",
-            )
+        raise UserError(
+            f"these repositories have nothing new to show for {', '.join(self._tools)}",
+            "Ask for fewer examples in [data], or give more repositories.",
+        )
+
+    def _written(self, order: Order, form: Form, made: Made) -> tuple[Row, str | None]:
+        style = self._style
+        if style.single_calls and form.loop and VOLATILE & set(made.scenario.called):
+            # A result shown whole would differ from run to run; an earlier exchange gives the same number of turns.
+            form = replace(form, loop=False, earlier=True)
+        offer = self._offer(made.scenario.called, missing=order.missing, mask=not order.missing)
+        meta = {
+            "source": order.group,
+            "family": "irrelevance" if order.missing else made.scenario.family,
+            "template": made.template,
+            "cluster": made.cluster,
+            "tool": order.label and made.scenario.tool,
+            "scenario": made.scenario.name,
+            "corpus": made.corpus,
+            "engines": made.engines,
+        }
         place = 1 + [corpus.label for corpus in self._maker.corpora].index(made.corpus)
         earlier = self._exchange(place) if form.earlier else None
+        reply = decline(offer) if order.missing and offer else made.work
         preamble = choose_preamble(made.scenario.tool, self._random)
-        messages = compose(form, self._data.system, made.request, made.work, earlier, preamble)
-        meta = Meta.model_validate(
-            {
-                "source": order.group,
-                "family": made.scenario.family,
-                "template": made.template,
-                "cluster": made.cluster,
-                "tool": made.scenario.tool,
-                "scenario": made.scenario.name,
-                "corpus": made.corpus,
-                "engines": made.engines,
-            }
-        )
-        return Example(messages=messages, meta=meta)
+        try:
+            messages = compose(
+                form, self._system(offer), made.request, reply, earlier, preamble, style.data.syntax, offer
+            )
+        except TooLong:
+            return {}, "a result is too long"
+        except CallSyntaxError:
+            return {}, "a value cannot be written in the syntax"
+        row = self._row(messages, offer, meta)
+        if style.template is not None:
+            shown = offer.catalog if offer else style.catalog
+            return row, unrenderable(row, style.template, style.data.syntax, shown)
+        return row, None
+
+    def _offer(self, needed: Sequence[str], *, missing: bool, mask: bool) -> Offer | None:
+        if not (self._style.data.offered or self._style.single_calls):
+            return None
+        if not self._style.data.offered:
+            return Offer(self._style.catalog)
+        return draw_offer(self._style.catalog, needed, self._random, missing=missing, mask=mask)
+
+    def _system(self, offer: Offer | None) -> str:
+        system = self._style.data.system
+        # Single calls get their tools beside the messages, where chat templates look for them.
+        if offer is None or self._style.single_calls:
+            return system
+        return f"{system}\n\nTools:\n{offer.listing()}"
+
+    def _row(self, messages: list[Message], offer: Offer | None, meta: dict[str, str]) -> Row:
+        row: Row = {"messages": messages}
+        if offer is not None and self._style.single_calls:
+            row["tools"] = openai_tools(offer.catalog)
+        row["meta"] = {key: value for key, value in meta.items() if value}
+        return row
 
     def _exchange(self, place: int, unlike: str = "") -> Exchange:
         """An earlier exchange. Each repository (`place` from 1) and the direct answers (0) have questions of

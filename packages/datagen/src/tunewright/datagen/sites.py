@@ -23,6 +23,7 @@ COMMON = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else 
 }
 MAX_PER_SYMBOL = 3  # requests that may speak of one name of a corpus
 MAX_LINE = 400  # line numbers above this are rare where people work, and long to write
+SLOW_COMMANDS = ("sleep 60", "sleep 90", "sleep 120")  # longer than a command may take
 SHORT_FILE = 12  # lines; what a person would want printed whole
 
 _NAMES = (
@@ -174,6 +175,15 @@ def with_more(sites: list[Slots], more: str, corpus: Corpus, random: Random) -> 
     return found
 
 
+def absent_sites(corpus: Corpus, random: Random) -> Iterator[Slots]:
+    """Names with a line of the same file on which they do not stand: `symbol`, `file`, `line`."""
+    for slots in symbol_sites(corpus):
+        lines = corpus.files[str(slots["file"])].split("\n")
+        line = random.randint(1, min(len(lines), MAX_LINE))
+        if str(slots["symbol"]) not in lines[line - 1]:
+            yield {**slots, "line": line}
+
+
 def query_sites(corpus: Corpus) -> Iterator[Slots]:
     """Names of functions and classes to look for: `query`."""
     names = {
@@ -205,6 +215,10 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         return kept
     if site == "text":
         found = list(word_sites(corpus))
+    elif site == "absent_symbol":
+        found = list(absent_sites(corpus, random))
+    elif site == "slow_command":
+        found = [{"command": command} for command in SLOW_COMMANDS]
     elif site == "query":
         found = list(query_sites(corpus))
     elif site == "nowhere":

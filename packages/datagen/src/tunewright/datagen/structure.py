@@ -11,16 +11,11 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tunewright.contract.example import Message
 from tunewright.contract.recipe import Structure
-from tunewright.contract.syntax import Turn, render_turn
 
 # How several turns come about when there is a call: an exchange before it, the tool's response and the answer
 # after it, or both. Earlier exchanges lead because they are the only form a direct answer can share.
 EARLIER, LOOP, BOTH = 0.66, 0.2, 0.14
-
-# What a tool message says when the program printed nothing: an empty message is a fault in most harnesses.
-NO_OUTPUT = "(no output)"
 
 GENERAL = (
     "Let me check.",
@@ -92,45 +87,6 @@ def _kinds(count: int, random: Random) -> list[str]:
     loops = _flags(count, LOOP + BOTH, random)
     both = _flags(sum(loops), BOTH / (LOOP + BOTH), random)
     return [("both" if both.pop() else "loop") if loop else "earlier" for loop in loops]
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """A question and its answer in words."""
-
-    question: str
-    answer: str
-
-
-@dataclass(frozen=True)
-class Work:
-    """A program and what came of it."""
-
-    program: str
-    stdout: str
-    answer: str
-
-
-def compose(
-    form: Form, system: str, request: str, reply: str | Work, earlier: Exchange | None, preamble: str
-) -> tuple[Message, ...]:
-    """The messages of an example. `reply` is an answer in words, or work that a program does."""
-    messages: list[Message] = []
-    if form.system:
-        messages.append(Message(role="system", content=system))
-    if form.earlier and earlier is not None:
-        messages.append(Message(role="user", content=earlier.question))
-        messages.append(Message(role="assistant", content=earlier.answer))
-    messages.append(Message(role="user", content=request))
-    if isinstance(reply, str):
-        messages.append(Message(role="assistant", content=reply))
-        return tuple(messages)
-    before = f"{preamble}\n\n" if form.preamble else ""
-    messages.append(Message(role="assistant", content=render_turn(Turn(before, (reply.program,)))))
-    if form.loop:
-        messages.append(Message(role="tool", content=reply.stdout or NO_OUTPUT))
-        messages.append(Message(role="assistant", content=reply.answer))
-    return tuple(messages)
 
 
 def choose_preamble(tool: str, random: Random) -> str:

@@ -16,7 +16,8 @@ from tunewright.datagen.language_server import LanguageServer
 from tunewright.datagen.workspace import ToolTimeout, Workspace, engine_path
 
 RUFF_RULES = "E,F,W,I,B,UP,C4,SIM"  # more than ruff's default, as projects that care have it
-SECONDS = 30.0  # for one run of a command
+SECONDS = 30.0  # for one run of a checker or of tests
+COMMAND_SECONDS = 5.0  # for a shell command; one that takes longer is a result too
 
 # The protocol's numbers for kinds of symbols, in words.
 KINDS = {2: "module", 5: "class", 6: "method", 7: "property", 8: "field", 9: "constructor", 10: "enum"} | {
@@ -281,7 +282,12 @@ class Toolbox:
         return {"success": True, "path": path, "bytes_written": size}
 
     def run_command(self, command: str) -> Record:
-        done = self.workspace.run(["/bin/sh", "-c", command], timeout=SECONDS)
+        seconds = COMMAND_SECONDS
+        try:
+            done = self.workspace.run(["/bin/sh", "-c", command], timeout=seconds)
+        except ToolTimeout:
+            stderr = f"timed out after {seconds:g} seconds"
+            return {"success": False, "exit_code": 124, "stdout": "", "stderr": stderr}
         for text in (done.stdout, done.stderr):
             if _prints_a_place(text, self.workspace.folder):
                 raise Rejected("the tool's message holds a path of this machine")

@@ -156,19 +156,6 @@ READ = (
         _READ + 'if source.line_count > $limit:\n    print("long")\nelse:\n    print("short")',
         "Measured against {limit} lines it is {out}.",
     ),
-    Scenario(
-        "read.exists",
-        "failure",
-        "read_file",
-        "missing_file",
-        (
-            "Read {path} and print its line count, or missing if that fails.",
-            "Try to open {path}; print the number of lines, or missing.",
-            "If {path} can be read print its line count, otherwise print missing.",
-        ),
-        _READ + 'if source.success:\n    print(source.line_count)\nelse:\n    print("missing")',
-        "Reading {path} gave: {out}.",
-    ),
 )
 
 WRITE = (

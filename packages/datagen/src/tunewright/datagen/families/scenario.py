@@ -32,6 +32,8 @@ Site = Literal[
     "changed_file",
     "maybe_changed_file",
     "nowhere",
+    "absent_symbol",
+    "slow_command",
 ]
 
 # Ways to say where a symbol stands; `{at}` in a wording becomes one of them.

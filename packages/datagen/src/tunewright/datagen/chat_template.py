@@ -1,0 +1,125 @@
+"""Renders a row through a model's chat template and reads its calls back: what does not survive is no example."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunewright.contract.catalog import Catalog
+from tunewright.contract.errors import UserError
+from tunewright.contract.syntax import CallSyntaxError, parse_turn
+from tunewright.datagen.syntaxes import Syntax, ToolCall, read_calls, read_openai
+
+Row = Mapping[str, Any]
+
+
+class ChatTemplate:
+    """A Jinja chat template, rendered as `transformers` does: sandboxed, blocks trimmed, `tojson` plain."""
+
+    def __init__(self, text: str) -> None:
+        from jinja2 import TemplateError
+        from jinja2.ext import loopcontrols
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+        )
+
+        def refuse(message: str) -> None:
+            raise TemplateError(message)
+
+        def to_json(value: Any, **options: Any) -> str:
+            options.setdefault("ensure_ascii", False)
+            return json.dumps(value, **options)
+
+        def a_day(_: str) -> str:
+            return "2024-01-01"  # a row must not depend on the day it was made
+
+        environment.filters["tojson"] = to_json
+        functions: dict[str, Any] = {"raise_exception": refuse, "strftime_now": a_day}
+        environment.globals.update(functions)
+        try:
+            self._template = environment.from_string(text)
+        except TemplateError as error:
+            raise UserError(
+                f"the chat template cannot be read: {error}", "Check the model's chat_template."
+            ) from error
+
+    def render(self, messages: Sequence[Mapping[str, Any]], tools: Any = None) -> str:
+        """The conversation as one text. Raises jinja2.TemplateError when the template refuses it."""
+        return self._template.render(messages=list(messages), tools=tools, add_generation_prompt=False)
+
+
+def unrenderable(row: Row, template: ChatTemplate, syntax: Syntax, catalog: Catalog) -> str | None:
+    """Why the row does not survive the template; None when each message is found again, calls equal.
+
+    Every assistant message has to stand in the rendered text: as it is, or, for OpenAI's form, as calls that
+    the template itself wrote in a syntax we can read.
+    """
+    from jinja2 import TemplateError
+
+    messages = [_decoded(message) for message in row["messages"]]
+    try:
+        text = template.render(messages, row.get("tools"))
+    except (TemplateError, TypeError, ValueError, KeyError) as error:
+        return f"the chat template refuses it: {type(error).__name__}"
+    at = 0
+    for message in row["messages"]:
+        if message["role"] != "assistant":
+            continue
+        wanted = calls_of(message, syntax, catalog)
+        if message.get("tool_calls"):
+            if not _written(text, wanted, catalog):
+                return "the chat template does not write its calls in a form that can be read"
+            continue
+        said = str(message["content"]).strip()
+        at = text.find(said, at)
+        if at < 0:
+            return "the chat template changes or drops what the assistant says"
+        if calls_of({**message, "content": text[at : at + len(said)]}, syntax, catalog) != wanted:
+            return "the calls do not read back equal"
+        at += len(said)
+    return None
+
+
+def calls_of(message: Mapping[str, Any], syntax: Syntax, catalog: Catalog) -> list[Any]:
+    """What an assistant message calls: programs in code mode, calls otherwise. Raises CallSyntaxError."""
+    if syntax == "code_mode":
+        return list(parse_turn(str(message["content"])).programs)
+    if message.get("tool_calls"):
+        return list(read_openai(dict(message)))
+    if syntax == "openai":
+        return []
+    return list(read_calls(str(message["content"]), syntax, catalog)[1])
+
+
+def _decoded(message: Mapping[str, Any]) -> dict[str, Any]:
+    """The message as templates want it: arguments as objects, not as JSON text."""
+    if not message.get("tool_calls"):
+        return dict(message)
+    calls = [
+        {**call, "function": {**call["function"], "arguments": json.loads(call["function"]["arguments"])}}
+        for call in message["tool_calls"]
+    ]
+    return {"content": "", **message, "tool_calls": calls}
+
+
+def _written(text: str, wanted: list[ToolCall], catalog: Catalog) -> bool:
+    """Whether the calls stand in the rendered text in one of the written syntaxes."""
+    for syntax in ("hermes_json", "qwen_xml", "mistral", "pythonic"):
+        found: list[ToolCall] = []
+        for part in _turns(text):
+            try:
+                found += read_calls(part, syntax, catalog)[1]
+            except CallSyntaxError:
+                continue
+        if all(call in found for call in wanted):
+            return True
+    return False
+
+
+def _turns(text: str) -> list[str]:
+    """The rendered text cut at the marks that templates put between turns."""
+    for mark in ("<|im_end|>", "</s>", "<|eot|>", "<|eot_id|>", "<end_of_turn>"):
+        text = text.replace(mark, "\0")
+    parts = [part.strip() for part in text.split("\0")]
+    return [part.removeprefix("<|im_start|>assistant").strip() for part in parts]

@@ -1,0 +1,104 @@
+"""Puts an example's parts together as messages, its calls in the syntax that is wanted."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tunewright.contract.syntax import Turn, render_turn
+from tunewright.datagen.offers import Offer
+from tunewright.datagen.program import Call
+from tunewright.datagen.structure import Form
+from tunewright.datagen.syntaxes import Syntax, ToolCall, openai_calls, write_calls
+
+# What a tool message says when the program printed nothing: an empty message is a fault in most harnesses.
+NO_OUTPUT = "(no output)"
+MAX_RESULT = 1500  # characters of a single call's result, as JSON
+
+Message = dict[str, Any]
+
+
+class TooLong(Exception):
+    """A result that no example should show."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A question and its answer in words."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """A program and what came of it: what it printed, the answer derived from that, the calls it really made."""
+
+    program: str
+    stdout: str
+    answer: str
+    calls: tuple[Call, ...] = ()
+
+
+def compose(
+    form: Form,
+    system: str,
+    request: str,
+    reply: str | Work,
+    earlier: Exchange | None = None,
+    preamble: str = "",
+    syntax: Syntax = "code_mode",
+    offer: Offer | None = None,
+) -> list[Message]:
+    """The messages of an example. `reply` is an answer in words, or work that calls do.
+
+    Raises TooLong when a result is, and CallSyntaxError when a value cannot be written in the syntax.
+    """
+    messages: list[Message] = []
+    if form.system:
+        messages.append({"role": "system", "content": system})
+    if form.earlier and earlier is not None:
+        messages.append({"role": "user", "content": earlier.question})
+        messages.append({"role": "assistant", "content": earlier.answer})
+    messages.append({"role": "user", "content": request})
+    if isinstance(reply, str):
+        return [*messages, {"role": "assistant", "content": reply}]
+    before = f"{preamble}\n\n" if form.preamble else ""
+    if syntax == "code_mode":
+        return messages + _program(form, reply, before, offer)
+    return messages + _single_calls(form, reply, before, syntax, offer)
+
+
+def _program(form: Form, work: Work, before: str, offer: Offer | None) -> list[Message]:
+    program = offer.rename(work.program) if offer else work.program
+    messages: list[Message] = [
+        {"role": "assistant", "content": render_turn(Turn(before, (program,)))},
+    ]
+    if form.loop:
+        messages.append({"role": "tool", "content": work.stdout or NO_OUTPUT})
+        messages.append({"role": "assistant", "content": work.answer})
+    return messages
+
+
+def _single_calls(form: Form, work: Work, before: str, syntax: Syntax, offer: Offer | None) -> list[Message]:
+    """Without a program each call is a turn of its own; a form without a loop shows the first one only."""
+    messages: list[Message] = []
+    for number, made in enumerate(work.calls if form.loop else work.calls[:1]):
+        name = offer.names.get(made.tool, made.tool) if offer else made.tool
+        call = ToolCall(name, made.arguments)
+        said = before if number == 0 else ""
+        if syntax == "openai":
+            calls = openai_calls([call])
+            messages.append({"role": "assistant", "content": said.strip(), "tool_calls": calls})
+        else:
+            messages.append({"role": "assistant", "content": said + write_calls([call], syntax)})
+        if form.loop:
+            result = json.dumps(made.result, ensure_ascii=False, allow_nan=False)
+            if len(result) > MAX_RESULT:
+                raise TooLong(f"{len(result)} characters")
+            answer: Message = {"role": "tool", "content": result}
+            if syntax == "openai":
+                answer |= {"tool_call_id": messages[-1]["tool_calls"][0]["id"], "name": name}
+            messages.append(answer)
+    if form.loop:
+        messages.append({"role": "assistant", "content": work.answer})
+    return messages

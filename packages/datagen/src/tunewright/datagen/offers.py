@@ -1,0 +1,94 @@
+"""Which tools an example offers, under which names: some left out, some look-alikes added, some names masked.
+
+Drawn without looking at the request, except that the tools it needs are kept (or, where the honest answer is
+that none fits, taken away).
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from tunewright.contract.catalog import Catalog, Parameter, Tool
+
+LOOK_ALIKES = 0.3  # share of offers with look-alikes
+MASKED = 0.15  # share of offers whose tools have names that say nothing
+FEWEST = 5  # tools in an offer, where the catalog has as many
+
+_FILE = Parameter(name="file", type="str")
+_LINE = Parameter(name="line", type="int")
+_SYMBOL = Parameter(name="symbol", type="str")
+_PATH = Parameter(name="path", type="str")
+
+
+def _decoy(name: str, description: str, *parameters: Parameter) -> Tool:
+    return Tool(name=name, description=description, parameters=parameters, result={"success": "bool"})
+
+
+# Tools that sound like others and do something else. None is ever the right one.
+DECOYS = (
+    _decoy("goto_implementation", "Which classes implement an abstract method.", _FILE, _LINE, _SYMBOL),
+    _decoy("goto_type_definition", "The class of the value that a name holds.", _FILE, _LINE, _SYMBOL),
+    _decoy("find_callees", "Which functions a function calls.", _FILE, _LINE, _SYMBOL),
+    _decoy("rename_symbol", "Give a symbol another name everywhere.", _FILE, _LINE, _SYMBOL),
+    _decoy("ruff_format", "Reformat a file.", _PATH),
+    _decoy("ruff_rules", "Explain a lint rule.", Parameter(name="code", type="str")),
+    _decoy("pytest_collect", "List tests without running them.", _PATH),
+    _decoy("type_coverage", "Share of a file's names that are annotated.", _PATH),
+    _decoy("read_notebook", "The cells of a Jupyter notebook.", _PATH),
+    _decoy("append_file", "Add a line to the end of a file.", _PATH, Parameter(name="line", type="str")),
+    _decoy("git_blame", "Who last changed each line of a file.", _PATH),
+    _decoy("run_notebook", "Execute a Jupyter notebook.", _PATH),
+)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Tools as the example shows them. `names` maps a tool's own name to the one it goes by here."""
+
+    catalog: Catalog
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def listing(self) -> str:
+        """For the system message: one line a tool."""
+        return "\n".join(
+            f"- {tool.signature()} -> {', '.join(tool.result)}: {tool.description}"
+            for tool in self.catalog.tools
+        )
+
+    def rename(self, code: str) -> str:
+        """A program in which the tools go by their names here."""
+        for name, shown in self.names.items():
+            if name != shown:
+                code = re.sub(rf"(?<![\w.]){re.escape(name)}(?=\()", shown, code)
+        return code
+
+
+def draw_offer(
+    catalog: Catalog, needed: Collection[str], random: Random, *, missing: bool = False, mask: bool = True
+) -> Offer:
+    """Tools in random order. With `missing`, those needed are not among them; otherwise they all are."""
+    # A shell can do nearly anything, so it would be a right tool where the right one is said to be missing.
+    kept_out = {*needed, "run_command"} if missing else set(needed)
+    others = [tool for tool in catalog.tools if tool.name not in kept_out]
+    random.shuffle(others)
+    wanted = random.randint(min(FEWEST, len(catalog.tools)), len(catalog.tools))
+    right = [] if missing else [tool for tool in catalog.tools if tool.name in needed]
+    chosen = right + others[: max(1, wanted - len(right))]
+    if random.random() < LOOK_ALIKES:
+        known = {tool.name for tool in catalog.tools}
+        chosen += random.sample([tool for tool in DECOYS if tool.name not in known], 2)
+    random.shuffle(chosen)
+    names = {tool.name: tool.name for tool in chosen}
+    if random.random() < MASKED and mask:
+        numbers = random.sample(range(10, 100), len(chosen))
+        names = {tool.name: f"tool_{number}" for tool, number in zip(chosen, numbers)}
+    shown = tuple(tool.model_copy(update={"name": names[tool.name]}) for tool in chosen)
+    return Offer(catalog.model_copy(update={"tools": shown}), names)
+
+
+def decline(offer: Offer) -> str:
+    """The honest answer when the tool a request needs is not there."""
+    names = [tool.name for tool in offer.catalog.tools]
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"None of my tools does that. I only have {listed}."
