@@ -6,7 +6,7 @@ Nothing heavy is imported before a task needs it: `--list` and `--help` answer a
 from invoke.collection import Collection
 from invoke.context import Context
 
-from front import data, hosts, house, judge, planning, runs, serving
+from front import data, hosts, house, judge, planning, runs, serving, validating
 from front.door import ROOT, command
 from front.steps import attach_to, audit_gate, finish, prepare_dataset, say
 
@@ -59,6 +59,7 @@ ns = Collection(
     *judge.TASKS,
     *planning.TASKS,
     *serving.TASKS,
+    *validating.TASKS,
     *house.TASKS,
     data=Collection(*data.TASKS),
     host=Collection(*hosts.TASKS),

@@ -25,7 +25,7 @@ HELP_FLAGS = {"--help", "-h"}
 
 
 def command(
-    *, name: str | None = None, iterable: Sequence[str] = (), **flags: str
+    *, task_name: str | None = None, iterable: Sequence[str] = (), **flags: str
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """An Invoke task whose mistakes leave as messages; `flags` holds each flag's help.
 
@@ -34,7 +34,9 @@ def command(
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        made = task(guard(function), name=name, iterable=list(iterable), help=flags, auto_shortflags=False)
+        made = task(
+            guard(function), name=task_name, iterable=list(iterable), help=flags, auto_shortflags=False
+        )
         return cast("Callable[..., None]", made)
 
     return decorate

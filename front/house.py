@@ -24,7 +24,7 @@ def leave_unless_done(code: int) -> None:
 
 
 @command(
-    name="test",
+    task_name="test",
     only="a folder, file or test id (default: everything)",
     match="only tests whose names match, as pytest -k",
     coverage="measure coverage with branches",

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -239,6 +240,10 @@ def _handler(name: str, generator: Callable[[], Any], is_ready: Callable[[], boo
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(generator(), *args, **kwargs)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """What was asked and answered; never what was said."""
+            sys.stderr.write(f"{format % args}\n".replace('"', ""))
 
         def do_GET(self) -> None:  # noqa: N802 - http.server calls it so
             try:

@@ -47,8 +47,11 @@ def predict_folder(question: Question, tick: Callable[[str, int, int], None]) ->
     from tunewright.train.predict import answer_suite, write_predictions
 
     suites = [read_suite(path) for path in question.suites]
-    if not question.model.is_dir():
-        raise UserError(f"no model in {question.model}", "Give a folder with config.json and weights.")
+    if not (question.model / "config.json").is_file():
+        raise UserError(
+            f"no model in {question.model}",
+            "Give a run, or a folder with config.json and model*.safetensors.",
+        )
     model_files(question.model)
     loaded = expand_on_cpu(load_folder(question.model))
     drawn = question.settings.samples if question.settings.temperature > 0 else 1
@@ -105,12 +108,13 @@ class _Teller:
 
     def __init__(self) -> None:
         self._last = 0.0
+        self._said: tuple[str, int] | None = None
 
     def __call__(self, suite: str, done: int, total: int) -> None:
         at = time.monotonic()
-        if 0 < done < total and at - self._last < TOLD:
+        if (suite, done) == self._said or (0 < done < total and at - self._last < TOLD):
             return
-        self._last = at
+        self._last, self._said = at, (suite, done)
         sys.stderr.write(json.dumps({"suite": suite, "done": done, "total": total}) + "\n")
         sys.stderr.flush()
 
