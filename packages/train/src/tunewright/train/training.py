@@ -2,7 +2,7 @@
 
 It is our own rather than `mlx_lm.tuner.trainer.train`, which can save adapters only: no optimizer, step,
 schedule or generator, so that nothing it wrote can be gone on from; and which goes on training, and saving,
-after the loss has become NaN. See docs/decisions/training-loop.md.
+after the loss has become NaN. See docs/decisions/0010-training-loop-of-our-own.md.
 """
 
 import math
