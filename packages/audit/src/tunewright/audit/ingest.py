@@ -77,7 +77,8 @@ WITH split AS (
         AND len(list_distinct(keys)) = len(keys)
         AND NOT list_contains(keys, 'functions') AND NOT list_contains(keys, 'system')
         AND coalesce(json_type(r.tools), 'NULL') IN ('ARRAY', 'NULL')
-        AND list_has_all(['system', 'user', 'assistant', 'tool'], list_transform(r.messages, lambda m: coalesce(m.role, '?')))
+        AND list_has_all(['system', 'user', 'assistant', 'tool'],
+                         list_transform(r.messages, lambda m: coalesce(m.role, '?')))
         AND len(list_filter(r.messages, lambda m: m.function_call IS NOT NULL)) = 0
         AND NOT (contains(text, 'NaN') OR contains(text, 'Infinity'))
         AND len(list_filter(json_keys(text, '$.messages[*]'), lambda k: len(list_distinct(k)) < len(k))) = 0
@@ -159,7 +160,10 @@ FROM named
 
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
-    """A fresh database in bounded memory; what does not fit spills into `folder`. Nothing is ever installed or loaded from a network."""
+    """A fresh database in bounded memory; what does not fit spills into `folder`.
+
+    Nothing is ever installed, or loaded from a network.
+    """
     connection = duckdb.connect(
         ":memory:",
         config={

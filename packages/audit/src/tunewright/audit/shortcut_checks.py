@@ -10,8 +10,7 @@ import numpy as np
 from tunewright.audit.checks import Check
 from tunewright.audit.context import Context, Offence, PythonCheck
 from tunewright.audit.features import BEFORE, BY_NAME, FEATURES, Feature
-from tunewright.audit.shortcuts import FOLDS, Limits, Shortcut, Table, find_shortcuts
-from tunewright.audit.statistics import cluster_permutation_p
+from tunewright.audit.shortcuts import FOLDS, Limits, Rows, Shortcut, Table, find_shortcuts
 
 FEATURE = Check(
     id="shortcut.feature",
@@ -30,6 +29,7 @@ FEATURE = Check(
 )
 RARE = "(rare)"
 NO_CALL = "(none)"
+ANOTHER = "(another)"
 LABELS = ("tool", "call", "calls")
 _CALLS_CLASS = "CASE WHEN answer_calls >= 3 THEN '3+' ELSE answer_calls::VARCHAR END"
 _LABEL_SQL = {
@@ -134,9 +134,9 @@ def _offer_tables(connection: duckdb.DuckDBPyConnection, min_support: float) -> 
                 FROM labelled l JOIN offered o USING (toolset) JOIN feature_columns f USING (example)
                 WHERE f.tools_offered <> '1' GROUP BY ALL
             )
-            SELECT tool, value, fold, CASE WHEN called THEN tool ELSE 'another' END AS class, sum(n)::BIGINT
+            SELECT tool, value, fold, CASE WHEN called THEN tool ELSE '{ANOTHER}' END AS class, sum(n)::BIGINT
             FROM counted GROUP BY ALL
-            HAVING true ORDER BY ALL
+            ORDER BY ALL
             """,
         ).fetchall()
         by_tool: dict[str, list[tuple[str, str, int, int]]] = {}
@@ -164,49 +164,48 @@ def judge(
         if (table.feature, table.label) not in by_definition
     ]
 
-    def permute(feature: str, label: str, value: str, classes: tuple[str, ...]) -> float:
-        return _permute(connection, feature, label, value, classes, limits.min_support)
+    def rows_of(table: Table) -> Rows:
+        return _rows_of(connection, table)
 
     prefer = {"has_system": "yes", "has_preamble": "yes", "multi_turn": "yes"}
     before = [table for table in tables if table.feature in BEFORE]
     rest = [table for table in tables if table.feature not in BEFORE]
     return Judged(
-        _without_echoes(find_shortcuts(before, permute, limits, prefer)),
-        # Information is not held against anybody: it is spared the permutations.
+        _without_echoes(find_shortcuts(before, rows_of, limits, prefer)),
+        # Information is not held against anybody: it is spared the tests over clusters.
         _without_echoes(find_shortcuts(rest, None, limits, prefer)),
     )
 
 
-def _permute(
-    connection: duckdb.DuckDBPyConnection,
-    feature: str,
-    label: str,
-    value: str,
-    classes: tuple[str, ...],
-    support: float,
-) -> float:
-    """The permutation of clusters for one value against a set of classes."""
-    among = (
-        "AND l.toolset IN (SELECT toolset FROM offered WHERE list_contains($classes, tool)) AND f.tools_offered <> '1'"
-        if feature in OFFERS and label == "tool"
-        else "AND l.toolset IS NOT NULL"
-        if feature in OFFERS
-        else ""
-    )
-    is_value = f"f.{feature} = $value"
-    if value == RARE:
-        is_value = (
-            f"f.{feature} IN (SELECT {feature} FROM feature_columns GROUP BY 1 HAVING count(*) < $support)"
-        )
+def _rows_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Rows:
+    """The rows that a table counts: the same ones, by the same rules."""
+    label = f"l.label_{table.label}"
+    among = ""
+    parameters: dict[str, Any] = {"values": list(table.values), "classes": list(table.classes)}
+    if table.feature in OFFERS:
+        among = "AND l.toolset IS NOT NULL"
+        if table.label == "tool":
+            parameters["tool"] = next(name for name in table.classes if name != ANOTHER)
+            among = (
+                "AND l.toolset IN (SELECT toolset FROM offered WHERE tool = $tool) AND f.tools_offered <> '1'"
+            )
+            label = f"if(l.label_tool = $tool, $tool, '{ANOTHER}')"
     columns = connection.execute(
         f"""
-        SELECT avg(({is_value})::INTEGER) AS x, avg(list_contains($classes, l.label_{label})::INTEGER) AS y
-        FROM labelled l JOIN feature_columns f USING (example) WHERE true {among}
-        GROUP BY l.cluster ORDER BY l.cluster
+        SELECT coalesce(v.place, list_position($values, '{RARE}')) - 1 AS value, c.place - 1 AS class,
+            dense_rank() OVER (ORDER BY l.cluster) - 1 AS cluster
+        FROM labelled l JOIN feature_columns f USING (example)
+        LEFT JOIN (SELECT unnest($values) AS name, unnest(range(1, len($values) + 1)) AS place) v
+            ON v.name = f.{table.feature}
+        JOIN (SELECT unnest($classes) AS name, unnest(range(1, len($classes) + 1)) AS place) c ON c.name = {label}
+        WHERE true {among}
         """,
-        {"classes": list(classes), **({"support": support} if value == RARE else {"value": value})},
+        parameters,
     ).fetchnumpy()
-    return cluster_permutation_p(np.asarray(columns["x"], dtype=float), np.asarray(columns["y"], dtype=float))
+    value, label_class, cluster = (
+        np.asarray(columns[name], dtype=np.int64) for name in ("value", "class", "cluster")
+    )
+    return Rows(value, label_class, cluster)
 
 
 # One structural difference shows in several features; the reader needs the plainest of them.

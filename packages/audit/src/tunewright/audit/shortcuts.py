@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunewright.audit.statistics import (
+    ClusterTest,
     Counts,
     cross_fitted_accuracy,
     difference,
@@ -46,6 +48,26 @@ class Table:
     values: tuple[str, ...]
     classes: tuple[str, ...]
     counts: Counts
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows behind a table: for each its value and class (as positions in the table) and its cluster, from 0."""
+
+    value: NDArray[np.int64]
+    label_class: NDArray[np.int64]
+    cluster: NDArray[np.int64]
+
+    def test(self, has: NDArray[np.bool_], of: NDArray[np.bool_]) -> ClusterTest:
+        """The test of whether rows that `has` and rows that are `of` go together more than clusters would by chance."""
+        sizes = np.bincount(self.cluster)
+        root = np.sqrt(sizes)
+        stratum = np.floor(np.log2(sizes)).astype(np.int64)
+        return ClusterTest(
+            np.bincount(self.cluster, has - has.mean()) / root,
+            np.bincount(self.cluster, of - of.mean()) / root,
+            tuple(np.flatnonzero(stratum == level) for level in np.unique(stratum)),
+        )
 
 
 @dataclass(frozen=True)
@@ -91,33 +113,48 @@ class Shortcut:
 
 def find_shortcuts(
     tables: list[Table],
-    permute: Callable[[str, str, str, tuple[str, ...]], float] | None,
+    rows_of: Callable[[Table], Rows] | None,
     limits: Limits = Limits(),
     prefer: Mapping[str, str] | None = None,
 ) -> list[Shortcut]:
     """Test every cell of every table as one family; return the shortcuts, strongest first.
 
-    `permute(feature, label, value, classes)` gives the permutation p-value over clusters; it is asked only for what
-    has passed everything else, and without it clusters are not looked at. `prefer` names, for a feature of two values,
-    the one to speak of.
+    A cell's p-value is the larger of two: Fisher's, which takes rows for independent, and that of the covariance over
+    clusters, which does not. `rows_of(table)` gives the rows; it is asked only where Fisher's test leaves a doubt, and
+    without it clusters are not looked at. `prefer` names, for a feature of two values, the one to speak of.
     """
-    cells = [(table, cell) for table in tables for cell in _cells(table, limits)]
+    cells: list[tuple[Table, Cell]] = []
+    behind: dict[int, Rows] = {}
+    for table in tables:
+        for cell in _cells(table, limits):
+            if rows_of and cell.p <= limits.q and _matters(cell, limits):
+                if id(table) not in behind:
+                    behind[id(table)] = rows_of(table)
+                cell = replace(cell, p=max(cell.p, _clustered_p(table, behind[id(table)], cell)))
+            cells.append((table, cell))
     adjusted = false_discovery_q([cell.p for _, cell in cells])
     by_table: dict[int, list[Cell]] = {}
     for (table, cell), q in zip(cells, adjusted):
-        if (
-            q <= limits.q
-            and abs(cell.phi) >= limits.warn_phi
-            and abs(cell.difference) >= limits.warn_difference
-        ):
+        if q <= limits.q and _matters(cell, limits):
             by_table.setdefault(id(table), []).append(replace(cell, q=q))
     found: list[Shortcut] = []
     for table in tables:
         if survivors := by_table.get(id(table)):
-            shortcut = _judge(table, survivors, permute, limits, (prefer or {}).get(table.feature))
+            prefers = (prefer or {}).get(table.feature)
+            shortcut = _judge(table, survivors, behind.get(id(table)), limits, prefers)
             if shortcut is not None:
                 found.append(shortcut)
     return sorted(found, key=lambda s: (s.strength != "fail", -s.effect, s.feature, s.label))
+
+
+def _matters(cell: Cell, limits: Limits) -> bool:
+    return abs(cell.phi) >= limits.warn_phi and abs(cell.difference) >= limits.warn_difference
+
+
+def _clustered_p(table: Table, rows: Rows, cell: Cell) -> float:
+    has = rows.value == table.values.index(cell.value)
+    of = rows.label_class == table.classes.index(cell.label_class)
+    return rows.test(has, of).tail_p()
 
 
 def _cells(table: Table, limits: Limits) -> list[Cell]:
@@ -160,7 +197,7 @@ def _cells(table: Table, limits: Limits) -> list[Cell]:
 def _judge(
     table: Table,
     survivors: list[Cell],
-    permute: Callable[[str, str, str, tuple[str, ...]], float] | None,
+    rows: Rows | None,
     limits: Limits,
     prefer: str | None,
 ) -> Shortcut | None:
@@ -173,7 +210,10 @@ def _judge(
     ]
     classes = tuple(sorted(cell.label_class for cell in same))
     value = strongest.value
-    p = permute(table.feature, table.label, value, classes) if permute else 0.0
+    p = 0.0
+    if rows is not None:
+        inside = np.isin(rows.label_class, [table.classes.index(name) for name in classes])
+        p = rows.test(rows.value == table.values.index(value), inside).permutation_p()
     if p > limits.p:
         return None
     counts = table.counts.sum(axis=2)
