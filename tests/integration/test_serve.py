@@ -86,7 +86,9 @@ def test_a_completion_comes_back_under_the_runs_name(server: Running) -> None:
 def test_streaming_works_too(server: Running) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     connection.request(
-        "POST", "/v1/chat/completions", json.dumps({"model": NAME, "stream": True, **ASKED}).encode()
+        "POST",
+        "/v1/chat/completions",
+        json.dumps({"model": NAME, "stream": True, "stream_options": {}, **ASKED}).encode(),
     )
     lines = connection.getresponse().read().decode().strip().splitlines()
     connection.close()
@@ -120,6 +122,7 @@ def test_only_the_served_model_is_listed(server: Running) -> None:
         ({"messages": "hello"}, 400, "invalid_request"),
         ({"messages": [1]}, 400, "invalid_request"),
         ({"max_tokens": -1}, 400, None),
+        ({"stream_options": 3}, 400, "invalid_request"),
     ],
 )
 def test_a_request_for_anything_else_is_refused(

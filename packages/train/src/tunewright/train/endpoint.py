@@ -81,6 +81,8 @@ def check_request(body: Any, name: str) -> None:
     for key in ("adapters", "draft_model"):
         if body.get(key) is not None:
             raise Refused(HTTPStatus.BAD_REQUEST, "invalid_request", f"{key} cannot be chosen by a request")
+    if not isinstance(body.get("stream_options", {}), dict | None):
+        raise Refused(HTTPStatus.BAD_REQUEST, "invalid_request", "stream_options must be an object")
     messages = body.get("messages", [])
     if not isinstance(messages, list) or not all(_is_text(message) for message in messages):
         raise Refused(
@@ -106,10 +108,17 @@ def check_sender(host: str | None, origin: str | None) -> None:
 
     `Host` is looked at because a foreign name can be made to point at this machine.
     """
-    if host is not None and (urlsplit(f"//{host}").hostname or "") not in OWN_NAMES:
+    if host is not None and _hostname(f"//{host}") not in OWN_NAMES:
         raise Refused(HTTPStatus.FORBIDDEN, "forbidden", f"{host} is not a name of this machine")
-    if origin is not None and (urlsplit(origin).hostname or "") not in OWN_NAMES:
+    if origin is not None and _hostname(origin) not in OWN_NAMES:
         raise Refused(HTTPStatus.FORBIDDEN, "forbidden", f"pages of {origin} are not answered")
+
+
+def _hostname(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 class OneModel(mlx_server.ModelProvider):
@@ -170,6 +179,15 @@ class Generator(mlx_server.ResponseGenerator):
         return context, responses
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in the middle of its answer is nobody's mistake."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Endpoint:
     """A loopback endpoint for the model in `folder`, called `name`. It starts to load at once.
 
@@ -179,15 +197,12 @@ class Endpoint:
     def __init__(self, folder: Path, name: str, port: int = 0) -> None:
         self.provider = OneModel(folder)
         try:
-            self._http = ThreadingHTTPServer(
-                (LOCAL, port), _handler(name, lambda: self.generator, self._is_ready)
-            )
+            self._http = _Listener((LOCAL, port), _handler(name, lambda: self.generator, self._is_ready))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(
                 f"port {port} cannot be listened on: {reason}", "Choose another one: --port"
             ) from error
-        self._http.daemon_threads = True
         self.generator = Generator(self.provider, LRUPromptCache(SETTINGS["prompt_cache_size"]))
         self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
         self._thread.start()
@@ -269,14 +284,19 @@ def _handler(name: str, generator: Callable[[], Any], is_ready: Callable[[], boo
                 check_sender(self.headers.get("Host"), self.headers.get("Origin"))
                 if self.path not in COMPLETIONS:
                     raise Refused(HTTPStatus.NOT_FOUND, "not_found", f"there is nothing at {self.path}")
-                data = self._read()
-                check_request(_parse(data), name)
+                body = _parse(self._read())
+                check_request(body, name)
                 if not is_ready():
                     raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "loading", "the model is not loaded")
             except Refused as error:
                 self._refuse(error)
                 return
-            self.rfile = BytesIO(data)  # mlx-lm reads the body itself
+            # mlx-lm reads the body itself, and stumbles over options without this one.
+            if body.get("stream_options") is not None:
+                body["stream_options"].setdefault("include_usage", False)
+            data = json.dumps(body).encode()
+            self.headers.replace_header("Content-Length", str(len(data)))
+            self.rfile = BytesIO(data)
             super().do_POST()
 
         def do_OPTIONS(self) -> None:  # noqa: N802 - http.server calls it so
