@@ -16,6 +16,7 @@ MODULES = (
     "fidelity",
     "fuse",
     "keys",
+    "lanes",
     "lora",
     "loss",
     "models",
