@@ -1,10 +1,11 @@
 """The whole way from a recipe to a dataset folder."""
 
+import inspect
 import shutil
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from tunewright.contract.catalog import Catalog, load_catalog
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Data, Recipe
 from tunewright.contract.suite import read_suite
+from tunewright.datagen.catalogs import Function, read_catalog
 from tunewright.datagen.chat_template import ChatTemplate
 from tunewright.datagen.corpus import (
     TRAIN,
@@ -30,6 +32,7 @@ from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.dataset_folder import Row, finished_dataset, write_dataset
 from tunewright.datagen.families import chains, checks, failures, files, more, navigation
 from tunewright.datagen.families.direct import Question, questions
+from tunewright.datagen.families.own import own_scenarios
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.faults import with_failing_tests
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
@@ -39,7 +42,7 @@ from tunewright.datagen.program import Sandbox
 from tunewright.datagen.series import Order, Series, Style
 from tunewright.datagen.structure import draw_forms
 
-GENERATOR = 7  # raise it when the same inputs give other examples
+GENERATOR = 8  # raise it when the same inputs give other examples
 DIRECT = 0.15  # share of examples that need no call
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where tools are listed
 GROUPS = ("navigation", "other")
@@ -78,7 +81,7 @@ def generate_dataset(
     and read back is rejected.
     """
     seed = recipe.seed if seed is None else seed
-    catalog = load_catalog(recipe.data.catalog)
+    catalog, functions = read_catalog(recipe.data.catalog)
     catalog = catalog.only(*(recipe.data.tools or catalog.tool_names))
     suites = [entry.path for entry in recipe.suites if (root / entry.path).is_file()]
     sides = {
@@ -97,6 +100,7 @@ def generate_dataset(
         "corpora": corpus_hashes,
         "engines": engines,
         "template": template,
+        "functions": {name: sha256_json(inspect.getsource(function)) for name, function in functions.items()},
     }
     key = sha256_json(inputs)
     finished = finished_dataset(out, key)
@@ -106,7 +110,7 @@ def generate_dataset(
     guard = SuiteGuard([read_suite(root / path) for path in suites])
     ledger = Ledger()
     style = Style(recipe.data, catalog, ChatTemplate(template) if template else None)
-    splits = make_splits(style, guard, sides, seed, ledger, report)
+    splits = make_splits(style, guard, sides, seed, ledger, report, functions)
     facts: dict[str, Any] = {
         "key": key,
         "generator": GENERATOR,
@@ -135,12 +139,15 @@ def choose_corpora(repos: Sequence[Path], valid: float) -> dict[str, list[Corpus
     return {"train": found[:-held], "valid": found[-held:]}
 
 
-def plan_orders(data: Data, group: str, share: float, catalog: Catalog) -> list[Order]:
+def plan_orders(data: Data, group: str, share: float, tools_to_call: Sequence[str]) -> list[Order]:
     """What a split holds of a group: `share` of the recipe's number, its tools in equal parts."""
     count = round((data.navigation if group == "navigation" else data.other) * share)
-    tools = [t for t in catalog.tool_names if (t in NAVIGATION_TOOLS) == (group == "navigation")]
-    direct = round(count * DIRECT) if tools else count
-    missing = round(count * IRRELEVANT) if tools and data.offered else 0
+    tools = [t for t in tools_to_call if (t in NAVIGATION_TOOLS) == (group == "navigation")]
+    tools = tools or list(tools_to_call)
+    if not tools:
+        return [Order(group, "")] * count
+    direct = round(count * DIRECT)
+    missing = round(count * IRRELEVANT) if data.offered else 0
     orders = [Order(group, "")] * direct
     orders += [Order(group, tools[i % len(tools)], missing=True) for i in range(missing)]
     return orders + [Order(group, tools[i % len(tools)]) for i in range(count - direct - missing)]
@@ -169,12 +176,19 @@ def make_splits(
     seed: int,
     ledger: Ledger,
     report: Report | None = None,
+    functions: Mapping[str, Function] | None = None,
 ) -> dict[str, list[Row]]:
-    """Rows of each split. The two groups are made side by side; neither depends on the other's pace."""
+    """Rows of each split; `functions` are the user's own tools.
+
+    The two groups are made side by side; neither depends on the other's pace.
+    """
     data, catalog = style.data, style.catalog
+    # Users' tools may have the names of ours and other results: then only what is made from the catalog fits.
+    scenarios = list(own_scenarios(catalog)) if functions else select(catalog)
     pools = split_questions(catalog, guard, Random(seed), ledger)
     shares = {"train": 1 - data.valid, "valid": data.valid}
-    plans = {(g, split): plan_orders(data, g, shares[split], catalog) for g in GROUPS for split in shares}
+    tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
+    plans = {(g, split): plan_orders(data, g, shares[split], tools) for g in GROUPS for split in shares}
     progress = _Progress(report, sum(map(len, plans.values())))
     for side in sides.values():
         for corpus in side:
@@ -192,7 +206,7 @@ def make_splits(
                     random = Random(f"{seed}/{group}/{split}")
                     maker = Maker(
                         corpora=sides[split],
-                        scenarios=select(catalog.tool_names),
+                        scenarios=scenarios,
                         catalog=catalog,
                         guard=guard,
                         scratch=scratch / group / split,
@@ -201,6 +215,7 @@ def make_splits(
                         near=near,
                         check=CrossCheck(jedi),
                         ledger=ledgers[group],
+                        functions=functions or {},
                     )
                     orders, pool = plans[group, split], pools[split]
                     try:
@@ -278,6 +293,13 @@ def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     }
 
 
-def select(tools: Sequence[str]) -> list[Scenario]:
-    """Scenarios all of whose tools are offered."""
-    return [scenario for scenario in SCENARIOS if set(scenario.called) <= set(tools)]
+def select(catalog: Catalog) -> list[Scenario]:
+    """Scenarios all of whose tools are in the catalog, as we know them: a namesake is another tool."""
+    shipped = load_catalog("coding")
+    ours = {
+        tool.name
+        for tool in catalog.tools
+        if (known := shipped.tool(tool.name)) is not None
+        and (known.parameter_names, known.result) == (tool.parameter_names, tool.result)
+    }
+    return [scenario for scenario in SCENARIOS if set(scenario.called) <= ours]

@@ -1,13 +1,14 @@
 """Makes one grounded example after another: a scenario, a place in a corpus, a program really run."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
 from tunewright.contract.catalog import Catalog
+from tunewright.datagen.catalogs import Function, as_tool
 from tunewright.datagen.conversation import Work
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck
@@ -17,7 +18,7 @@ from tunewright.datagen.language_server import ServerDied
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.program import Outcome, ProgramFailed, Sandbox
 from tunewright.datagen.sites import Slots, sites_of
-from tunewright.datagen.tools import Rejected, Toolbox
+from tunewright.datagen.tools import Rejected, Toolbox, ToolFailed
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 
 MAX_LINES = 8  # of a tool's response; what prints more is not asked for
@@ -69,6 +70,7 @@ class Maker:
     near: NearDuplicates
     check: CrossCheck
     ledger: Ledger = field(default_factory=Ledger)
+    functions: Mapping[str, Function] = field(default_factory=dict[str, Function])  # tools of the user's own
     _boxes: dict[str, Toolbox] = field(default_factory=dict[str, Toolbox])
     _sites: dict[tuple[str, str], list[Slots]] = field(default_factory=dict[tuple[str, str], list[Slots]])
     _turn: Counter[str] = field(default_factory=Counter[str])
@@ -160,13 +162,16 @@ class Maker:
         except ToolTimeout:
             self._restart(corpus)
             return "a tool took too long", None
+        except ToolFailed as error:
+            return str(error), None
         except ServerDied:
             self._restart(corpus)
             return "the language server failed", None
         stdout = outcome.stdout.rstrip("\n")
         reason = unfit(scenario, outcome, stdout)
         for call in outcome.calls:
-            reason = reason or self.check.reason(call, self._box(corpus))
+            if call.tool not in self.functions:
+                reason = reason or self.check.reason(call, self._box(corpus))
         if reason is not None:
             return reason, None
         answer = scenario.fill_answer(slots, stdout)
@@ -175,7 +180,8 @@ class Maker:
     def _run(self, program: str, corpus: Corpus) -> Outcome:
         box = self._box(corpus)
         parameters = {tool.name: tool.parameter_names for tool in self.catalog.tools}
-        tools = {name: function for name, function in box.functions.items() if name in parameters}
+        known = box.functions | {n: as_tool(f, box.workspace.repo) for n, f in self.functions.items()}
+        tools = {name: function for name, function in known.items() if name in parameters}
         return self.sandbox.run(program, tools, parameters)
 
     def _box(self, corpus: Corpus) -> Toolbox:

@@ -161,7 +161,7 @@ def _balanced(
     for number, item in enumerate(kept):
         numbers[item.label].append(number)
     counts = sorted(len(found) for found in numbers.values())
-    most = max(1, int(ratio * counts[(len(counts) - 1) // 2]))
+    most = max(1, int(ratio * counts[len(counts) // 2]))
     stay: set[int] = set()
     for label, found in sorted(numbers.items()):
         chosen = random.sample(found, most) if len(found) > most else found

@@ -126,7 +126,9 @@ class Series:
         if style.single_calls and form.loop and VOLATILE & set(made.scenario.called):
             # A result shown whole would differ from run to run; an earlier exchange gives the same number of turns.
             form = replace(form, loop=False, earlier=True)
-        offer = self._offer(made.scenario.called, missing=order.missing, mask=not order.missing)
+        # Where the request itself names the tool, another name would be a riddle.
+        mask = not order.missing and not any(tool in made.request for tool in made.scenario.called)
+        offer = self._offer(made.scenario.called, missing=order.missing, mask=mask)
         meta = {
             "source": order.group,
             "family": "irrelevance" if order.missing else made.scenario.family,

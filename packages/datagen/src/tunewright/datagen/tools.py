@@ -36,6 +36,10 @@ class Rejected(Exception):
     """A result that no example should be made of; the text is the reason, as the ledger counts it."""
 
 
+class ToolFailed(Exception):
+    """A user's own tool raised; the text says which and what."""
+
+
 class Toolbox:
     """Tools bound to one workspace. Results of tools that only read are kept and reused."""
 
