@@ -13,7 +13,7 @@ from tunewright.datagen.program import Call
 from tunewright.datagen.tools import Toolbox
 from tunewright.datagen.workspace import ToolTimeout
 
-TIMEOUT = 15.0  # seconds for one answer
+TIMEOUT = 30.0  # seconds for one answer
 
 Place = tuple[str, int, int]  # file, line, column
 

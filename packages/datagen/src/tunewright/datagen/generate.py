@@ -42,7 +42,7 @@ from tunewright.datagen.program import Sandbox
 from tunewright.datagen.series import Order, Series, Style
 from tunewright.datagen.structure import draw_forms
 
-GENERATOR = 8  # raise it when the same inputs give other examples
+GENERATOR = 9  # raise it when the same inputs give other examples
 DIRECT = 0.15  # share of examples that need no call
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where tools are listed
 GROUPS = ("navigation", "other")
@@ -139,14 +139,19 @@ def choose_corpora(repos: Sequence[Path], valid: float) -> dict[str, list[Corpus
     return {"train": found[:-held], "valid": found[-held:]}
 
 
-def plan_orders(data: Data, group: str, share: float, tools_to_call: Sequence[str]) -> list[Order]:
-    """What a split holds of a group: `share` of the recipe's number, its tools in equal parts."""
+def plan_orders(
+    data: Data, group: str, share: float, tools_to_call: Sequence[str], questions_left: int
+) -> list[Order]:
+    """What a split holds of a group: `share` of the recipe's number, its tools in equal parts.
+
+    No question is asked twice, so there are at most `questions_left` direct answers.
+    """
     count = round((data.navigation if group == "navigation" else data.other) * share)
     tools = [t for t in tools_to_call if (t in NAVIGATION_TOOLS) == (group == "navigation")]
     tools = tools or list(tools_to_call)
     if not tools:
-        return [Order(group, "")] * count
-    direct = round(count * DIRECT)
+        return [Order(group, "")] * min(count, questions_left)
+    direct = min(round(count * DIRECT), questions_left)
     missing = round(count * IRRELEVANT) if data.offered else 0
     orders = [Order(group, "")] * direct
     orders += [Order(group, tools[i % len(tools)], missing=True) for i in range(missing)]
@@ -188,7 +193,15 @@ def make_splits(
     pools = split_questions(catalog, guard, Random(seed), ledger)
     shares = {"train": 1 - data.valid, "valid": data.valid}
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
-    plans = {(g, split): plan_orders(data, g, shares[split], tools) for g in GROUPS for split in shares}
+    asked = {
+        (group, split): [q for q in pools[split] if _is_navigation(q) == (group == "navigation")]
+        for group in GROUPS
+        for split in shares
+    }
+    plans = {
+        (group, split): plan_orders(data, group, shares[split], tools, len(questions))
+        for (group, split), questions in asked.items()
+    }
     progress = _Progress(report, sum(map(len, plans.values())))
     for side in sides.values():
         for corpus in side:
@@ -217,9 +230,12 @@ def make_splits(
                         ledger=ledgers[group],
                         functions=functions or {},
                     )
-                    orders, pool = plans[group, split], pools[split]
+                    orders = plans[group, split]
+                    earlier = pools[split][GROUPS.index(group) :: len(GROUPS)]
                     try:
-                        made[split] = _make_series(style, maker, orders, pool, random, progress)
+                        made[split] = _make_series(
+                            style, maker, orders, asked[group, split], earlier, random, progress
+                        )
                     finally:
                         maker.close()
         finally:
@@ -244,15 +260,13 @@ def _make_series(
     style: Style,
     maker: Maker,
     orders: Sequence[Order],
-    pool: Sequence[Question],
+    asked: Sequence[Question],
+    earlier: Sequence[Question],
     random: Random,
     progress: _Progress,
 ) -> list[Row]:
-    navigation_group = bool(orders) and orders[0].group == "navigation"
-    asked = [question for question in pool if _is_navigation(question) == navigation_group]
-    earlier = pool[0::2] if navigation_group else pool[1::2]
     tools = dict.fromkeys(order.tool for order in orders if order.tool)
-    series = Series(style, maker, list(tools), asked or pool, earlier, random)
+    series = Series(style, maker, list(tools), asked, earlier, random)
     rows: list[Row] = []
     forms = draw_forms([order.label for order in orders], style.data.structure, random)
     for order, form in zip(orders, forms):

@@ -8,12 +8,13 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from random import Random
+from string import ascii_lowercase
 
 from tunewright.contract.catalog import Catalog, Parameter, Tool
 
 LOOK_ALIKES = 0.3  # share of offers with look-alikes
 MASKED = 0.15  # share of offers whose tools have names that say nothing
-FEWEST = 5  # tools in an offer, where the catalog has as many
+FEWEST, MOST = 5, 20  # tools in an offer, where the catalog has as many
 
 _FILE = Parameter(name="file", type="str")
 _LINE = Parameter(name="line", type="int")
@@ -72,7 +73,8 @@ def draw_offer(
     kept_out = {*needed, "run_command"} if missing else set(needed)
     others = [tool for tool in catalog.tools if tool.name not in kept_out]
     random.shuffle(others)
-    wanted = random.randint(min(FEWEST, len(catalog.tools)), len(catalog.tools))
+    most = min(len(catalog.tools), MOST)
+    wanted = random.randint(min(FEWEST, most), most)
     right = [] if missing else [tool for tool in catalog.tools if tool.name in needed]
     chosen = right + others[: max(1, wanted - len(right))]
     if random.random() < LOOK_ALIKES:
@@ -81,8 +83,8 @@ def draw_offer(
     random.shuffle(chosen)
     names = {tool.name: tool.name for tool in chosen}
     if random.random() < MASKED and mask:
-        numbers = random.sample(range(10, 100), len(chosen))
-        names = {tool.name: f"tool_{number}" for tool, number in zip(chosen, numbers)}
+        letters = random.sample(ascii_lowercase, len(chosen))
+        names = {tool.name: f"tool_{letter}" for tool, letter in zip(chosen, letters)}
     shown = tuple(tool.model_copy(update={"name": names[tool.name]}) for tool in chosen)
     return Offer(catalog.model_copy(update={"tools": shown}), names)
 

@@ -325,4 +325,4 @@ def _outcome(case: ElementTree.Element) -> Record:
     return {"name": case.get("name", ""), "outcome": outcome, "seconds": seconds, "message": message}
 
 
-__all__ = ["Rejected", "ToolTimeout", "Toolbox"]
+__all__ = ["Record", "Rejected", "ToolFailed", "ToolTimeout", "Toolbox"]

@@ -1,0 +1,302 @@
+"""The tools really run, say what their catalog entry promises, and their crashes and hangs cost one row."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tunewright.contract.catalog import Catalog, is_list, item_type, load_catalog
+from tunewright.datagen.corpus import Corpus, installed_corpus
+from tunewright.datagen.crosscheck import CrossCheck, Jedi
+from tunewright.datagen.language_server import LanguageServer, ServerDied, character_of, utf16_length
+from tunewright.datagen.program import Call, ProgramFailed, Sandbox
+from tunewright.datagen.tools import Rejected, Toolbox
+from tunewright.datagen.workspace import ToolTimeout, Workspace, open_workspace
+
+APP = '''\
+"""An app."""
+import os
+from lib import greet, Greeter
+
+
+def main() -> int:
+    print(greet("ä𝄞"), greet("b"))
+    return "no"
+
+
+class Loud(Greeter):
+    pass
+'''
+LIB = '''\
+def greet(name):
+    """Say hello."""
+    return "hello " + name
+
+
+class Greeter:
+    pass
+'''
+TEST = """\
+from lib import greet
+
+
+def test_right():
+    assert greet("a") == "hello a"
+
+
+def test_wrong():
+    assert greet("a") == "bye"
+"""
+CORPUS = Corpus("demo", "1", {"app.py": APP, "lib.py": LIB, "test_lib.py": TEST, "note_ä.py": "x = 1\n"})
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
+    found = Toolbox(open_workspace(CORPUS, tmp_path_factory.mktemp("engines") / "demo"))
+    yield found
+    found.close()
+
+
+def check_type(catalog: Catalog, annotation: str, value: object) -> None:
+    if annotation.endswith("| None") and value is None:
+        return
+    if is_list(annotation):
+        assert isinstance(value, list)
+        for item in value:
+            check_type(catalog, item_type(annotation), item)
+        return
+    name = item_type(annotation)
+    if name in catalog.types:
+        assert isinstance(value, dict)
+        assert set(value) == set(catalog.types[name])
+        for field, inner in catalog.types[name].items():
+            check_type(catalog, inner, value[field])
+    else:
+        assert type(value).__name__ == name, (annotation, value)
+
+
+CALLS = [
+    ("goto_definition", {"file": "app.py", "line": 7, "symbol": "greet"}),
+    ("goto_definition", {"file": "app.py", "line": 1, "symbol": "greet"}),
+    ("goto_definition", {"file": "none.py", "line": 1, "symbol": "greet"}),
+    ("find_references", {"file": "lib.py", "line": 1, "symbol": "greet"}),
+    ("find_references", {"file": "lib.py", "line": 1, "symbol": "greet", "include_declaration": True}),
+    ("hover", {"file": "app.py", "line": 7, "symbol": "greet"}),
+    ("hover", {"file": "app.py", "line": 1, "symbol": "greet"}),
+    ("document_symbols", {"file": "lib.py"}),
+    ("document_symbols", {"file": "none.py"}),
+    ("workspace_symbols", {"query": "greet"}),
+    ("typecheck", {"path": "app.py"}),
+    ("typecheck", {"path": "."}),
+    ("typecheck", {"path": "none.py"}),
+    ("ruff_check", {"path": "app.py"}),
+    ("ruff_check", {"path": "none.py"}),
+    ("pytest_run", {"path": "test_lib.py"}),
+    ("pytest_run", {"path": "none.py"}),
+    ("git_status", {}),
+    ("git_diff", {}),
+    ("git_log", {"path": "lib.py", "limit": 2}),
+    ("read_file", {"path": "lib.py"}),
+    ("read_file", {"path": "../escape.py"}),
+    ("write_file", {"path": "new/file.txt", "content": "ä\n"}),
+    ("write_file", {"path": "../../escape.txt", "content": "x"}),
+    ("run_command", {"command": "wc -l lib.py"}),
+    ("run_command", {"command": "cat none.py"}),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=lambda value: str(value)[:60])
+def test_a_result_has_the_fields_and_types_of_the_catalog(
+    box: Toolbox, tool: str, arguments: dict[str, object]
+) -> None:
+    catalog = load_catalog("coding")
+    entry = catalog.tool(tool)
+    assert entry is not None
+    result = box.functions[tool](**arguments)
+    assert set(result) == set(entry.result)
+    for field, annotation in entry.result.items():
+        check_type(catalog, annotation, result[field])
+    for field in entry.result:
+        listed = {"reference_count": "references", "symbol_count": "symbols", "error_count": "errors"}
+        listed |= {"violation_count": "violations"}
+        if field in listed:
+            assert result[field] == len(result[listed[field]])
+
+
+def test_navigation_finds_what_stands_there(box: Toolbox) -> None:
+    places = box.goto_definition("app.py", 7, "greet")["locations"]
+    assert [(place["file"], place["line"], place["preview"]) for place in places] == [
+        ("lib.py", 1, "def greet(name):")
+    ]
+    without = box.find_references("lib.py", 1, "greet")["references"]
+    assert [(p["file"], p["line"], p["column"]) for p in without] == [
+        ("app.py", 7, 11),
+        ("app.py", 7, 24),
+        ("test_lib.py", 5, 12),
+        ("test_lib.py", 9, 12),
+    ]
+    everything = box.find_references("lib.py", 1, "greet", include_declaration=True)
+    assert everything["reference_count"] == len(without) + 3
+
+
+def test_what_is_defined_outside_the_repository_is_no_example(box: Toolbox) -> None:
+    with pytest.raises(Rejected, match="outside"):
+        box.goto_definition("app.py", 7, "print")
+
+
+def test_checkers_report_what_is_wrong(box: Toolbox) -> None:
+    assert [error["code"] for error in box.typecheck("app.py")["errors"]] == ["invalid-explicit-return"]
+    assert box.typecheck("app.py") == {
+        **box.typecheck("."),
+        "errors": [e for e in box.typecheck(".")["errors"] if e["file"] == "app.py"],
+        "error_count": 1,
+    }
+    codes = {violation["code"] for violation in box.ruff_check("app.py")["violations"]}
+    assert "F401" in codes
+    run = box.pytest_run("test_lib.py")
+    assert (run["passed"], run["failed"]) == (1, 1)
+    assert {test["name"]: test["outcome"] for test in run["tests"]} == {
+        "test_right": "passed",
+        "test_wrong": "failed",
+    }
+
+
+def test_writing_leaves_the_scratch_copy_as_it_was(box: Toolbox) -> None:
+    before = sorted(str(path) for path in box.workspace.runs.rglob("*") if path.is_file())
+    assert box.write_file("lib.py", "x")["bytes_written"] == 1
+    assert box.write_file("deep/er/file.py", "ä")["bytes_written"] == 2
+    assert not box.write_file("../../escape.py", "x")["success"]
+    assert sorted(str(path) for path in box.workspace.runs.rglob("*") if path.is_file()) == before
+    assert (box.workspace.runs / "lib.py").read_text() == LIB
+
+
+def test_git_tells_the_same_history_in_another_place(box: Toolbox, tmp_path: Path) -> None:
+    other = Toolbox(open_workspace(CORPUS, tmp_path / "elsewhere"))
+    assert other.functions["git_log"]() == box.functions["git_log"]()
+    assert other.functions["git_status"]() == box.functions["git_status"]()
+    assert len(box.functions["git_log"](limit=2)["commits"]) == 2
+
+
+def test_a_command_that_takes_too_long_is_killed_with_all_it_started(tmp_path: Path) -> None:
+    workspace = open_workspace(CORPUS, tmp_path / "demo")
+    start = time.monotonic()
+    with pytest.raises(ToolTimeout):
+        workspace.run(["/bin/sh", "-c", "sleep 30 & echo $! > pid; wait"], timeout=0.5)
+    assert time.monotonic() - start < 5
+    pid = int((workspace.repo / "pid").read_text())
+    time.sleep(0.1)
+    state = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        assert not state.exists() or state.read_text().split()[2] == "Z"
+    else:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_slow_command_is_an_honest_result(box: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunewright.datagen.tools.COMMAND_SECONDS", 0.3)
+    result = box.run_command("sleep 20")
+    assert (result["success"], result["exit_code"], result["stderr"]) == (
+        False,
+        124,
+        "timed out after 0.3 seconds",
+    )
+
+
+def test_a_server_that_dies_is_noticed_and_replaced(tmp_path: Path) -> None:
+    box = Toolbox(open_workspace(CORPUS, tmp_path / "demo"))
+    try:
+        assert box.goto_definition("app.py", 7, "greet")["success"]
+        box.server._process.kill()  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(ServerDied):
+            box.hover("app.py", 7, "greet")
+        box.close()
+        assert box.hover("app.py", 7, "greet")["success"]
+    finally:
+        box.close()
+
+
+def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
+    with LanguageServer(open_workspace(CORPUS, tmp_path / "demo")) as server:
+        server.timeout = 0.0001
+        with pytest.raises(ToolTimeout):
+            server.workspace_symbols("greet")
+
+
+def test_jedi_that_hangs_is_given_up_and_started_afresh(box: Toolbox) -> None:
+    jedi = Jedi(timeout=0.0001)
+    try:
+        with pytest.raises(ToolTimeout):
+            jedi.ask("definition", box, "app.py", 7, 11)
+        jedi.timeout = 20
+        assert jedi.ask("definition", box, "app.py", 7, 11) == [(("lib.py", 1, 5), True)]
+    finally:
+        jedi.close()
+
+
+def test_a_result_that_jedi_does_not_share_is_refused(box: Toolbox) -> None:
+    arguments: dict[str, object] = {"file": "app.py", "line": 7, "symbol": "greet"}
+    true = box.goto_definition("app.py", 7, "greet")
+    false = {**true, "locations": [{**true["locations"][0], "line": 2}]}
+    jedi = Jedi()
+    try:
+        assert CrossCheck(jedi).reason(Call("goto_definition", arguments, true), box) is None
+        assert (
+            CrossCheck(jedi).reason(Call("goto_definition", arguments, false), box) == "ty and jedi disagree"
+        )
+        uses = box.find_references("lib.py", 1, "greet")
+        asked = {"file": "lib.py", "line": 1, "symbol": "greet"}
+        assert CrossCheck(jedi).reason(Call("find_references", asked, uses), box) is None
+    finally:
+        jedi.close()
+
+
+def test_the_sandbox_runs_programs_with_tools_and_nothing_else(box: Toolbox) -> None:
+    catalog = load_catalog("coding")
+    parameters = {tool.name: tool.parameter_names for tool in catalog.tools}
+    with Sandbox() as sandbox:
+        outcome = sandbox.run(
+            'result = find_references("lib.py", 1, "greet")\nfor ref in result.references:\n    print(ref.file, ref.line)',
+            box.functions,
+            parameters,
+        )
+        assert outcome.stdout == "app.py 7\napp.py 7\ntest_lib.py 5\ntest_lib.py 9\n"
+        assert outcome.calls[0].arguments == {"file": "lib.py", "line": 1, "symbol": "greet"}
+        for code in (
+            "print(nothing)",
+            "open('/etc/passwd').read()",
+            "import subprocess",
+            "while True: pass",
+            "x = ",
+        ):
+            with pytest.raises(ProgramFailed):
+                sandbox.run(code, box.functions, parameters)
+        with pytest.raises(Rejected):
+            sandbox.run('goto_definition("app.py", 7, "print")', box.functions, parameters)
+
+
+def test_columns_count_characters_where_the_protocol_counts_utf16() -> None:
+    assert utf16_length("ä𝄞b") == 4
+    assert character_of("ä𝄞b", 3) == 2
+    assert character_of("abc", 99) == 3
+
+
+def test_a_corpus_with_trouble_still_answers(tmp_path: Path) -> None:
+    files = {"bad.py": "def (:\n", "good.py": "def fine():\n    return 1\n\n\nfine()\n", "empty.py": ""}
+    box = Toolbox(open_workspace(Corpus("trouble", "1", files), tmp_path / "t"))
+    try:
+        assert box.goto_definition("good.py", 5, "fine")["success"]
+        assert box.typecheck("bad.py")["error_count"] > 0
+        assert box.ruff_check("bad.py")["violations"][0]["code"] == "invalid-syntax"
+    finally:
+        box.close()
+
+
+def test_nothing_of_this_environment_gets_into_a_workspace(tmp_path: Path) -> None:
+    workspace: Workspace = open_workspace(installed_corpus("cachetools"), tmp_path / "c")
+    done = workspace.run(["/usr/bin/env"], timeout=10)
+    names = {line.partition("=")[0] for line in done.stdout.splitlines()}
+    assert not names & {"PYTHONPATH", "UV_INDEX", "SSH_AUTH_SOCK"}
+    assert f"HOME={workspace.folder}/home" in done.stdout
