@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from front.door import ROOT, command, need, one_of
-from front.steps import DATA, RUNS, Progress, say, write_result
+from front.steps import DATA, RUNS, Progress, own_dataset, say, write_result
 
 BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")
 DATASET = "a file, a folder with splits, or a glob"
@@ -25,8 +25,10 @@ def generate(c: Context, recipe: str = "tiny", out: str = "", seed: int = 0) -> 
     from tunewright.datagen.generate import generate_dataset
 
     plan = load_recipe(recipe, ROOT)
-    folder = Path(out) if out else DATA / plan.name
-    made = generate_dataset(plan, folder, seed or None, report=Progress("data"))
+    if out:
+        folder, made = Path(out), generate_dataset(plan, Path(out), seed or None, Progress("data"), root=ROOT)
+    else:
+        folder, made = own_dataset(plan, seed or None)
     for name, split in made.splits.items():
         print(f"{folder / split.file}: {split.examples} examples ({name})")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from front.door import ROOT
 
 if TYPE_CHECKING:
+    from tunewright.contract.manifest import DatasetManifest
     from tunewright.contract.recipe import Recipe
     from tunewright.contract.run import Forced, RunFolder
 
@@ -30,13 +31,27 @@ def prepare_dataset(recipe: "Recipe", data: str) -> Path:
         splits = find_splits(path)
         say(f"data      {path} ({', '.join(splits)})")
         return path
-    from tunewright.datagen.generate import generate_dataset
-
-    path = DATA / recipe.name
-    made = generate_dataset(recipe, path, report=Progress("data"))
+    path, made = own_dataset(recipe)
     counts = ", ".join(f"{split.examples} {name}" for name, split in made.splits.items())
     say(f"data      {path} ({counts} examples, seed {made.seed})")
     return path
+
+
+def own_dataset(recipe: "Recipe", seed: int | None = None) -> "tuple[Path, DatasetManifest]":
+    """The recipe's own dataset: `data/NAME`, or `data/NAME-2` and so on while those hold others.
+
+    A changed recipe or generator makes another dataset; the one that earlier runs were trained on stays.
+    """
+    from tunewright.datagen.dataset_folder import MadeFromOtherInputs
+    from tunewright.datagen.generate import generate_dataset
+
+    path, number = DATA / recipe.name, 1
+    while True:
+        try:
+            return path, generate_dataset(recipe, path, seed, report=Progress("data"), root=ROOT)
+        except MadeFromOtherInputs:
+            number += 1
+            path = DATA / f"{recipe.name}-{number}"
 
 
 def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "tuple[Path, Forced | None]":

@@ -11,10 +11,14 @@ from tunewright.contract.manifest import DATASET, DatasetManifest, LineageEntry,
 Row = dict[str, Any]
 
 
+class MadeFromOtherInputs(UserError):
+    """The folder holds a finished dataset, and it is another one."""
+
+
 def finished_dataset(out: Path, key: str) -> DatasetManifest | None:
     """The dataset in `out` when it was made from the inputs that hash to `key`; None when nothing is there.
 
-    Raises UserError when something else is there, or when its files are not those that were written.
+    Raises MadeFromOtherInputs when something else is there, UserError when its files are not those that were written.
     """
     if not out.exists():
         return None
@@ -23,7 +27,7 @@ def finished_dataset(out: Path, key: str) -> DatasetManifest | None:
     except (OSError, ValueError):
         manifest = None
     if manifest is None or manifest.facts.get("key") != key:
-        raise UserError(
+        raise MadeFromOtherInputs(
             f"{out} exists and was made from other inputs",
             "Give another --out, or remove that folder first: nothing finished is ever overwritten.",
         )
