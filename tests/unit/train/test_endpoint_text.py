@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tunewright.train.endpoint import PlainCalls, Refused, check_sender
+from tunewright.train.endpoint import PlainCalls
+from tunewright.train.endpoint_rules import Refused, check_sender
 
 ANSWER = "I look.\n\n<tool_call><function=execute_code>\n<parameter=code>\nprint(1)\n</parameter>\n</function></tool_call>"
 

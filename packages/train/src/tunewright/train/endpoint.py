@@ -10,7 +10,6 @@ from http.server import ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mlx_lm import server as mlx_server
 from mlx_lm.generate import make_text_state_machine
@@ -18,14 +17,13 @@ from mlx_lm.models.cache import LRUPromptCache, make_prompt_cache
 
 from tunewright.contract.errors import UserError
 from tunewright.train.base import load_folder
+from tunewright.train.endpoint_rules import LOCAL, Refused, check_request, check_sender, parse_request
 from tunewright.train.failures import explain
 from tunewright.train.models import expand_on_cpu
 
-LOCAL = "127.0.0.1"
 LARGEST = 16 << 20  # bytes of a request
 SLOW = 60.0  # seconds that a request may take to arrive
 COMPLETIONS = frozenset({"/v1/chat/completions", "/chat/completions", "/v1/completions"})
-OWN_NAMES = frozenset({LOCAL, "localhost", "::1"})
 # What mlx-lm's server reads from its command line: its own defaults, and nobody else's origin.
 SETTINGS: dict[str, Any] = {
     "model": None,
@@ -52,73 +50,6 @@ SETTINGS: dict[str, Any] = {
     "quantized_kv_start": 5000,
     "pipeline": False,
 }
-
-
-class Refused(Exception):
-    """A request that is not answered: an HTTP status, and the error's code and words."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
-def check_request(body: Any, name: str) -> None:
-    """Raises Refused when a completion request asks for anything but the model of that name, in text."""
-    if not isinstance(body, dict):
-        raise Refused(HTTPStatus.BAD_REQUEST, "invalid_request", "the request must be a JSON object")
-    model = body.get("model")
-    if model is None:
-        raise Refused(
-            HTTPStatus.BAD_REQUEST,
-            "model_missing",
-            f'the request names no model; say "model": {json.dumps(name)}',
-        )
-    if model != name:
-        raise Refused(
-            HTTPStatus.NOT_FOUND, "model_not_found", f"{model!r} is not served here; the model is {name}"
-        )
-    for key in ("adapters", "draft_model"):
-        if body.get(key) is not None:
-            raise Refused(HTTPStatus.BAD_REQUEST, "invalid_request", f"{key} cannot be chosen by a request")
-    if not isinstance(body.get("stream_options", {}), dict | None):
-        raise Refused(HTTPStatus.BAD_REQUEST, "invalid_request", "stream_options must be an object")
-    messages = body.get("messages", [])
-    if not isinstance(messages, list) or not all(_is_text(message) for message in messages):
-        raise Refused(
-            HTTPStatus.BAD_REQUEST,
-            "invalid_request",
-            "messages must be a list of messages that hold text only",
-        )
-
-
-def _is_text(message: Any) -> bool:
-    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-        return False
-    content = message.get("content")
-    parts = content if isinstance(content, list) else []
-    return (content is None or isinstance(content, str | list)) and all(
-        isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
-        for part in parts
-    )
-
-
-def check_sender(host: str | None, origin: str | None) -> None:
-    """Raises Refused for a page of another site, which a browser on this machine may show.
-
-    `Host` is looked at because a foreign name can be made to point at this machine.
-    """
-    if host is not None and _hostname(f"//{host}") not in OWN_NAMES:
-        raise Refused(HTTPStatus.FORBIDDEN, "forbidden", f"{host} is not a name of this machine")
-    if origin is not None and _hostname(origin) not in OWN_NAMES:
-        raise Refused(HTTPStatus.FORBIDDEN, "forbidden", f"pages of {origin} are not answered")
-
-
-def _hostname(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 class OneModel(mlx_server.ModelProvider):
@@ -284,7 +215,7 @@ def _handler(name: str, generator: Callable[[], Any], is_ready: Callable[[], boo
                 check_sender(self.headers.get("Host"), self.headers.get("Origin"))
                 if self.path not in COMPLETIONS:
                     raise Refused(HTTPStatus.NOT_FOUND, "not_found", f"there is nothing at {self.path}")
-                body = _parse(self._read())
+                body = parse_request(self._read())
                 check_request(body, name)
                 if not is_ready():
                     raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "loading", "the model is not loaded")
@@ -325,12 +256,3 @@ def _handler(name: str, generator: Callable[[], Any], is_ready: Callable[[], boo
             self.wfile.write(data)
 
     return Handler
-
-
-def _parse(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise Refused(
-            HTTPStatus.BAD_REQUEST, "invalid_request", f"the request is not JSON: {error}"
-        ) from error
