@@ -73,7 +73,8 @@ WITH split AS (
     FROM split
 ), judged AS (
     SELECT line, text, blank, r, keys,
-        r IS NOT NULL AND len(r.messages) > 0
+        -- CASE, for AND evaluates both sides: half a row is no JSON to ask for its keys.
+        CASE WHEN r IS NULL THEN false ELSE len(r.messages) > 0
         AND len(list_distinct(keys)) = len(keys)
         AND NOT list_contains(keys, 'functions') AND NOT list_contains(keys, 'system')
         AND coalesce(json_type(r.tools), 'NULL') IN ('ARRAY', 'NULL')
@@ -84,7 +85,7 @@ WITH split AS (
         AND len(list_filter(json_keys(text, '$.messages[*]'), lambda k: len(list_distinct(k)) < len(k))) = 0
         AND (len(list_filter(r.messages, lambda m: m.content[1] IN ('[', '{{'))) = 0
              OR NOT list_has_any(json_type(text, '$.messages[*].content'), ['ARRAY', 'OBJECT']))
-        AS plain
+        END AS plain
     FROM parsed
 )
 -- A plain row's text is not needed again, and an odd row's structure is not to be trusted.

@@ -238,7 +238,9 @@ def _read(stream: BinaryIO, size: int) -> tuple[bytes, Exception | None]:
     pieces: list[bytes] = []
     total = 0
     try:
-        while total < size and (piece := stream.read(size - total)):
+        # What a damaged stream gave before it broke is only kept when it was asked for in small pieces.
+        most = size if isinstance(stream, io.BufferedReader) else 1 << 16
+        while total < size and (piece := stream.read(min(most, size - total))):
             pieces.append(piece)
             total += len(piece)
     except (OSError, EOFError) as error:

@@ -21,7 +21,7 @@ def verdict_line(report: AuditReport) -> str:
     faults = [finding for finding in report.findings if finding.severity == report.verdict]
     if report.verdict == "pass":
         return f"PASS: no faults in {_count(report.examples, 'example')}."
-    return f"{report.verdict.upper()}: {faults[0].message}."
+    return f"{report.verdict.upper()}: {_line(faults[0].message, 500)}."
 
 
 def headline_text(report: AuditReport) -> str:
@@ -55,7 +55,7 @@ def terminal_view(report: AuditReport) -> "Group":
     hints = list(dict.fromkeys(f.hint for f in report.findings if f.severity != "info" and f.hint))
     if hints:
         parts.append(Text("What to do:"))
-        parts += [Text(f"  - {hint}") for hint in hints[:8]]
+        parts += [Text(f"  - {_line(hint, 500)}") for hint in hints[:8]]
     if report.known:
         parts.append(Text(f"{_count(report.known, 'finding')} of the baseline left out."))
     return Group(*parts)
@@ -73,10 +73,10 @@ def _table(findings: "tuple[Finding, ...]") -> "Table":
     table.add_column("effect", justify="right", no_wrap=True)
     table.add_column("what", overflow="fold")
     for finding in findings:
-        what = Text(finding.message)
+        what = Text(_line(finding.message, 500))
         if finding.rows:
             row = finding.rows[0]
-            name = row.file.rpartition("/")[2]
+            name = _line(row.file.rpartition("/")[2])
             what.append(f"\n{name}:{row.line}" + (f" {_line(row.detail)}" if row.detail else ""), style="dim")
         table.add_row(
             Text(finding.severity.upper(), style=_STYLES[finding.severity]),

@@ -30,6 +30,8 @@ def run_query(query: str, data: Sequence[Path], runs: Path | None, format: str =
     """
     if format not in FORMATS:
         raise UserError(f"no format {format!r}", f"Known: {', '.join(FORMATS)}.")
+    if not query.strip(" \t\n;"):
+        raise UserError("the query is empty", 'For example: invoke sql "FROM examples LIMIT 5" --data FILE.')
     words = {word.lower() for word in re.findall(r"\w+", query)}
     with ExitStack() as stack:
         if data:
@@ -54,6 +56,8 @@ def run_query(query: str, data: Sequence[Path], runs: Path | None, format: str =
                 connection.execute(f"COPY ({query.strip().rstrip(';')}) TO '{quoted}' (FORMAT parquet)")
                 return out.read_bytes()
             cursor = connection.execute(query)
+            if cursor is None:  # pyright: ignore[reportUnnecessaryComparison] - comments alone are no statement
+                return ""
             names = [column[0] for column in cursor.description or []]
             return _write(names, cursor, cast("Format", format))
         except duckdb.Error as error:

@@ -1,0 +1,286 @@
+"""What the audit says: JSON, terminal, page, SARIF; configuration and baseline."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunewright.audit.audit import AuditReport, audit_dataset
+from tunewright.audit.checks import parse_check, read_config
+from tunewright.audit.page import html_report, visible
+from tunewright.audit.report import terminal_text
+from tunewright.audit.run import all_checks
+from tunewright.audit.sarif import sarif
+from tunewright.contract.errors import UserError
+
+HOSTILE = (
+    "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+    "<style>body{display:none}</style>{{ 7*7 }}${7*7}\u202egnp.exe\x1b[31m\x00'\"><svg onload=document.title='owned'>"
+)
+
+
+def row(user: str, answer: str, system: str | None = "s") -> dict[str, Any]:
+    messages = [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
+    return {"messages": [*([{"role": "system", "content": system}] if system else []), *messages]}
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(value) + "\n" for value in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset with a shortcut, duplicates, a leak, and hostile text wherever text can stand."""
+    folder = tmp_path_factory.mktemp("data <b>&\"' folder")
+    words = ["".join(chr(97 + (n * k) % 23) for k in (3, 5, 7, 11, 13)) for n in range(60)]
+    rows = [row(f"find {word} of it", "[search(1)]", None) for word in words]
+    rows += [row(f"what means {word} then", f"it means {word}") for word in words]
+    rows += [row(f"open {word} at once", "[open_page(2)]") for word in words]
+    rows += [row(HOSTILE, f"{HOSTILE} {n}") for n in range(3)]
+    rows += [{**row("q", "a"), HOSTILE: HOSTILE, "meta": {"source": HOSTILE}}, rows[0], rows[0]]
+    rows += [row("w", f'<tool_call>{{"name": {json.dumps(HOSTILE)}, "arguments": {{"a": 1}}}}</tool_call>')]
+    write(folder / "train.jsonl", rows)
+    write(folder / "valid.jsonl", rows[:2])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(data: Path) -> AuditReport:
+    return audit_dataset([data])
+
+
+def test_the_json_has_the_agreed_shape(report: AuditReport, data: Path) -> None:
+    value = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert (value["schema"], value["verdict"]) == (1, "fail")
+    assert [(f["split"], f["examples"]) for f in value["dataset"]["files"]] == [("train", 187), ("valid", 2)]
+    assert re.fullmatch("[0-9a-f]{64}", value["dataset"]["files"][0]["sha256"])
+    assert set(value["headline"]) == {"majority", "structure_only", "query_only"}
+    first = value["findings"][0]
+    assert (first["check"], first["feature"], first["label"]) == ("shortcut.feature", "has_system", "tool")
+    assert first["rows"][0] == {"file": str(data / "train.jsonl"), "line": 1}
+    assert all(len(f["rows"]) <= 20 for f in value["findings"])
+    assert {f["severity"] for f in value["findings"]} <= {"fail", "warn", "info"}
+
+
+def test_the_same_data_give_the_same_report(report: AuditReport, data: Path) -> None:
+    assert audit_dataset([data]).to_json() == report.to_json()
+
+
+def test_the_terminal_says_the_verdict_and_the_reason_first(report: AuditReport) -> None:
+    first = terminal_text(report, 200).splitlines()[0]
+    assert first.startswith("FAIL: No search example has a system message; all others do")
+
+
+def test_the_terminal_obeys_nothing_in_the_data(report: AuditReport) -> None:
+    text = terminal_text(report, 100)
+    assert not [c for c in text if not c.isprintable() and c != "\n"]
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_severities_come_in_order(report: AuditReport) -> None:
+    order = ["fail", "warn", "info"]
+    assert [order.index(f.severity) for f in report.findings] == sorted(
+        order.index(f.severity) for f in report.findings
+    )
+
+
+def test_the_page_is_self_contained_and_its_policy_names_its_own_style_and_script(
+    report: AuditReport,
+) -> None:
+    page = html_report(report)
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1])  # pyright: ignore[reportOptionalSubscript]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert not re.findall(
+        r"(?:src|href)\s*=", re.sub(r"<script>.*?</script>", "", html.unescape(""), flags=re.DOTALL)
+    )
+    assert page.count("<script") == 1
+    assert "<img" not in page
+    assert "<svg" not in page
+
+
+def test_what_cannot_be_seen_is_written_out() -> None:
+    assert visible("a\u202eb\x00c\x1bd\u200be\U000e0041") == "a\\u202eb\\u0000c\\u001bd\\u200be\\ue0041"
+    assert visible("x" * 500) == "x" * 400 + "…"
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_real_browser_shows_the_page_and_runs_nothing_of_the_data(
+    report: AuditReport, tmp_path: Path
+) -> None:
+    page = html_report(report)
+    # A second page without the policy: escaping alone has to hold as well.
+    bare = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    for number, text in enumerate((page, bare)):
+        path = tmp_path / f"{number}.html"
+        path.write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            [
+                str(CHROMIUM),
+                *[
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-quic",
+                    "--no-first-run",
+                    "--disable-sync",
+                ],
+                *["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"],
+                f"--user-data-dir={tmp_path / f'profile{number}'}",
+                "--dump-dom",
+                path.as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=True,
+        )
+        dom = done.stdout
+        assert "<title>FAIL" in dom
+        assert "owned</title>" not in dom
+        assert "No search example has a system message" in dom
+        # The page's own script ran: it has shown the controls and hidden information.
+        assert re.search(r'id="controls"(?! hidden)', dom)
+        assert re.search(r'data-severity="info" hidden', dom)
+        assert "Refused to" not in done.stderr
+
+
+def test_sarif_has_what_the_standard_requires(report: AuditReport) -> None:
+    log = json.loads(json.dumps(sarif(report)))
+    assert log["version"] == "2.1.0"
+    assert log["$schema"].endswith("sarif-schema-2.1.0.json")
+    (run,) = log["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert run["tool"]["driver"]["name"]
+    assert len({rule["id"] for rule in rules}) == len(rules)
+    assert len(run["results"]) == len(report.findings)
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["level"] in {"error", "warning", "note", "none"}
+        assert result["message"]["text"]
+        for location in result["locations"]:
+            physical = location["physicalLocation"]
+            assert physical["region"]["startLine"] >= 1
+            # RFC 3986: no spaces, quotes or angle brackets.
+            assert re.fullmatch(r"[\w.~:/?#\[\]@!$&'()*+,;=%-]+", physical["artifactLocation"]["uri"])
+
+
+def config(folder: Path, text: str) -> Path:
+    (folder / "audit.toml").write_text(text, encoding="utf-8")
+    return folder / "audit.toml"
+
+
+def test_checks_are_suppressed_re_graded_and_given_other_thresholds(data: Path, tmp_path: Path) -> None:
+    settings = """
+        [checks."shortcut.feature"]
+        severity = "off"
+        [checks."coverage.system_message"]
+        severity = "warn"
+        [checks."duplicates.exact"]
+        fail_share = 0.001
+    """
+    found = {f.check: f.severity for f in audit_dataset([data], config=config(tmp_path, settings)).findings}
+    assert "shortcut.feature" not in found
+    assert found["coverage.system_message"] == "warn"
+    assert found["duplicates.exact"] == "fail"
+
+
+def test_what_follows_by_definition_is_declared(data: Path, tmp_path: Path) -> None:
+    settings = config(
+        tmp_path, 'by_definition = [["has_system", "tool"], ["has_system", "call"], ["has_system", "calls"]]'
+    )
+    found = audit_dataset([data], config=settings).findings
+    assert not [f for f in found if f.check == "shortcut.feature" and f.feature == "has_system"]
+
+
+def test_a_check_of_one_s_own_is_a_file_in_a_folder(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "short.sql").write_text(
+        "-- id: house.short\n-- severity: warn\n-- threshold: fewest = 2\n-- reason: Short requests.\n"
+        "-- message: {rows} requests are short\nSELECT example FROM examples WHERE length(request) < $fewest\n"
+    )
+    settings = config(tmp_path, 'folders = ["mine"]\n[checks."house.short"]\nfewest = 3')
+    (mine,) = [
+        f
+        for f in audit_dataset([data], config=settings).findings
+        if f.check == "house.short" and f.split == "train"
+    ]
+    assert (mine.severity, mine.count, mine.message) == ("warn", 2, "2 requests are short")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[checks", "not TOML"),
+        ("cheks = 1", "cheks: no such key"),
+        ('[checks."no.such"]\nseverity = "off"', "no such check"),
+        ('[checks."text.pii"]\nseverity = "loud"', "severity: not understood"),
+        ('folders = ["nowhere"]', "no folder of checks"),
+        ("by_definition = [1]", "pairs are needed"),
+    ],
+)
+def test_a_configuration_that_is_not_understood_is_an_error(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        read_config(config(tmp_path, text), all_checks())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SELECT 1", "no `-- id:`"),
+        ("-- id: Bad Name\n-- severity: fail\n-- reason: r\n", "not a check id"),
+        ("-- id: a.b\n-- severity: loud\n-- reason: r\n", "severity 'loud'"),
+        ("-- id: a.b\n-- colour: red\n", ":2: not a header line"),
+        ("-- id: a.b\n-- threshold: many = few\n", ":2: a threshold"),
+    ],
+)
+def test_a_check_without_a_proper_header_is_an_error_with_its_line(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_check(text, "own.sql")
+
+
+def test_a_check_whose_sql_does_not_run_is_an_error_with_its_file(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bad.sql").write_text(
+        "-- id: house.bad\n-- severity: warn\n-- reason: r\nSELECT nothing FROM nowhere"
+    )
+    with pytest.raises(UserError, match=r"bad\.sql: the check cannot be run"):
+        audit_dataset([data], config=config(tmp_path, 'folders = ["mine"]'))
+
+
+def test_a_baseline_leaves_what_is_known_and_reports_what_is_new(
+    data: Path, report: AuditReport, tmp_path: Path
+) -> None:
+    baseline = tmp_path / "audit.json"
+    baseline.write_text(json.dumps(report.to_json()))
+    same = audit_dataset([data], baseline=baseline)
+    assert (same.verdict, same.findings, same.known) == ("pass", (), len(report.findings))
+    more = tmp_path / "more"
+    shutil.copytree(data, more)
+    with (more / "train.jsonl").open("a") as file:
+        file.write((more / "train.jsonl").read_text().splitlines()[65] + "\nnot json\n")
+    found = {f.check for f in audit_dataset([more], baseline=baseline).findings}
+    assert {"duplicates.exact", "format.unreadable_line"} <= found
+    assert "coverage.system_message" not in found
+
+
+def test_a_baseline_that_is_none_is_an_error(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text("[]")
+    with pytest.raises(UserError, match="not an audit's JSON"):
+        audit_dataset([data], baseline=tmp_path / "b.json")
+
+
+def test_importing_the_package_loads_no_database() -> None:
+    code = "import sys, tunewright.audit.audit; print({'duckdb', 'numpy', 'rich', 'jinja2'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
