@@ -12,13 +12,13 @@ import json
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tunewright.contract.recipe import load_recipe
-from tunewright.datagen import corpus, crosscheck, generate, maker, program, tools
+from tunewright.datagen import corpus, crosscheck, generate, maker, plan, program, tools
 from tunewright.datagen.guard import NearDuplicates
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ TOOLS = (
     "run_command",
 )
 
-spent: Counter[str] = Counter()
+spent: defaultdict[str, float] = defaultdict(float)
 calls: Counter[str] = Counter()
 lock = threading.Lock()
 
@@ -53,7 +53,7 @@ def timed(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="How fast examples are made, and where the time goes.")
     parser.add_argument("--examples", type=int, default=800)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -62,7 +62,7 @@ def main() -> None:
     crosscheck.Jedi.ask = timed("jedi's second opinion", crosscheck.Jedi.ask)
     program.Sandbox.run = timed("programs, tools included", program.Sandbox.run)
     maker.sites_of = timed("sites in the corpora", maker.sites_of)
-    generate.installed_corpus = timed("reading the corpora", corpus.installed_corpus)
+    plan.installed_corpus = timed("reading the corpora", corpus.installed_corpus)
 
     recipe = load_recipe("tiny", ROOT)
     half = options.examples // 2
@@ -79,7 +79,7 @@ def main() -> None:
             for line in Path(folder, "made", split.file).read_text(encoding="utf-8").splitlines()
         ]
     print(f"{len(rows)} examples in {seconds:.1f} s: {len(rows) / seconds:.1f} a second")
-    for stage, total in spent.most_common():
+    for stage, total in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"  {stage:<28} {total:7.1f} s in {calls[stage]:>6} calls")
     rejected = sum(sum(entry["rejected"].values()) for entry in made.facts["ledger"].values())
     print(f"rejected candidates: {rejected} ({rejected / (rejected + len(rows)):.0%} of all)")

@@ -41,6 +41,15 @@ class Structure(Section):
     preamble: Share = 0.33
 
 
+class Reword(Section):
+    """A model that gives requests other words. It gets the requests, which name files and symbols."""
+
+    endpoint: str  # base of an OpenAI-compatible API, such as http://localhost:8000/v1
+    model: str
+    share: Share = 0.5  # of the requests with a call
+    key_env: str = ""  # the environment variable that holds the API key, where one is needed
+
+
 class Data(Section):
     """What `data.generate` makes for this recipe."""
 
@@ -54,6 +63,7 @@ class Data(Section):
     offered: bool = False  # each example lists tools to choose from, and a tenth of them lacks the right one
     system: str = "You are a coding assistant. You can run Python programs that call tools."
     structure: Structure = Structure()
+    reword: Reword | None = None  # off unless given
 
 
 class Train(Section):

@@ -1,6 +1,5 @@
 """The whole way from a recipe to a dataset folder."""
 
-import inspect
 import shutil
 import tempfile
 import threading
@@ -8,46 +7,35 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.catalog import Catalog, load_catalog
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Data, Recipe
-from tunewright.contract.suite import read_suite
-from tunewright.datagen.catalogs import Function, read_catalog
+from tunewright.datagen.catalogs import Function
 from tunewright.datagen.chat_template import ChatTemplate
-from tunewright.datagen.corpus import (
-    TRAIN,
-    VALID,
-    Corpus,
-    checkout_corpus,
-    distinct_names,
-    installed_corpus,
-)
+from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.dataset_folder import Row, finished_dataset, write_dataset
 from tunewright.datagen.families import chains, checks, failures, files, more, navigation
 from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.families.own import own_scenarios
 from tunewright.datagen.families.scenario import Scenario
-from tunewright.datagen.faults import with_failing_tests
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.maker import Maker
+from tunewright.datagen.plan import GENERATOR, plan_dataset
 from tunewright.datagen.program import Sandbox
+from tunewright.datagen.reword import Reworder
 from tunewright.datagen.series import Order, Series, Style
 from tunewright.datagen.structure import draw_forms
 
-GENERATOR = 9  # raise it when the same inputs give other examples
 DIRECT = 0.15  # share of examples that need no call
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where tools are listed
 GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
-ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")
 SCENARIOS = (
     navigation.SCENARIOS
     + checks.SCENARIOS
@@ -80,63 +68,29 @@ def generate_dataset(
     last ones are for valid. `template` is a chat template: a row that does not survive being rendered with it
     and read back is rejected.
     """
-    seed = recipe.seed if seed is None else seed
-    catalog, functions = read_catalog(recipe.data.catalog)
-    catalog = catalog.only(*(recipe.data.tools or catalog.tool_names))
-    suites = [entry.path for entry in recipe.suites if (root / entry.path).is_file()]
-    sides = {
-        split: [with_failing_tests(corpus, Random(f"{seed}/{corpus.name}")) for corpus in side]
-        for split, side in choose_corpora(repos, recipe.data.valid).items()
-    }
-    suite_hashes = {path: sha256_file(root / path) for path in suites}
-    corpus_hashes = {corpus.label: corpus.sha256 for side in sides.values() for corpus in side}
-    engines = {name: version(name) for name in ENGINES}
-    inputs: dict[str, Any] = {
-        "generator": GENERATOR,
-        "seed": seed,
-        "data": recipe.data.model_dump(mode="json"),
-        "catalog": catalog.model_dump(mode="json"),
-        "suites": suite_hashes,
-        "corpora": corpus_hashes,
-        "engines": engines,
-        "template": template,
-        "functions": {name: sha256_json(inspect.getsource(function)) for name, function in functions.items()},
-    }
-    key = sha256_json(inputs)
-    finished = finished_dataset(out, key)
+    plan = plan_dataset(recipe, seed, root=root, repos=repos, template=template)
+    finished = finished_dataset(out, plan.key)
     if finished is not None:
         return finished
 
-    guard = SuiteGuard([read_suite(root / path) for path in suites])
+    guard = SuiteGuard(plan.suites)
     ledger = Ledger()
-    style = Style(recipe.data, catalog, ChatTemplate(template) if template else None)
-    splits = make_splits(style, guard, sides, seed, ledger, report, functions)
+    wording = recipe.data.reword
+    style = Style(
+        recipe.data,
+        plan.catalog,
+        ChatTemplate(template) if template else None,
+        Reworder(wording, out.parent / ".rewordings") if wording else None,
+    )
+    splits = make_splits(style, guard, plan.sides, plan.seed, ledger, report, plan.functions)
     facts: dict[str, Any] = {
-        "key": key,
+        "key": plan.key,
         "generator": GENERATOR,
-        "engines": engines,
+        "engines": plan.engines,
         "counts": {name: _counts(rows) for name, rows in splits.items()},
         "ledger": ledger.facts(),
     }
-    return write_dataset(
-        out,
-        splits,
-        seed=seed,
-        lineage=corpus_hashes | suite_hashes,
-        facts=facts,
-    )
-
-
-def choose_corpora(repos: Sequence[Path], valid: float) -> dict[str, list[Corpus]]:
-    """Repositories of each split: the pinned packages, or checkouts; one checkout alone is for train."""
-    pinned = {"train": TRAIN, "valid": VALID}
-    if not repos:
-        return {split: [installed_corpus(name) for name in names] for split, names in pinned.items()}
-    found = distinct_names([checkout_corpus(path) for path in repos])
-    if len(found) == 1:
-        return {"train": found, "valid": [installed_corpus(name) for name in VALID]}
-    held = min(len(found) - 1, max(1, round(valid * len(found))))
-    return {"train": found[:-held], "valid": found[-held:]}
+    return write_dataset(out, splits, seed=plan.seed, lineage=plan.lineage, facts=facts)
 
 
 def plan_orders(

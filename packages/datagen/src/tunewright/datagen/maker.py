@@ -1,5 +1,6 @@
 """Makes one grounded example after another: a scenario, a place in a corpus, a program really run."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class Made:
     work: Work
     corpus: str  # `name==version`
     cluster: str
+    values: tuple[str, ...]  # what the request must name, whatever its words
     engines: str  # whose word the navigation results rest on; empty when there are none
 
 
@@ -135,8 +137,11 @@ class Maker:
             return None
         self._used[template] += 1
         engines = NAVIGATION_ENGINES if set(scenario.called) & CHECKED else ""
+        values = needed_values(template, slots)
         about = slots.get("symbol") or slots.get("path") or slots.get("command") or ""
-        return Made(scenario, request, template, work, corpus.label, f"{corpus.name}:{about}", engines)
+        return Made(
+            scenario, request, template, work, corpus.label, f"{corpus.name}:{about}", values, engines
+        )
 
     def _next_site(self, corpus: Corpus, scenario: Scenario) -> Slots | None:
         key = (corpus.name, scenario.site)
@@ -192,6 +197,14 @@ class Maker:
     def _restart(self, corpus: Corpus) -> None:
         if corpus.name in self._boxes:
             self._boxes[corpus.name].close()
+
+
+def needed_values(template: str, slots: Slots) -> tuple[str, ...]:
+    """The slots a wording names, as text; a place counts as its file and its line."""
+    names = set(re.findall(r"\{(\w+)\}", template))
+    if "at" in names:
+        names = (names - {"at"}) | {"file", "line"}
+    return tuple(str(slots[name]) for name in sorted(names))
 
 
 def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:

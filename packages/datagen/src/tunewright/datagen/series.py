@@ -15,6 +15,7 @@ from tunewright.datagen.conversation import Exchange, Message, TooLong, compose
 from tunewright.datagen.families.direct import Question
 from tunewright.datagen.maker import VOLATILE, Made, Maker
 from tunewright.datagen.offers import Offer, decline, draw_offer
+from tunewright.datagen.reword import Reworder
 from tunewright.datagen.structure import Form, choose_preamble
 from tunewright.datagen.syntaxes import openai_tools
 
@@ -46,6 +47,7 @@ class Style:
     data: Data
     catalog: Catalog
     template: ChatTemplate | None = None
+    reworder: Reworder | None = None
 
     @property
     def single_calls(self) -> bool:
@@ -81,7 +83,7 @@ class Series:
         if not order.tool:
             return self._direct(order, form)
         for _ in range(TRIES):
-            made = self._made(order, form)
+            made = self._reworded(self._made(order, form))
             row, reason = self._written(order, form, made)
             if reason is None:
                 self._maker.ledger.keep(row["meta"]["family"])
@@ -120,6 +122,22 @@ class Series:
             f"these repositories have nothing new to show for {', '.join(self._tools)}",
             "Ask for fewer examples in [data], or give more repositories.",
         )
+
+    def _reworded(self, made: Made) -> Made:
+        style = self._style
+        if (
+            style.reworder is None
+            or style.data.reword is None
+            or self._random.random() >= style.data.reword.share
+        ):
+            return made
+        text, reason = style.reworder.reword(made.request, made.values)
+        reason = reason or self._maker.guard.reason(text, text, ())
+        if reason is not None:
+            self._maker.ledger.reject("(reworded)", reason)
+            return made
+        self._maker.ledger.keep("(reworded)")
+        return replace(made, request=text)
 
     def _written(self, order: Order, form: Form, made: Made) -> tuple[Row, str | None]:
         style = self._style
