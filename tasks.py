@@ -6,7 +6,7 @@ Nothing heavy is imported before a task needs it: `--list` and `--help` answer a
 from invoke.collection import Collection
 from invoke.context import Context
 
-from front import data, hosts, house, judge, planning, runs, serving, validating
+from front import data, hosts, house, judge, runs, serving, validating
 from front.door import ROOT, command
 from front.steps import attach_to, audit_gate, finish, prepare_dataset, say
 
@@ -57,7 +57,7 @@ ns = Collection(
     data.sql,
     *runs.TASKS,
     *judge.TASKS,
-    *planning.TASKS,
+    hosts.plan,
     *serving.TASKS,
     *validating.TASKS,
     *house.TASKS,

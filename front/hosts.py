@@ -40,4 +40,24 @@ def setup(c: Context, host: str = "local") -> None:
     print(f"{host}: environment {environment.hash[:12]} is ready ({environment.python})")
 
 
+@command(
+    recipe="a recipe's name, or the path of a .toml file",
+    host=HOST,
+)
+def plan(c: Context, recipe: str = "tiny", host: str = "local") -> None:
+    """Parameters, transfers, disk, memory and time of a run, and whether the host is fit; changes nothing there."""
+    from front.plan_text import plan_text
+    from front.planning import make_plan
+    from tunewright.contract.errors import HostError
+    from tunewright.contract.recipe import load_recipe
+    from tunewright.remote.host import open_host
+
+    wanted = load_recipe(recipe, ROOT)
+    with open_host(host, ROOT) as machine:
+        made = make_plan(wanted, machine)
+    print(plan_text(made), end="")
+    if made.problems:
+        raise HostError(f"{host} is not fit for {wanted.name}: {made.problems[0]}", "See the plan above.")
+
+
 TASKS = (check, setup)

@@ -1,17 +1,13 @@
-"""The task that says before a run what it will take."""
+"""What a run will take, asked of the host and of this machine before it starts."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from invoke.context import Context
-
-from front.door import ROOT, command
-from front.hosts import HOST
+from front.door import ROOT
 from front.plan_downloads import UNPACKED, download_bytes
 from front.plan_earlier import find_earlier
 from front.plan_model import Unknown, count, find_config
-from front.plan_text import Cargo, Plan, batch_of, plan_text
-from front.runs import RECIPE
+from front.plan_text import Cargo, Plan, batch_of
 from front.steps import DATA, RUNS, say
 
 if TYPE_CHECKING:
@@ -23,24 +19,6 @@ if TYPE_CHECKING:
 # A byte-level tokenizer of 150,000 words makes about 3.4 bytes of code a token; fewer is on the safe side.
 BYTES_PER_TOKEN = 3.0
 MEBIBYTE = 1 << 20
-
-
-@command(
-    recipe=RECIPE,
-    host=HOST,
-)
-def plan(c: Context, recipe: str = "tiny", host: str = "local") -> None:
-    """Parameters, transfers, disk, memory and time of a run, and whether the host is fit; changes nothing there."""
-    from tunewright.contract.errors import HostError
-    from tunewright.contract.recipe import load_recipe
-    from tunewright.remote.host import open_host
-
-    wanted = load_recipe(recipe, ROOT)
-    with open_host(host, ROOT) as machine:
-        made = make_plan(wanted, machine)
-    print(plan_text(made), end="")
-    if made.problems:
-        raise HostError(f"{host} is not fit for {wanted.name}: {made.problems[0]}", "See the plan above.")
 
 
 def make_plan(recipe: "Recipe", host: "Host") -> Plan:
@@ -176,6 +154,3 @@ def _batch(recipe: "Recipe") -> tuple[int, float, str]:
         share,
         f"{recipe.train.batch_size} of the longest example in {train.parent.name}, about {tokens}",
     )
-
-
-TASKS = (plan,)
