@@ -20,6 +20,7 @@ from tunewright.train.base import Base, load_base, load_folder
 from tunewright.train.batches import Batch, in_order, lay_out
 from tunewright.train.encode import Encoded
 from tunewright.train.fuse import STORE_LIMIT, base_weight, float_weight, intended_update
+from tunewright.train.lanes import Lanes
 from tunewright.train.lora import load_adapters, updates
 from tunewright.train.loss import arrays, scores_of
 from tunewright.train.machine import physical_memory
@@ -132,9 +133,15 @@ def _scores(name: ModelName, run: RunFolder, recipe: Recipe, base: Base, batches
     """Yield each batch's logits at the places with loss, as (n, vocabulary) float32."""
     loaded = open_model(name, run, recipe, base)
     scores = scores_of(loaded.model)
-    for batch in batches:
-        inputs, positions, _, _ = arrays(batch)
-        yield scores(loaded.model, inputs, positions[: batch.tokens]).astype(mx.float32)
+    lanes = Lanes()
+    for start in range(0, len(batches), lanes.count):
+        found: list[Any] = []
+        for stream, batch in zip(lanes.streams, batches[start : start + lanes.count]):
+            inputs, positions, _, _ = arrays(batch)
+            with mx.stream(stream):
+                found.append(scores(loaded.model, inputs, positions[: batch.tokens]).astype(mx.float32))
+        mx.eval(found)
+        yield from found
     release(loaded)
 
 

@@ -18,7 +18,7 @@ from tunewright.contract.suite import Prediction, Suite
 from tunewright.train.base import Loaded
 from tunewright.train.encode import encoder_for
 
-PREFILL = 8  # prompts processed at once
+PREFILL = 16  # prompts processed at once
 
 
 @dataclass
