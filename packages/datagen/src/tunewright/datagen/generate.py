@@ -5,7 +5,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -112,16 +112,23 @@ def plan_orders(
     return orders + [Order(group, tools[i % len(tools)]) for i in range(count - direct - missing)]
 
 
+class Stopped(Exception):
+    """The other group failed, or the user gave up: there is no use in going on."""
+
+
 @dataclass
 class _Progress:
-    """Counts finished examples of all threads."""
+    """Counts finished examples of all threads, and ends them all when one has failed."""
 
     report: Report | None
     total: int
     done: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def step(self) -> None:
+        if self.stopped.is_set():
+            raise Stopped
         with self.lock:
             self.done += 1
             if self.report is not None:
@@ -198,7 +205,17 @@ def make_splits(
 
     try:
         with ThreadPoolExecutor(len(GROUPS)) as pool:
-            groups = list(pool.map(make_group, GROUPS))
+            futures = [pool.submit(make_group, group) for group in GROUPS]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+                # Whichever failed by itself tells why; the other one was only stopped.
+                failed = [future for future in futures if future.done() and future.exception()]
+                for future in failed:
+                    future.result()
+            except BaseException:
+                progress.stopped.set()
+                raise
+            groups = [future.result() for future in futures]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     for group in GROUPS:

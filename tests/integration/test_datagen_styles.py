@@ -1,0 +1,107 @@
+"""The same examples in other syntaxes, with tools to choose from, about other repositories."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.small_dataset import ROOT, small_recipe
+from tunewright.contract.catalog import load_catalog
+from tunewright.contract.errors import UserError
+from tunewright.contract.recipe import Recipe
+from tunewright.datagen.chat_template import calls_of
+from tunewright.datagen.generate import generate_dataset
+from tunewright.datagen.syntaxes import Syntax, ToolCall
+
+pytestmark = pytest.mark.slow
+
+TEMPLATE = (
+    "{%- for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
+    "{%- for c in m.tool_calls or [] %}\n<tool_call>\n"
+    '{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}\n</tool_call>{% endfor %}'
+    "<|im_end|>\n{% endfor %}"
+)
+UTIL = "def helper_one(x):\n    return x\n\n\ndef helper_two(y):\n    return helper_one(y) + helper_one(2)\n"
+MAIN = "from pkg.util import helper_one, helper_two\n\n\ndef start():\n    return helper_one(1) + helper_two(3)\n"
+
+
+def checkout(folder: Path) -> Path:
+    (folder / "pkg").mkdir(parents=True)
+    (folder / "pkg" / "__init__.py").write_text("")
+    (folder / "pkg" / "util.py").write_text(UTIL)
+    (folder / "pkg" / "main.py").write_text(MAIN)
+    (folder / "pkg" / "bad.py").write_text("def (:\n")
+    (folder / "pkg" / "data.py").write_bytes(b"\xff\x00")
+    (folder / "loop").symlink_to(folder)
+    return folder
+
+
+def recipe(**changes: Any) -> Recipe:
+    small = small_recipe(10, 4)
+    tools = ("goto_definition", "find_references", "read_file")
+    data = small.data.model_copy(update={"tools": tools, "valid": 0.3, **changes})
+    return small.model_copy(update={"data": data})
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    text = (folder / "train.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_every_syntax_makes_the_same_calls(tmp_path: Path) -> None:
+    repo = checkout(tmp_path / "repo")
+    catalog = load_catalog("coding")
+    found: dict[Syntax, list[list[ToolCall]]] = {}
+    syntaxes: tuple[Syntax, ...] = ("qwen_xml", "hermes_json", "openai", "pythonic", "mistral")
+    for syntax in syntaxes:
+        out = tmp_path / syntax
+        generate_dataset(recipe(syntax=syntax), out, repos=[repo], template=TEMPLATE, root=ROOT)
+        found[syntax] = [
+            [
+                call
+                for m in row["messages"]
+                if m["role"] == "assistant"
+                for call in calls_of(m, syntax, catalog)
+            ]
+            for row in rows(out)
+        ]
+        assert all(row["tools"] for row in rows(out))
+    assert any(found["openai"])
+    assert all(calls == found["openai"] for calls in found.values())
+
+
+def test_tools_are_offered_and_a_missing_one_is_told_honestly(tmp_path: Path) -> None:
+    repo = checkout(tmp_path / "repo")
+    generate_dataset(recipe(offered=True, navigation=20), tmp_path / "out", repos=[repo], root=ROOT)
+    made = rows(tmp_path / "out")
+    assert all("\n\nTools:\n- " in row["messages"][0]["content"] for row in made)
+    refused = [row for row in made if row["meta"]["family"] == "irrelevance" and "scenario" in row["meta"]]
+    assert refused
+    for row in refused:
+        assert row["messages"][-1]["content"].startswith("None of my tools does that.")
+        assert "tool" not in row["meta"]
+
+
+def test_a_checkout_is_trained_on_and_valid_is_about_other_repositories(tmp_path: Path) -> None:
+    repo = checkout(tmp_path / "repo")
+    manifest = generate_dataset(recipe(), tmp_path / "out", repos=[repo], root=ROOT)
+    assert {row["meta"].get("corpus") for row in rows(tmp_path / "out")} - {None} == {"repo==files"}
+    assert any(entry.path == "repo==files" for entry in manifest.lineage)
+
+
+def test_more_than_a_repository_can_show_is_said_and_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo" / "a.py").write_text("x = 1\n")
+    with pytest.raises(UserError, match="nothing new to show"):
+        generate_dataset(recipe(), tmp_path / "out", repos=[tmp_path / "repo"], root=ROOT)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_template_that_drops_what_is_said_stops_with_a_reason(tmp_path: Path) -> None:
+    repo = checkout(tmp_path / "repo")
+    with pytest.raises(UserError, match="could not be written"):
+        generate_dataset(
+            recipe(), tmp_path / "out", repos=[repo], template="{{ messages | length }}", root=ROOT
+        )
+    assert not (tmp_path / "out").exists()
