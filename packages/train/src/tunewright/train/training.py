@@ -16,6 +16,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optimizers
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
+from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Train
@@ -28,6 +29,7 @@ from tunewright.train.lora import attach, trainable
 from tunewright.train.loss import arrays, batch_loss, scores_of
 from tunewright.train.tensors import number
 
+SEEDS = 1 << 63  # more than mlx's generator takes
 REPORTS = 100  # about how many loss events a training gives
 
 
@@ -64,7 +66,9 @@ class Trainer:
     report: Reporter
 
     def __post_init__(self) -> None:
-        attach(self.model, self.train, self.seed)
+        # On a Mac, weights that may be paged out are read again at every step; elsewhere this does nothing.
+        maybe_set_recommended_wired_limit()
+        attach(self.model, self.train, self.seed % SEEDS)
         self.optimizer: Any = optimizers.Adam(learning_rate=self.train.learning_rate, bias_correction=True)
         self.optimizer.init(self.model.trainable_parameters())
         self.scores = scores_of(self.model)
@@ -118,7 +122,7 @@ class Trainer:
         tokens = sum(part.tokens for part in parts)
         self.optimizer.learning_rate = learning_rate(train, progress.step + 1)
         # mlx's generator cannot be put back to a state it was in; dropout is drawn from seed and step instead.
-        mx.random.seed(self.seed * 1_000_003 + progress.step)
+        mx.random.seed((self.seed * 1_000_003 + progress.step) % SEEDS)
         loss, norm = self._step(mx.array(1.0 / tokens), *[arrays(part) for part in parts])
         mx.eval(self.model.trainable_parameters(), self.optimizer.state, loss, norm)
         value, size = number(loss), number(norm)
