@@ -1,6 +1,7 @@
 """What was tried and not kept, and why, counted by family."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,11 +41,12 @@ class Ledger:
             for family in families
         }
 
-    def table(self) -> str:
-        """For people: one line a family and reason."""
-        lines = [f"{'family':<16} {'kept':>6} {'rejected':>9}  why"]
-        for family, entry in self.facts().items():
-            reasons: dict[str, int] = entry["rejected"]
-            lines.append(f"{family:<16} {entry['kept']:>6} {sum(reasons.values()):>9}")
-            lines += [f"{'':<16} {'':>6} {count:>9}  {reason}" for reason, count in reasons.items()]
-        return "\n".join(lines)
+
+def ledger_table(facts: Mapping[str, Any]) -> str:
+    """`Ledger.facts`, as `dataset.json` keeps them, for people: one line a family, one line a reason."""
+    lines = [f"{'family':<16} {'kept':>6} {'rejected':>9}  why"]
+    for family, entry in facts.items():
+        reasons: dict[str, int] = entry["rejected"]
+        lines.append(f"{family:<16} {entry['kept']:>6} {sum(reasons.values()):>9}")
+        lines += [f"{'':<16} {'':>6} {count:>9}  {reason}" for reason, count in reasons.items()]
+    return "\n".join(lines)
