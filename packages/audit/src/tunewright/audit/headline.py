@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tunewright.audit.features import BEFORE
 from tunewright.audit.shortcuts import FOLDS
 
-SAMPLE = 10_000  # rows; more would not move the numbers by a percent
+SAMPLE = 5_000  # rows; more would not move the numbers by a percent
 WORDS = 1 << 13  # hashed words and pairs of words
 _SKIPPED = ("tools_offered", "tool_set")  # by definition they limit what can be called
 

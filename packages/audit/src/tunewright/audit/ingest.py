@@ -21,7 +21,7 @@ from tunewright.audit.calls import MARKER, read_turn
 from tunewright.audit.reading import Batch, DataFile, Fault, find_files, read_batches
 from tunewright.audit.toolsets import tools_in_prompt, toolset_of
 from tunewright.contract.errors import UserError
-from tunewright.contract.shapes import ROLES, UnknownShapeError, canonical
+from tunewright.contract.shapes import UnknownShapeError, canonical
 
 MEMORY = "1500MB"
 PAGE = 20_000  # examples whose texts are in Python's memory at a time
@@ -83,8 +83,8 @@ WITH split AS (
         AND len(list_filter(r.messages, lambda m: m.function_call IS NOT NULL)) = 0
         AND NOT (contains(text, 'NaN') OR contains(text, 'Infinity'))
         AND len(list_filter(json_keys(text, '$.messages[*]'), lambda k: len(list_distinct(k)) < len(k))) = 0
-        AND (len(list_filter(r.messages, lambda m: m.content[1] IN ('[', '{{'))) = 0
-             OR NOT list_has_any(json_type(text, '$.messages[*].content'), ['ARRAY', 'OBJECT']))
+        AND CASE WHEN len(list_filter(r.messages, lambda m: m.content[1] IN ('[', '{{'))) = 0 THEN true
+                 ELSE NOT list_has_any(json_type(text, '$.messages[*].content'), ['ARRAY', 'OBJECT']) END
         END AS plain
     FROM parsed
 )
@@ -125,7 +125,9 @@ FROM good WHERE json_array_length(r.tools) > 0 GROUP BY toolset
 _MESSAGES = """
 INSERT INTO messages
 SELECT $base + line, position,
-    CASE WHEN m.role = 'user' AND starts_with(ltrim(m.content[:100]), '<tool_response>') THEN 'tool' ELSE m.role END,
+    CASE WHEN contains(m.content, '<tool_response>') THEN
+        CASE WHEN m.role = 'user' AND regexp_matches(m.content, '^\\s*<tool_response>') THEN 'tool' ELSE m.role END
+    ELSE m.role END,
     m.role, coalesce(m.content, ''), m.name, m.tool_call_id
 FROM (SELECT line, unnest(r.messages) AS m, unnest(range(1, len(r.messages) + 1)) AS position FROM good)
 """
@@ -160,6 +162,12 @@ FROM named
 """
 
 
+def silent(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """The same connection without its progress bar: standard output may be where the JSON goes."""
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     """A fresh database in bounded memory; what does not fit spills into `folder`.
 
@@ -176,7 +184,7 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
             "threads": str(max(2, min(8, os.cpu_count() or 2))),
         },
     )
-    connection.execute(_TABLES)
+    silent(connection).execute(_TABLES)
     return connection
 
 
@@ -218,11 +226,11 @@ def load(paths: Sequence[Path], report: Report | None = None) -> Store:
 def _fill(store: Store, total: int, report: Report | None) -> None:
     connection = store.connection
     done, base = 0, 0
-    batch_bytes = 1 << 20 if total < 8 << 20 else 16 << 20
+    batch_bytes = 1 << 20 if total < 8 << 20 else 32 << 20
     workers = 1 if total < 8 << 20 else max(2, min(4, os.cpu_count() or 2))
     cursors: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
     for _ in range(workers):
-        cursors.put(connection.cursor())
+        cursors.put(silent(connection.cursor()))
 
     def work(number: int, offset: int, batch: Batch) -> int:
         cursor = cursors.get()
@@ -373,7 +381,7 @@ def _has_surrogates(text: str, value: Any) -> bool:
 
 def _read_text_calls(connection: duckdb.DuckDBPyConnection, last: int, report: Report | None) -> None:
     """Calls, preambles and faults of every assistant message that may hold a call written as text."""
-    reading, writing = connection.cursor(), connection.cursor()
+    reading, writing = silent(connection.cursor()), silent(connection.cursor())
     for start in range(0, last + 1, PAGE):
         found = reading.execute(
             "SELECT example, position, content FROM messages "
@@ -464,6 +472,3 @@ def _md5(text: str) -> str:
     import hashlib
 
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-__all__ = ["MARKER", "ROLES", "Report", "Store", "insert", "load"]

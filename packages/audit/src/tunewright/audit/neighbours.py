@@ -33,14 +33,15 @@ CREATE TABLE spoken_by AS
 SELECT example, min(example) OVER (PARTITION BY hash(text)) AS speaker FROM said WHERE example > 0
 """
 
+# Four replacements cost a third of one regular expression, and the commonest marks are what requests differ in.
 _TEXTS = f"""
 CREATE TEMP TABLE spoken AS
 WITH words AS (
-    SELECT min(example) AS example, list_filter(string_split(translate(any_value(text),
-        '.,;:!?()[]{{}}<>"''`/=+*#|' || chr(10) || chr(9) || chr(13), repeat(' ', 26)), ' '), lambda w: w <> '') AS w
+    SELECT min(example) AS example,
+        string_split(replace(replace(replace(replace(any_value(text), chr(10), ' '), '.', ''), ',', ''), '?', ''), ' ') AS w
     FROM said GROUP BY hash(text), example > 0
 )
-SELECT example, list_transform(list_zip(w[:-2], w[2:]), lambda pair: hash(pair)) AS s
+SELECT example, list_transform(range(1, len(w)), lambda i: hash(w[i], w[i + 1])) AS s
 FROM words WHERE len(w) >= {MIN_WORDS}
 """
 

@@ -216,7 +216,7 @@ def _line_batches(file: DataFile, stream: BinaryIO, batch_bytes: int) -> Iterato
             torn = not data.endswith(b"\n")
             batch = _decode(data.removesuffix(b"\n"), line)
             count = data.count(b"\n") + torn
-            carriage_returns = data.count(b"\r\n")
+            carriage_returns = data.count(b"\r\n") if b"\r" in data else 0
             if carriage_returns and not crlf_count:
                 crlf_line = line + data[: data.find(b"\r\n")].count(b"\n")
             crlf_count += carriage_returns
@@ -330,6 +330,7 @@ def _parquet_batches(file: DataFile) -> Iterator[Batch]:
 
     connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
     try:
+        connection.execute("SET enable_progress_bar = false")
         rows = connection.execute("SELECT to_json(t)::VARCHAR FROM read_parquet($1) t", [str(file.path)])
         line = 1
         while taken := rows.fetchmany(5000):

@@ -8,6 +8,7 @@ from typing import Any
 
 from tunewright.audit.checks import Check
 from tunewright.audit.context import Context, Offence, PythonCheck
+from tunewright.audit.ingest import silent
 
 CHECK = Check(
     id="call.result_mismatch",
@@ -100,7 +101,7 @@ def _counted(key: str, lists: dict[str, Any]) -> str | None:
 def find(context: Context, check: Check) -> Iterator[Offence]:
     """Every tool message with a count in it."""
     del check
-    cursor = context.connection.cursor()
+    cursor = silent(context.connection.cursor())
     cursor.execute(
         "SELECT example, position, content FROM messages WHERE role = 'tool' "
         "AND regexp_matches(content, 'count|num_|n_') ORDER BY example, position"

@@ -68,6 +68,7 @@ def lock(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Take everything but the tables and `folder` away from a connection, for good."""
     quoted = str(folder).replace("'", "''")
     connection.execute(f"""
+        SET enable_progress_bar = false;
         SET search_path = 'shown,main';
         SET allowed_directories = ['{quoted}/'];
         SET python_enable_replacements = false;

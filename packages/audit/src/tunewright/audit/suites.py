@@ -44,6 +44,6 @@ def load_suites(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) ->
         SELECT example, suite, id,
             CASE WHEN regexp_matches(arg_max(content, position), '\S+\s+\S+\s+\S') THEN arg_max(text_hash, position)
                 ELSE bit_xor(text_hash) END AS request_hash
-        FROM (SELECT *, hash(lower(regexp_replace(trim(content), '\s+', ' ', 'g'))) AS text_hash FROM suite_texts)
+        FROM (SELECT *, hash(lower(trim(regexp_replace(content, '\s+', ' ', 'g')))) AS text_hash FROM suite_texts)
         GROUP BY ALL
     """)

@@ -1,0 +1,125 @@
+"""How long an audit takes, against one plain `json.loads` pass over the same file in the same run.
+
+    python benchmarks/audit_speed.py [--rows 200000] [--syntax openai|code_mode] [--keep FILE]
+
+Rows have five messages, three offered tools and about 2.4 kB: 200,000 are 480 MB. Each measurement is a process of its
+own, so that its memory is its own; the audit runs every check that needs no tokenizer.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+PASS = """
+import json, sys, time
+start = time.perf_counter()
+with open(sys.argv[1], "rb") as file:
+    count = sum(1 for line in file if json.loads(line))
+print(json.dumps({"seconds": time.perf_counter() - start, "cpu": time.process_time(), "rows": count}))
+"""
+AUDIT = """
+import time
+start = time.perf_counter()
+import json, resource, sys
+from pathlib import Path
+from tunewright.audit.audit import audit_dataset
+from tunewright.audit.report import terminal_text
+report = audit_dataset([Path(sys.argv[1])])
+terminal_text(report)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+seconds = time.perf_counter() - start
+print(json.dumps({"seconds": seconds, "cpu": time.process_time(), "peak": peak, "verdict": report.verdict}))
+"""
+TOOLS = ("search_code", "read_file", "run_tests")
+
+
+def write_rows(path: Path, rows: int, syntax: str) -> None:
+    """Conversations of five messages: nothing in their structure says which tool is called."""
+    generator = random.Random(20261123)
+    words = [
+        "".join(generator.choices("abcdefghijklmnopqrstuvwxyz", k=generator.randint(3, 9)))
+        for _ in range(20_000)
+    ]
+
+    def text(count: int) -> str:
+        return " ".join(generator.choices(words, k=count))
+
+    properties = {
+        "query": {"type": "string", "description": text(9)},
+        "limit": {"type": "integer", "description": text(6)},
+    }
+    schema = {"type": "object", "properties": properties, "required": ["query"]}
+    tools = [
+        {"type": "function", "function": {"name": t, "description": text(14), "parameters": schema}}
+        for t in TOOLS
+    ]
+    system = "You are a coding assistant. " + text(14)
+    with path.open("w", encoding="utf-8") as file:
+        for _ in range(rows):
+            tool, wanted = generator.choice(TOOLS), text(3)
+            answer: dict[str, Any]
+            if syntax == "openai":
+                function = {"name": tool, "arguments": json.dumps({"query": wanted, "limit": 10})}
+                call = {"id": "call_1", "type": "function", "function": function}
+                answer = {"role": "assistant", "content": None, "tool_calls": [call]}
+            else:
+                code = f'found = {tool}(query="{wanted}", limit=10)\nfor item in found.items:\n    print(item.file)'
+                call = f"<tool_call><function=execute_code>\n<parameter=code>\n{code}\n</parameter>\n</function></tool_call>"
+                answer = {"role": "assistant", "content": call}
+            messages: list[dict[str, Any]] = [
+                {"role": "system", "content": system},
+                {"role": "user", "content": f"{text(26)} {wanted}"},
+                answer,
+                {"role": "tool", "tool_call_id": "call_1", "content": text(45)},
+                {"role": "assistant", "content": text(25)},
+            ]
+            shuffled = generator.sample(tools, len(tools)) if generator.random() < 0.1 else tools
+            file.write(json.dumps({"messages": messages, "tools": shuffled}) + "\n")
+
+
+def measure(code: str, path: Path) -> dict[str, Any]:
+    """Run a measurement in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def main() -> int:
+    """Print the table; exit 1 when a promise of the documentation is broken."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--syntax", choices=("openai", "code_mode"), default="openai")
+    parser.add_argument("--keep", type=Path, help="where the file is kept for another run")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path: Path = options.keep or Path(folder) / "rows.jsonl"
+        if not path.exists():
+            write_rows(path, options.rows, options.syntax)
+        small = Path(folder) / "small.jsonl"
+        with path.open("rb") as source:
+            small.write_bytes(b"".join(line for _, line in zip(range(1000), source)))
+        measure(AUDIT, small)  # warms the disk's cache
+        start = min((measure(AUDIT, small) for _ in range(3)), key=lambda m: m["seconds"])
+        before = measure(PASS, path)
+        audit = measure(AUDIT, path)
+        plain = min(before, measure(PASS, path), key=lambda m: m["seconds"])
+    ratio, memory = audit["seconds"] / plain["seconds"], audit["peak"] / 1e9
+    print(
+        f"{'rows':>10}{'MB':>8}{'json.loads':>14}{'audit':>10}{'ratio':>8}{'CPU ratio':>11}{'peak GB':>9}{'1,000 rows':>12}"
+    )
+    megabytes = path.stat().st_size / 1e6 if path.exists() else options.rows * 2.4e-3
+    print(
+        f"{plain['rows']:>10,}{megabytes:>8.0f}{plain['seconds']:>12.1f} s{audit['seconds']:>8.1f} s{ratio:>8.1f}"
+        f"{audit['cpu'] / plain['cpu']:>11.1f}{memory:>9.2f}{start['seconds']:>10.2f} s"
+    )
+    kept = ratio <= 5 and memory <= 3 and start["seconds"] < 1.5
+    print("Promised: at most 5 times, 3 GB, 1.5 s:", "kept" if kept else "BROKEN")
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
