@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import re
 from pathlib import Path
 from typing import Any
 
@@ -154,22 +155,22 @@ def test_keys_cover_every_module_that_stages_compute_with() -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_full_disk_is_explained_with_the_file(code: int) -> None:
-    failure = explain(OSError(code, "whatever", "/big/file"))
+def test_a_full_disk_is_explained_with_what_is_free_and_where(code: int, tmp_path: Path) -> None:
+    failure = explain(OSError(code, "whatever", "/big/file"), tmp_path)
     assert failure is not None
-    assert failure.message == "the disk is full (/big/file)"
+    assert re.fullmatch(rf"the disk is full: [\d,.]+ MiB free in {tmp_path}", failure.message)
 
 
-def test_a_full_disk_met_by_mlx_is_explained() -> None:
-    failure = explain(RuntimeError("[write] Unable to write 2097248 bytes to file."))
+def test_a_full_disk_met_by_mlx_is_explained(tmp_path: Path) -> None:
+    failure = explain(RuntimeError("[write] Unable to write 2097248 bytes to file."), tmp_path)
     assert failure is not None
-    assert "disk is full" in failure.message
+    assert f"MiB free in {tmp_path}" in failure.message
 
 
-def test_a_users_mistake_keeps_its_words_and_a_bug_has_none() -> None:
-    failure = explain(UserError("wrong", "right"))
+def test_a_users_mistake_keeps_its_words_and_a_bug_has_none(tmp_path: Path) -> None:
+    failure = explain(UserError("wrong", "right"), tmp_path)
     assert failure is not None
     assert (failure.message, failure.hint) == ("wrong", "right")
-    assert explain(ValueError("No space left on device")) is None
-    assert explain(KeyError("x")) is None
+    assert explain(ValueError("No space left on device"), tmp_path) is None
+    assert explain(KeyError("x"), tmp_path) is None
     assert recognise("all is well") is None

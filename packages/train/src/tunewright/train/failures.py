@@ -5,7 +5,9 @@ The same words are found in an exception's text and in the log of a worker that 
 
 import errno
 import re
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from tunewright.contract.errors import UserError
 
@@ -18,6 +20,7 @@ class Failure:
     hint: str
 
 
+DISK_FULL = Failure("the disk is full", "Free some space on the host, then resume.")
 _KNOWN: tuple[tuple[str, Failure], ...] = (
     # Metal's own names for these are kIOGPUCommandBufferCallbackError….
     (
@@ -45,7 +48,7 @@ _KNOWN: tuple[tuple[str, Failure], ...] = (
     ),
     (
         r"No space left on device|Disk quota exceeded|File too large|\[write\] Unable to write",
-        Failure("the disk is full", "Free some space on the host, then resume."),
+        DISK_FULL,
     ),
     (
         r"MemoryError|Cannot allocate memory|std::bad_alloc|malloc_or_wait|Unable to allocate",
@@ -63,13 +66,23 @@ def recognise(text: str) -> Failure | None:
     return next((failure for pattern, failure in _KNOWN if re.search(pattern, text)), None)
 
 
-def explain(error: BaseException) -> Failure | None:
-    """What to tell the user about `error`; None when it is a bug of ours, which keeps its traceback."""
+def explain(error: BaseException, folder: Path | None = None) -> Failure | None:
+    """What to tell the user about `error`, met while writing below `folder`.
+
+    None when it is a bug of ours, which keeps its traceback.
+    """
     if isinstance(error, UserError):
         return Failure(error.message, error.hint)
     if isinstance(error, OSError) and error.errno in _DISK:
-        where = f" ({error.filename})" if error.filename else ""
-        return Failure(f"the disk is full{where}", "Free some space on the host, then resume.")
+        return _full(folder)
     if isinstance(error, MemoryError):
         return recognise("MemoryError")
-    return recognise(str(error)) if isinstance(error, RuntimeError | OSError) else None
+    found = recognise(str(error)) if isinstance(error, RuntimeError | OSError) else None
+    return _full(folder) if found is DISK_FULL else found
+
+
+def _full(folder: Path | None) -> Failure:
+    if folder is None:
+        return DISK_FULL
+    free = shutil.disk_usage(folder).free / 2**20
+    return Failure(f"the disk is full: {free:,.1f} MiB free in {folder}", DISK_FULL.hint)

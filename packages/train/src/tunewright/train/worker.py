@@ -128,7 +128,7 @@ def work(folder: RunFolder, *, fresh: bool) -> Status:
         except Cancelled:
             return journal.close("cancelled")
         except BaseException as error:  # noqa: BLE001 - whatever it is, status.json must say that it failed
-            return _failed(journal, error)
+            return _failed(journal, folder, error)
         return journal.close("done")
 
 
@@ -141,12 +141,12 @@ def _do_stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
     run_stages(Work(folder, spec, base, journal), fresh=fresh)
 
 
-def _failed(journal: Any, error: BaseException) -> Status:
+def _failed(journal: Any, folder: RunFolder, error: BaseException) -> Status:
     import traceback
 
     from tunewright.train.failures import explain
 
-    known = explain(error)
+    known = explain(error, folder.path)
     if known is not None:
         sys.stderr.write(f"{known.message}\n{known.hint}\n")
         return journal.close("failed", known.message, known.hint)
