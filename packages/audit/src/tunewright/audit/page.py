@@ -95,6 +95,7 @@ def html_report(report: AuditReport) -> str:
     def shorter(path: str) -> str:
         return path.removeprefix(shared)
 
+    reason = verdict_line(report).partition(": ")[2]
     page = (
         _environment()
         .get_template("audit.html.jinja")
@@ -106,7 +107,7 @@ def html_report(report: AuditReport) -> str:
             report=report,
             verdict=report.verdict,
             shorter=shorter,
-            reason=verdict_line(report).partition(": ")[2],
+            reason=reason[:1].upper() + reason[1:],
             counts={s: sum(f.severity == s for f in report.findings) for s in ("fail", "warn", "info")},
             slices=slices,
             heat=heat,
