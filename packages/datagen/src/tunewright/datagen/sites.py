@@ -175,6 +175,12 @@ def with_more(sites: list[Slots], more: str, corpus: Corpus, random: Random) -> 
     return found
 
 
+def defines(corpus: Corpus, slots: Slots) -> bool:
+    """Whether the line of a site is the `def` or `class` of its symbol."""
+    line = corpus.files[str(slots["file"])].split("\n")[int(slots["line"]) - 1]
+    return re.match(rf"\s*(?:async )?(?:def|class) {re.escape(str(slots['symbol']))}\b", line) is not None
+
+
 def absent_sites(corpus: Corpus, random: Random) -> Iterator[Slots]:
     """Names with a line of the same file on which they do not stand: `symbol`, `file`, `line`."""
     for slots in symbol_sites(corpus):
@@ -215,6 +221,8 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         return kept
     if site == "text":
         found = list(word_sites(corpus))
+    elif site == "definition":
+        found = [slots for slots in symbol_sites(corpus) if defines(corpus, slots)]
     elif site == "absent_symbol":
         found = list(absent_sites(corpus, random))
     elif site == "slow_command":

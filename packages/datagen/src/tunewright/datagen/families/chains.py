@@ -159,6 +159,82 @@ NAVIGATION = (
     ),
 )
 
+# Asked from where the symbol is defined: the word alone must not lead to its definition.
+FROM_DEFINITION = (
+    Scenario(
+        "defined.places",
+        "discrimination",
+        "find_references",
+        "definition",
+        (
+            "{symbol} is defined at {at}. Which places depend on it?",
+            "{at} declares `{symbol}`. List file and line of its callers.",
+            "The definition of {symbol} is at {at}; I want everything that uses it.",
+            "`{symbol}`, defined at {at}: who is using it?",
+            "Given the definition at {at}, where does {symbol} get called?",
+            "Before I change the signature of {symbol} (declared at {at}): what uses it?",
+        ),
+        _REFS + 'for ref in result.references:\n    print(f"{ref.file}:{ref.line}")',
+        "`{symbol}` is used at {items}.",
+        "Nothing uses `{symbol}`.",
+    ),
+    Scenario(
+        "defined.count",
+        "field_access",
+        "find_references",
+        "definition",
+        (
+            "{symbol} is declared at {at}. How many references are there to it?",
+            "`{symbol}`, whose definition is at {at}: print its reference count.",
+            "At {at} we define {symbol}. Number of its uses?",
+            "Defined at {at}, `{symbol}` is used how many times?",
+        ),
+        _REFS + "print(result.reference_count)",
+        "It is used {out} times.",
+    ),
+    Scenario(
+        "defined.files",
+        "iteration",
+        "find_references",
+        "definition",
+        (
+            "{symbol} is defined at {at}. For every reference print the file.",
+            "Print the file of each use of `{symbol}`, declared at {at}.",
+            "`{symbol}` comes from {at}; show the files of all its uses.",
+        ),
+        _REFS + "for ref in result.references:\n    print(ref.file)",
+        "Files of the uses: {items}.",
+        "Nothing uses `{symbol}`.",
+    ),
+    Scenario(
+        "defined.previews",
+        "iteration",
+        "find_references",
+        "definition",
+        (
+            "{symbol} is defined at {at}. For every reference print the preview.",
+            "Print the preview of each use of `{symbol}`, declared at {at}.",
+            "`{symbol}` is declared at {at}; show me the source line of all its uses.",
+        ),
+        _REFS + "for ref in result.references:\n    print(ref.preview)",
+        "Uses found: {n}.",
+        "Nothing uses `{symbol}`.",
+    ),
+    Scenario(
+        "defined.dead",
+        "conditional",
+        "find_references",
+        "definition",
+        (
+            "{symbol}, defined at {at}: print dead if it has no reference, else alive.",
+            "Is `{symbol}` (declared at {at}) still needed? Print alive or dead.",
+            "Print dead or alive: does anything reference {symbol} from its definition at {at}?",
+        ),
+        _REFS + 'if result.reference_count > 0:\n    print("alive")\nelse:\n    print("dead")',
+        "`{symbol}` is {out}.",
+    ),
+)
+
 CHECKS = (
     Scenario(
         "chain.three",
@@ -366,4 +442,4 @@ CHECKS = (
     ),
 )
 
-SCENARIOS = NAVIGATION + CHECKS
+SCENARIOS = NAVIGATION + FROM_DEFINITION + CHECKS

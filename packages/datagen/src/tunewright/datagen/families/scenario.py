@@ -33,11 +33,15 @@ Site = Literal[
     "maybe_changed_file",
     "nowhere",
     "absent_symbol",
+    "definition",
     "slow_command",
 ]
 
 # Ways to say where a symbol stands; `{at}` in a wording becomes one of them.
-PLACES = ("{file}:{line}", "{file}, line {line}", "line {line} of {file}", "{file} line {line}")
+PLACES = (
+    *("{file}:{line}", "{file}, line {line}", "line {line} of {file}", "{file} line {line}"),
+    *("line {line} in {file}", "{file} on line {line}", "{file} at line {line}"),
+)
 MAX_LISTED = 4  # items of a list that an answer repeats
 
 
