@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tunewright.audit.audit import AuditReport, audit_dataset
-from tunewright.audit.checks import parse_check, read_config
+from tunewright.audit.checks import parse_check
+from tunewright.audit.config import read_config
 from tunewright.audit.page import html_report, visible
 from tunewright.audit.report import terminal_text
 from tunewright.audit.run import all_checks

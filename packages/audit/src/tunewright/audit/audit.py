@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tunewright.contract.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tunewright.audit.checks import Finding
+    from tunewright.audit.findings import Finding
     from tunewright.audit.ingest import Report
 
 Verdict = Literal["pass", "warn", "fail"]

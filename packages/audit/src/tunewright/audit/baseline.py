@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunewright.audit.checks import Finding
+from tunewright.audit.findings import Finding
 from tunewright.contract.errors import UserError
 
 Key = tuple[str, str | None, str | None, str | None, str]

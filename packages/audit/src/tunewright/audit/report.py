@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from tunewright.audit.checks import Finding
+    from tunewright.audit.findings import Finding
 
 __all__ = ["headline_text", "sarif", "terminal_text", "terminal_view", "verdict_line"]
 

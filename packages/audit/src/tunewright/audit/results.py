@@ -8,7 +8,7 @@ from typing import Any
 
 from tunewright.audit.checks import Check
 from tunewright.audit.context import Context, Offence, PythonCheck
-from tunewright.audit.ingest import silent
+from tunewright.audit.database import silent
 
 CHECK = Check(
     id="call.result_mismatch",

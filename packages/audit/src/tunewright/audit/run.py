@@ -8,19 +8,11 @@ import duckdb
 from tunewright.audit.audit import AuditedFile, AuditReport
 from tunewright.audit.baseline import is_known, read_baseline
 from tunewright.audit.charts import draw_charts
-from tunewright.audit.checks import (
-    OFFENCES,
-    OWN_CHECKS,
-    Check,
-    Config,
-    add_offences,
-    collect,
-    read_checks,
-    read_config,
-    run_sql,
-)
+from tunewright.audit.checks import OFFENCES, OWN_CHECKS, Check, add_offences, read_checks, run_sql
+from tunewright.audit.config import Config, read_config
 from tunewright.audit.context import Context
 from tunewright.audit.drift import DRIFT
+from tunewright.audit.findings import collect
 from tunewright.audit.headline import predict_tools
 from tunewright.audit.ingest import Report, load
 from tunewright.audit.joint import JOINT

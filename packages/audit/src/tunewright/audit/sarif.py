@@ -6,7 +6,7 @@ from urllib.parse import quote
 from tunewright.audit.audit import AuditReport
 
 if TYPE_CHECKING:
-    from tunewright.audit.checks import Finding
+    from tunewright.audit.findings import Finding
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"fail": "error", "warn": "warning", "info": "note"}

@@ -9,7 +9,8 @@ import numpy as np
 
 from tunewright.audit.checks import Check
 from tunewright.audit.context import Context, Offence, PythonCheck
-from tunewright.audit.features import BEFORE, BY_NAME, FEATURES, Feature
+from tunewright.audit.features import BEFORE, BY_NAME, FEATURES
+from tunewright.audit.shortcut_words import NO_CALL, evidence, in_words
 from tunewright.audit.shortcuts import FOLDS, Limits, Rows, Shortcut, Table, find_shortcuts
 
 FEATURE = Check(
@@ -28,7 +29,6 @@ FEATURE = Check(
     origin=__file__,
 )
 RARE = "(rare)"
-NO_CALL = "(none)"
 ANOTHER = "(another)"
 LABELS = ("tool", "call", "calls")
 _CALLS_CLASS = "CASE WHEN answer_calls >= 3 THEN '3+' ELSE answer_calls::VARCHAR END"
@@ -237,58 +237,6 @@ def _without_echoes(found: list[Shortcut]) -> list[Shortcut]:
             continue
         kept.append(shortcut)
     return kept
-
-
-def in_words(shortcut: Shortcut, feature: Feature) -> str:
-    """The finding as a sentence that needs no statistics to be understood."""
-    what = feature.noun
-    if shortcut.value not in ("yes", "no"):
-        what += f" ({feature.name} = {_short(shortcut.value)})"
-    if shortcut.value == "no":
-        what = f"no {feature.noun.removeprefix('a ')}"
-    classes = _class_names(shortcut)
-    inside, outside = shortcut.in_classes, shortcut.elsewhere
-    others = (
-        "all others do"
-        if outside == 1
-        else "no other does"
-        if outside == 0
-        else f"{outside:.0%} of the others do"
-    )
-    if inside == 0:
-        text = f"No {classes} example has {what}; {others}"
-    elif inside == 1:
-        text = f"Every {classes} example has {what}; {others}"
-    else:
-        text = f"{inside:.0%} of the {classes} examples have {what}; {others}"
-    if feature.timing == "before":
-        return f"{text}: a model can learn that instead of the request"
-    return text
-
-
-def evidence(shortcut: Shortcut) -> str:
-    """The numbers behind the sentence."""
-    return (
-        f"by this alone {shortcut.accuracy:.0%} of the {shortcut.label} labels can be guessed, by the majority "
-        f"{shortcut.majority:.0%}; it tells {shortcut.entropy:.0%} of their entropy; exact test q = {shortcut.q:.1g}"
-        + (f", clusters permuted p = {shortcut.p:.1g}" if shortcut.p else "")
-    )
-
-
-def _short(value: str) -> str:
-    return value if len(value) <= 40 else value[:37] + "…"
-
-
-def _class_names(shortcut: Shortcut) -> str:
-    names: list[str] = []
-    for name in shortcut.classes:
-        if name == NO_CALL:
-            names.append("direct-answer")
-        elif shortcut.label == "calls":
-            names.append(f"{name}-call")
-        else:
-            names.append(name)
-    return "/".join(names) if len(names) <= 5 else "/".join(names[:5]) + f" (and {len(names) - 5} more)"
 
 
 def offences(connection: duckdb.DuckDBPyConnection, judged: Judged) -> Iterator[Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from tunewright.audit.ingest import insert
+from tunewright.audit.database import insert
 from tunewright.contract.suite import read_suite
 
 

@@ -80,7 +80,7 @@ def catalog_tools(catalog: Catalog) -> list[dict[str, Any]]:
 
 def offer_catalog(connection: "duckdb.DuckDBPyConnection", recipe: Recipe) -> None:
     """Put the recipe's catalog into `offered` as the toolset `catalog`: for rows that list no tools of their own."""
-    from tunewright.audit.ingest import insert
+    from tunewright.audit.database import insert
 
     catalog = load_catalog(recipe.data.catalog)
     if recipe.data.tools:

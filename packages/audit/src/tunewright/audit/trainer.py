@@ -16,7 +16,8 @@ from typing import Any, cast
 import duckdb
 
 from tunewright.audit.calls import MARKER_PATTERN
-from tunewright.audit.ingest import Report, insert
+from tunewright.audit.database import insert
+from tunewright.audit.ingest import Report
 from tunewright.contract.recipe import Recipe
 
 PAGE = 2000  # examples in memory at a time

@@ -168,7 +168,7 @@ def make_dataset_views(connection: duckdb.DuckDBPyConnection, words: Iterable[st
 
 def make_run_views(connection: duckdb.DuckDBPyConnection, runs: Path, words: Iterable[str]) -> None:
     """Read a folder of runs into tables of the schema `shown`. Raises UserError when it is no folder."""
-    from tunewright.audit.ingest import insert
+    from tunewright.audit.database import insert
 
     if not runs.is_dir():
         raise UserError(f"no folder of runs at {runs}", "Give the folder that holds the runs, usually runs/.")

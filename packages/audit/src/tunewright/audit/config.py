@@ -1,0 +1,77 @@
+"""What a user's TOML file says about checks."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from tunewright.audit.checks import SEVERITIES, Check, Severity, read_checks
+from tunewright.audit.findings import Finding
+from tunewright.contract.errors import UserError
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a user's TOML file says about checks: folders of their own, changed thresholds, severities, suppression."""
+
+    folders: tuple[Path, ...] = ()
+    severities: Mapping[str, str] = field(default_factory=dict[str, str])
+    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+    by_definition: frozenset[tuple[str, str]] = frozenset()
+
+    def applied(self, check: Check) -> Check | None:
+        """The check as the user wants it; None when it is switched off."""
+        if self.severities.get(check.id) == "off":
+            return None
+        return replace(check, thresholds={**check.thresholds, **self.thresholds.get(check.id, {})})
+
+    def graded(self, finding: Finding) -> Finding:
+        """A user's severity replaces ours, but never makes an information a fault."""
+        wanted = self.severities.get(finding.check)
+        if wanted is None or finding.severity == "info":
+            return finding
+        return replace(finding, severity=cast("Severity", wanted))
+
+
+def read_config(path: Path | None, known: Iterable[Check]) -> Config:
+    """Read an audit configuration. Raises UserError naming the key that is not understood."""
+    if path is None:
+        return Config()
+    try:
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}", "Give the path of a .toml file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not TOML ({error})", "Mend the line named.") from error
+    if unknown := value.keys() - {"folders", "checks", "by_definition"}:
+        raise UserError(f"{path}: {min(unknown)}: no such key", "Known: folders, checks, by_definition.")
+    folders = value.get("folders", [])
+    if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
+        raise UserError(f"{path}: folders: a list of paths is needed", 'folders = ["checks"]')
+    pairs = value.get("by_definition", [])
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise UserError(f"{path}: by_definition: pairs are needed", 'by_definition = [["tool_set", "tool"]]')
+    own = tuple(path.parent / folder for folder in folders)
+    thresholds_of = {
+        check.id: check.thresholds for check in [*known, *(c for f in own for c in read_checks(f))]
+    }
+    severities: dict[str, str] = {}
+    thresholds: dict[str, dict[str, float]] = {}
+    for name, table in value.get("checks", {}).items():
+        if name not in thresholds_of:
+            raise UserError(f"{path}: checks.{name!r}: no such check", "docs/checks.md lists them.")
+        if not isinstance(table, dict):
+            raise UserError(f"{path}: checks.{name!r}: a table is needed", f'[checks."{name}"]')
+        for key, setting in table.items():
+            if key == "severity" and setting in (*SEVERITIES, "off"):
+                severities[name] = setting
+            elif key in thresholds_of[name] and isinstance(setting, int | float):
+                thresholds.setdefault(name, {})[key] = float(setting)
+            else:
+                known_keys = ", ".join(["severity", *thresholds_of[name]])
+                raise UserError(
+                    f"{path}: checks.{name!r}.{key}: not understood",
+                    f"Known: {known_keys}; severity is fail, warn, info or off.",
+                )
+    return Config(own, severities, thresholds, frozenset((str(a), str(b)) for a, b in pairs))
