@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.syntax import calls_in
-from tunewright.datagen.families import navigation
+from tunewright.datagen.families import references
 from tunewright.datagen.families.direct import questions
 from tunewright.datagen.families.fields import in_words
 from tunewright.datagen.families.scenario import Scenario, fill, literal
@@ -93,7 +93,7 @@ def test_a_literal_is_read_back_as_the_value(value: str | int) -> None:
 
 
 def test_a_long_list_is_cut_in_the_answer_and_says_so() -> None:
-    scenario = navigation.REFERENCES[0]
+    scenario = references.REFERENCES[0]
     answer = scenario.fill_answer(SLOTS, "\n".join(f"a.py:{n}" for n in range(9)))
     assert answer == "`thing` is used at a.py:0, a.py:1, a.py:2, a.py:3 and 5 more."
 

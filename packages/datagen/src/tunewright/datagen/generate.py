@@ -19,7 +19,18 @@ from tunewright.datagen.chat_template import ChatTemplate
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.dataset_folder import Row, finished_dataset, write_dataset
-from tunewright.datagen.families import chains, checks, failures, files, more, navigation
+from tunewright.datagen.families import (
+    chains,
+    check_chains,
+    checks,
+    commands,
+    failures,
+    files,
+    git,
+    navigation,
+    runs,
+    symbols,
+)
 from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.families.own import own_scenarios
 from tunewright.datagen.families.scenario import Scenario
@@ -36,13 +47,10 @@ DIRECT = 0.15  # share of examples that need no call
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where tools are listed
 GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
-SCENARIOS = (
-    navigation.SCENARIOS
-    + checks.SCENARIOS
-    + files.SCENARIOS
-    + chains.SCENARIOS
-    + failures.SCENARIOS
-    + more.SCENARIOS
+SCENARIOS = tuple(
+    scenario
+    for family in (navigation, checks, runs, files, commands, chains, check_chains, failures, symbols, git)
+    for scenario in family.SCENARIOS
 )
 Report = Callable[[str, int, int], None]
 

@@ -1,0 +1,171 @@
+"""Requests about shell commands and plain text searches."""
+
+from tunewright.datagen.families.scenario import Scenario
+
+_RUN = "result = run_command($command)\n"
+_GREP = "result = run_command(\"grep -n '$bare_text' $bare_path\")\n"
+
+COMMAND = (
+    Scenario(
+        "command.stdout",
+        "one_call",
+        "run_command",
+        "command",
+        (
+            "Run `{command}` and print what it outputs.",
+            "Execute `{command}` in the shell; show the output.",
+            "Please run the command `{command}`.",
+            "Type `{command}` into a shell and print its stdout.",
+            "Show me the output of `{command}`.",
+            "Use the shell: `{command}`.",
+        ),
+        _RUN + "print(result.stdout)",
+        "The command printed: {items}.",
+        "The command printed nothing.",
+    ),
+    Scenario(
+        "command.exit",
+        "field_access",
+        "run_command",
+        "command",
+        (
+            "With what exit code does `{command}` end?",
+            "Run `{command}` and print only its exit code.",
+            "Exit code of `{command}`, please.",
+            "Execute `{command}`; I only care about the exit code.",
+        ),
+        _RUN + "print(result.exit_code)",
+        "`{command}` ended with exit code {out}.",
+    ),
+    Scenario(
+        "command.stderr",
+        "field_access",
+        "run_command",
+        "failing_command",
+        (
+            "Run `{command}` and print its stderr.",
+            "What does `{command}` write to stderr?",
+            "Execute `{command}` and show only the error output, stderr.",
+        ),
+        _RUN + "print(result.stderr)",
+        "On stderr it said: {items}.",
+        "It wrote nothing to stderr.",
+    ),
+    Scenario(
+        "command.both",
+        "field_access",
+        "run_command",
+        "command",
+        (
+            "Run `{command}`; print exit code and stdout.",
+            "Execute `{command}` and give me the exit code along with stdout.",
+            "Exit code and output of `{command}`, please.",
+        ),
+        _RUN + "print(result.exit_code, result.stdout)",
+        "Exit code and output: {items}.",
+    ),
+    Scenario(
+        "command.ok",
+        "conditional",
+        "run_command",
+        "any_command",
+        (
+            "Run `{command}`; if the exit code is 0 print fine, otherwise print the exit code.",
+            "Does `{command}` succeed? Print fine, or its exit code.",
+            "Print fine if `{command}` ends with exit code 0, else that code.",
+            "Try `{command}` and print fine or the exit code it failed with.",
+        ),
+        _RUN + 'if result.exit_code == 0:\n    print("fine")\nelse:\n    print(result.exit_code)',
+        "`{command}`: {out}.",
+    ),
+    Scenario(
+        "command.output_or_error",
+        "conditional",
+        "run_command",
+        "any_command",
+        (
+            "Run `{command}` and print its output, or the error text if it fails.",
+            "Execute `{command}`: stdout on success, otherwise stderr.",
+            "If `{command}` works show stdout, if it fails show stderr.",
+        ),
+        _RUN + "if result.success:\n    print(result.stdout)\nelse:\n    print(result.stderr)",
+        "It said: {items}.",
+        "It printed nothing.",
+    ),
+    Scenario(
+        "command.lines",
+        "iteration",
+        "run_command",
+        "command",
+        (
+            "Run `{command}` and print its output line by line, each after a dash.",
+            "For each line that `{command}` prints, print a dash and the line.",
+            "Execute `{command}` and turn its output lines into a dashed list.",
+        ),
+        _RUN + 'for text in result.stdout.splitlines():\n    print("-", text)',
+        "Lines of output: {n}.",
+        "The command printed nothing.",
+    ),
+    Scenario(
+        "grep.lines",
+        "discrimination",
+        "run_command",
+        "text",
+        (
+            "Search {path} for the text '{text}'.",
+            "Grep '{text}' in {path}.",
+            "Which lines of {path} contain the string '{text}'? A text search will do.",
+            "Plain text search for '{text}' in {path}, comments included.",
+            "Look for the words '{text}' in {path} with grep.",
+            "Find the literal text '{text}' in {path}; no semantics, just text.",
+            "Do a textual search for '{text}' through {path}.",
+        ),
+        _GREP + "print(result.stdout)",
+        "Lines with '{text}': {n}.",
+        "The text '{text}' does not occur in {path}.",
+    ),
+    Scenario(
+        "grep.found",
+        "conditional",
+        "run_command",
+        "text",
+        (
+            "Grep {path} for '{text}' and print found or absent.",
+            "Is the text '{text}' anywhere in {path}? Use grep; print found or absent.",
+            "Print found if a grep for '{text}' in {path} hits, else absent.",
+        ),
+        _GREP + 'if result.success:\n    print("found")\nelse:\n    print("absent")',
+        "The text '{text}' is {out} in {path}.",
+    ),
+    Scenario(
+        "workflow.command_read",
+        "workflow",
+        "run_command",
+        "command_file",
+        (
+            "Run `{command}`, then read {path}; print the exit code and the line count.",
+            "Execute `{command}` and read {path} after it. Print exit code and line count.",
+            "First `{command}`, then open {path}: print exit code, line count.",
+        ),
+        _RUN + "source = read_file($path)\nprint(result.exit_code, source.line_count)",
+        "Exit code and line count: {out}.",
+        tools=("run_command", "read_file"),
+    ),
+    Scenario(
+        "workflow.command_lint",
+        "workflow",
+        "run_command",
+        "command_file",
+        (
+            "Run `{command}`; if it succeeds, lint {path} and print the violation count.",
+            "When `{command}` works, run ruff on {path} and print how many violations there are.",
+            "Only if `{command}` succeeds: lint {path}, print the violation count.",
+        ),
+        _RUN + "if result.success:\n    lint = ruff_check($path)\n    print(lint.violation_count)",
+        "The command worked; violations in {path}: {out}.",
+        "The command failed, so I did not lint {path}.",
+        tools=("run_command", "ruff_check"),
+    ),
+)
+
+SCENARIOS = COMMAND
