@@ -155,6 +155,18 @@ def test_validating_touches_neither_the_generator_nor_the_curve(
     assert often.validation[-1].model_dump() == uninterrupted[0]["validation"][-1]
 
 
+def test_a_compiled_step_as_on_a_gpu_gives_the_same_curve(
+    trainer: Make, base: Base, rows: list[Encoded], tmp_path: Path
+) -> None:
+    plain = RECIPE.model_copy(update={"dropout": 0.0})
+    expected = trainer("plain", train=plain).run()
+    checkpoints = Checkpoints(tmp_path / "compiled", "key", plain)
+    model = load_base(base).model
+    compiled = Trainer(model, plain, 7, rows[:18], rows[18:], checkpoints, Recorder(), compiled=True).run()
+    assert [p.loss for p in compiled.curve] == pytest.approx([p.loss for p in expected.curve], rel=1e-3)
+    assert compiled.validation[-1].loss == pytest.approx(expected.validation[-1].loss, rel=1e-3)
+
+
 def test_another_seed_gives_another_curve(trainer: Make, uninterrupted: Outcome) -> None:
     curve = trainer(seed=2).run().model_dump()["curve"]
     assert curve[0] != uninterrupted[0]["curve"][0]
