@@ -1,7 +1,7 @@
 """The `shortcut.*` checks: counts out of the tables, judged by shortcuts.py, put into plain words."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -125,31 +125,26 @@ def _offer_tables(connection: duckdb.DuckDBPyConnection, min_support: float) -> 
         return []
     tables: list[Table] = []
     for feature in ("tool_set", "tool_order"):
-        # Sets that hold the tool differ in how many others they hold; that alone moves the share of calls.
+        # The more tools there are, the less often each is called: sets are compared with sets of their size.
         rows = connection.execute(
             f"""
-            WITH counted AS (
-                SELECT o.tool, f.tools_offered AS size, f.{feature} AS value, l.fold, l.label_tool = o.tool AS called,
-                    count(*) AS n
-                FROM labelled l JOIN offered o USING (toolset) JOIN feature_columns f USING (example)
-                WHERE f.tools_offered <> '1' GROUP BY ALL
-            )
-            SELECT tool, value, fold, CASE WHEN called THEN tool ELSE '{ANOTHER}' END AS class, sum(n)::BIGINT
-            FROM counted GROUP BY ALL
-            ORDER BY ALL
+            SELECT o.tool, f.tools_offered, f.{feature} AS value, l.fold,
+                CASE WHEN l.label_tool = o.tool THEN o.tool ELSE '{ANOTHER}' END AS class, count(*) AS n
+            FROM labelled l JOIN offered o USING (toolset) JOIN feature_columns f USING (example)
+            WHERE f.tools_offered <> '1' GROUP BY ALL ORDER BY ALL
             """,
         ).fetchall()
-        by_tool: dict[str, list[tuple[str, str, int, int]]] = {}
-        for tool, value, fold, name, n in rows:
-            by_tool.setdefault(tool, []).append((value, name, fold, n))
-        for counted in by_tool.values():
+        by_tool: dict[tuple[str, str], list[tuple[str, str, int, int]]] = {}
+        for tool, size, value, fold, name, n in rows:
+            by_tool.setdefault((tool, size), []).append((value, name, fold, n))
+        for (_, size), counted in by_tool.items():
             support: dict[str, int] = {}
             for value, _, _, n in counted:
                 support[value] = support.get(value, 0) + n
             kept = [(v if support[v] >= min_support else RARE, name, fold, n) for v, name, fold, n in counted]
             table = _table(feature, "tool", kept)
             if table is not None:
-                tables.append(table)
+                tables.append(replace(table, stratum=size))
     return tables
 
 

@@ -41,13 +41,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Table:
-    """Counts of one feature against one label: shape (values, classes, folds)."""
+    """Counts of one feature against one label: shape (values, classes, folds).
+
+    `stratum` names the rows that were counted, where not all were.
+    """
 
     feature: str
     label: str
     values: tuple[str, ...]
     classes: tuple[str, ...]
     counts: Counts
+    stratum: str = ""
 
 
 @dataclass(frozen=True)
