@@ -15,20 +15,29 @@ DATASET = "a file, a folder with splits, or a glob"
 
 
 @command(
+    iterable=["repo"],
     recipe="a recipe's name, or the path of a .toml file",
-    out="the folder to make",
-    seed="0: the recipe's",
+    out="the folder to make (default: data/NAME; data/NAME-2 when that holds another dataset)",
+    seed="another seed than the recipe's",
+    repo="a local checkout to take the examples from, instead of the pinned packages; repeatable, two at least",
+    template="a chat template file: a row that does not survive it is rejected",
 )
-def generate(c: Context, recipe: str = "tiny", out: str = "", seed: int = 0) -> None:
+def generate(
+    c: Context, recipe: str = "tiny", out: str = "", seed: int = 0, repo: list[str] = [], template: str = ""
+) -> None:
     """Make a dataset of grounded examples from the recipe's catalog and real repositories."""
     from tunewright.contract.recipe import load_recipe
-    from tunewright.datagen.generate import generate_dataset
+    from tunewright.datagen.ledger import ledger_table
 
-    plan = load_recipe(recipe, ROOT)
-    if out:
-        folder, made = Path(out), generate_dataset(plan, Path(out), seed or None, Progress("data"), root=ROOT)
-    else:
-        folder, made = own_dataset(plan, seed or None)
+    repos = [Path(name) for name in repo]
+    folder, made = own_dataset(
+        load_recipe(recipe, ROOT),
+        Path(out) if out else None,
+        seed=seed or None,
+        repos=repos,
+        template=read_named(template) if template else None,
+    )
+    say(ledger_table(made.facts["ledger"]))
     for name, split in made.splits.items():
         print(f"{folder / split.file}: {split.examples} examples ({name})")
 
@@ -147,6 +156,18 @@ def merge(
     )
     for name, split in made.splits.items():
         print(f"{Path(out) / split.file}: {split.examples} examples ({name})")
+
+
+def read_named(name: str) -> str:
+    """The text of a file that a flag names. Raises UserError when it cannot be read."""
+    from tunewright.contract.errors import UserError
+
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{name}: cannot be read ({error})", "Check the path, and that it is text."
+        ) from error
 
 
 TASKS = (generate, normalize, merge)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from front.door import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tunewright.contract.manifest import DatasetManifest
     from tunewright.contract.recipe import Recipe
     from tunewright.contract.run import Forced, RunFolder
@@ -37,21 +39,34 @@ def prepare_dataset(recipe: "Recipe", data: str) -> Path:
     return path
 
 
-def own_dataset(recipe: "Recipe", seed: int | None = None) -> "tuple[Path, DatasetManifest]":
-    """The recipe's own dataset: `data/NAME`, or `data/NAME-2` and so on while those hold others.
+def own_dataset(
+    recipe: "Recipe",
+    out: Path | None = None,
+    *,
+    seed: int | None = None,
+    repos: "Sequence[Path]" = (),
+    template: str | None = None,
+) -> "tuple[Path, DatasetManifest]":
+    """The recipe's dataset in `out`; by default in `data/NAME`, or `data/NAME-2` and so on while those hold others.
 
     A changed recipe or generator makes another dataset; the one that earlier runs were trained on stays.
     """
     from tunewright.datagen.dataset_folder import MadeFromOtherInputs
     from tunewright.datagen.generate import generate_dataset
 
-    path, number = DATA / recipe.name, 1
+    path, number = out or DATA / recipe.name, 1
     while True:
         try:
-            return path, generate_dataset(recipe, path, seed, report=Progress("data"), root=ROOT)
+            made = generate_dataset(
+                recipe, path, seed, Progress("data"), root=ROOT, repos=repos, template=template
+            )
         except MadeFromOtherInputs:
+            if out:
+                raise
             number += 1
             path = DATA / f"{recipe.name}-{number}"
+        else:
+            return path, made
 
 
 def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "tuple[Path, Forced | None]":
