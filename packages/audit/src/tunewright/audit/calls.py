@@ -55,6 +55,21 @@ class FoundTurn:
     problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # (kind, detail)
 
 
+def _load(text: str) -> Any:
+    """`json.loads`, for which too deep a nesting is just another ValueError."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _decode(text: str) -> tuple[Any, int]:
+    try:
+        return _DECODER.raw_decode(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def read_turn(text: str) -> FoundTurn:
     """Find the calls of one assistant message. Never raises: what is wrong becomes a problem or a call's error."""
     start = _PREFIX.search(text)
@@ -92,7 +107,7 @@ def _read_tagged(text: str, blocks: list[re.Match[str]], turn: FoundTurn) -> Non
 
 def _hermes_call(text: str) -> FoundCall:
     try:
-        value = json.loads(text)
+        value = _load(text)
     except ValueError as error:
         name = re.search(r'"name"\s*:\s*"([^"]+)"', text)
         return FoundCall("hermes_json", name.group(1) if name else None, error=f"not JSON: {error}")
@@ -105,7 +120,7 @@ def _json_call(syntax: str, value: Any) -> FoundCall:
     arguments = value.get("arguments", value.get("parameters", {}))
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments)
+            arguments = _load(arguments)
         except ValueError as error:
             return FoundCall(syntax, name, error=f"arguments are not JSON: {error}")
     if not isinstance(arguments, dict):
@@ -117,7 +132,7 @@ def _plain(value: str) -> Any:
     """A parameter's text as a value: numbers, booleans and structures by JSON, all else as text."""
     stripped = value.strip("\n")
     try:
-        return json.loads(stripped)
+        return _load(stripped)
     except ValueError:
         return stripped
 
@@ -194,10 +209,10 @@ def _read_mistral(text: str, turn: FoundTurn) -> None:
     for part in text.split("[TOOL_CALLS]")[1:]:
         try:
             if part.lstrip().startswith("["):
-                value, _ = _DECODER.raw_decode(part.lstrip())
+                value, _ = _decode(part.lstrip())
                 turn.calls += [_json_call("mistral", item) for item in value]
             elif match := _MISTRAL_NAMED.match(part):
-                value, _ = _DECODER.raw_decode(part[match.end() :])
+                value, _ = _decode(part[match.end() :])
                 turn.calls.append(_json_call("mistral", {"name": match.group(1), "arguments": value}))
             else:
                 turn.calls.append(FoundCall("mistral", None, error="no call after [TOOL_CALLS]"))

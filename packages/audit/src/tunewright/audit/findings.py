@@ -63,18 +63,24 @@ class Finding:
         }
 
 
+# A row that offends many times is named once, with the first of its details.
 _COLLECT = f"""
-SELECT o.check_id, o.severity, coalesce(o.split, e.split, f.split) AS split, o.message, o.feature, o.label,
-    any_value(o.hint) AS hint, any_value(o.evidence) AS evidence,
-    max(o.effect) AS effect, max(o.support)::BIGINT AS support, min(o.q) AS q,
-    count(coalesce(o.example, o.line)) AS count,
-    list({{'file': coalesce(f.path, e.path), 'line': coalesce(o.line, e.line), 'detail': o.detail, 'excerpt': e.excerpt}}
-        ORDER BY coalesce(o.file, e.file), coalesce(o.line, e.line))
-        FILTER (coalesce(o.line, e.line) IS NOT NULL)[:{KEPT_ROWS}] AS rows
-FROM offences o
-LEFT JOIN (SELECT example, path, file, line, split, request[:200] AS excerpt FROM examples) e USING (example)
-LEFT JOIN files f ON f.file = coalesce(o.file, e.file)
-GROUP BY ALL
+WITH placed AS (
+    SELECT o.check_id, o.severity, coalesce(o.split, e.split, f.split) AS split, o.message, o.feature, o.label,
+        coalesce(o.file, e.file) AS number, coalesce(f.path, e.path) AS path, coalesce(o.line, e.line) AS line, e.excerpt,
+        any_value(o.hint) AS hint, any_value(o.evidence) AS evidence, min(o.detail) AS detail,
+        max(o.effect) AS effect, max(o.support) AS support, min(o.q) AS q, count(coalesce(o.example, o.line)) AS times
+    FROM offences o
+    LEFT JOIN (SELECT example, path, file, line, split, request[:200] AS excerpt FROM examples) e USING (example)
+    LEFT JOIN files f ON f.file = coalesce(o.file, e.file)
+    GROUP BY ALL
+)
+SELECT check_id, severity, split, message, feature, label, any_value(hint) AS hint, any_value(evidence) AS evidence,
+    max(effect) AS effect, max(support)::BIGINT AS support, min(q) AS q, sum(times)::BIGINT AS count,
+    list({{'file': path, 'line': line, 'detail': detail, 'excerpt': excerpt}} ORDER BY number, line)
+        FILTER (line IS NOT NULL)[:{KEPT_ROWS}] AS rows
+FROM placed
+GROUP BY check_id, severity, split, message, feature, label
 """
 
 

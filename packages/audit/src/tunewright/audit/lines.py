@@ -186,8 +186,9 @@ def _mend(line: int, text: str, faults: list[Fault], torn: bool) -> list[dict[st
     faults += [Fault(line, kind, detail) for kind, detail in dict(notes).items()]
     try:
         row = canonical(value)
-    except UnknownShapeError as error:
-        faults.append(Fault(line, "shape", str(error)))
+    except (UnknownShapeError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        faults.append(Fault(line, "shape", reason))
         return []
     keys = list(value) if isinstance(value, dict) else []
     kept = {key: value[key] for key in ("meta", "metadata", "source", "dataset") if key in keys}

@@ -23,6 +23,7 @@ from tunewright.audit.shortcut_checks import FEATURE_CHECK, prepare
 from tunewright.audit.suites import load_suites
 from tunewright.audit.toolsets import offer_catalog
 from tunewright.audit.trainer import simulate
+from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe
 
 TABLES = Path(__file__).parent / "tables"
@@ -56,6 +57,24 @@ def run_audit(
     report: Report,
 ) -> AuditReport:
     """See `audit.audit_dataset`."""
+    try:
+        return _audit(paths, recipe, config, baseline, suites, report)
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"the audit ran out of room: {reason}",
+            "It works in a temporary folder of up to three times the data's size; point TMPDIR to a larger disk.",
+        ) from error
+
+
+def _audit(
+    paths: Sequence[Path],
+    recipe: Recipe | None,
+    config: Path | None,
+    baseline: Path | None,
+    suites: Sequence[Path],
+    report: Report,
+) -> AuditReport:
     own = all_checks()
     earlier = read_baseline(baseline)
     settings = read_config(config, own)
