@@ -211,14 +211,15 @@ def _line_batches(file: DataFile, stream: BinaryIO, batch_bytes: int) -> Iterato
             if bom:
                 yield Batch("", 1, [], [Fault(1, "bom", "the file begins with a byte order mark")])
         cut = len(data) if at_end else data.rfind(b"\n") + 1
-        rest, data = data[cut:], data[:cut]
-        if data:
-            torn = not data.endswith(b"\n")
-            batch = _decode(data.removesuffix(b"\n"), line)
-            count = data.count(b"\n") + torn
-            carriage_returns = data.count(b"\r\n") if b"\r" in data else 0
+        rest = data[cut:]
+        if cut:
+            torn = not data.endswith(b"\n", 0, cut)
+            # A view, not a copy: copying a batch costs as much as decoding it.
+            batch = _decode(memoryview(data)[: cut if torn else cut - 1], line)
+            count = data.count(b"\n", 0, cut) + torn
+            carriage_returns = data.count(b"\r\n", 0, cut) if data.find(b"\r", 0, cut) >= 0 else 0
             if carriage_returns and not crlf_count:
-                crlf_line = line + data[: data.find(b"\r\n")].count(b"\n")
+                crlf_line = line + data.count(b"\n", 0, data.find(b"\r\n"))
             crlf_count += carriage_returns
             batch.torn_line = line + count - 1 if torn else 0
             line += count
@@ -253,13 +254,13 @@ def _read(stream: BinaryIO, size: int) -> tuple[bytes, Exception | None]:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces), None
 
 
-def _decode(data: bytes, first_line: int) -> Batch:
+def _decode(data: bytes | memoryview, first_line: int) -> Batch:
     faults: list[Fault] = []
     try:
-        text = data.decode()
+        text = str(data, "utf-8")
     except UnicodeDecodeError:
         lines: list[str] = []
-        for number, line in enumerate(data.split(b"\n"), start=first_line):
+        for number, line in enumerate(bytes(data).split(b"\n"), start=first_line):
             try:
                 lines.append(line.decode())
             except UnicodeDecodeError as error:
@@ -267,7 +268,9 @@ def _decode(data: bytes, first_line: int) -> Batch:
                 faults.append(Fault(number, "utf8", detail))
                 lines.append(line.decode(errors="replace"))
         text = "\n".join(lines)
-    if len(text) > LONG_ROW:
+    # A line that long covers a whole half of its length: no line feed in there.
+    half = LONG_ROW // 2
+    if any(text.find("\n", start, start + half) < 0 for start in range(0, len(text) - half, half)):
         for number, line in enumerate(text.split("\n"), start=first_line):
             if len(line) > LONG_ROW:
                 detail = f"a row of {len(line) / 1e6:.1f} MB: many readers refuse a JSON object above 16 MB"
