@@ -68,11 +68,14 @@ def audit(
     from tunewright.contract.atomic import write_text
     from tunewright.contract.recipe import load_recipe
 
+    plan = load_recipe(recipe, ROOT) if recipe else None
     report = audit_dataset(
         [Path(name) for name in data] or [DATA / "tiny"],
-        recipe=load_recipe(recipe, ROOT) if recipe else None,
+        recipe=plan,
         config=Path(config) if config else None,
         baseline=Path(baseline) if baseline else None,
+        suites=[ROOT / suite.path for suite in plan.suites] if plan else [],
+        report=Progress("audit").share,
     )
     if json:
         write_result(json, report.to_json())

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ WORK = ROOT / ".tunewright"
 
 def say(text: str) -> None:
     """A line for the person watching. Standard output is kept for results when it carries JSON."""
-    print(text, file=sys.stderr, flush=True)
+    print(("\x1b[2K" if sys.stderr.isatty() else "") + text, file=sys.stderr, flush=True)
 
 
 def prepare_dataset(recipe: "Recipe", data: str) -> Path:
@@ -154,23 +155,33 @@ def finish(run: "RunFolder") -> None:
 
 
 class Progress:
-    """One step's progress: a line rewritten on a terminal, a line every few seconds otherwise."""
+    """One step's progress: a line rewritten on a terminal, a line every few seconds otherwise.
+
+    What is over within the first seconds says nothing.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.last = 0.0
+        self.last = time.monotonic()
+
+    def share(self, what: str, done: float) -> None:
+        """Progress of a step that counts in shares of 1."""
+        self(f"{what}:", round(done * 100), 100)
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        import time
-
         at = time.monotonic()
         terminal = sys.stderr.isatty()
-        if at - self.last < (0.1 if terminal else 2) and done < total:
+        if at - self.last < (0.2 if terminal else 2):
             return
         self.last = at
         line = f"{self.name:<9} {what} {done:,} of {total:,}"
-        end = "\n" if done >= total or not terminal else ""
-        print(("\r\x1b[2K" if terminal else "") + line, end=end, file=sys.stderr, flush=True)
+        # On a terminal the cursor goes back to the line's start: whatever is said next writes over it.
+        print(
+            f"\x1b[2K{line}\r" if terminal else line,
+            end="" if terminal else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def write_result(target: str, value: "dict[str, object]") -> None:

@@ -1,6 +1,7 @@
 """The main job, from one command, in a clean clone with an empty home."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,11 @@ def latest(checkout: Path, recipe: str = "tiny") -> Path:
 @pytest.mark.timeout(600)
 class TestTheDefaultRun:
     def test_it_passes_its_own_gates_and_says_where_the_report_is(self, trained: str, checkout: Path) -> None:
-        run = latest(checkout)
-        assert str(run / "report.html") in trained
+        named = re.search(r"^report +(\S+)$", trained, re.MULTILINE)
+        assert named, trained[-2000:]
+        report = Path(named.group(1))
+        assert report.is_file()
+        assert report.parent.parent == checkout / "runs"
         assert "PASS" in trained
 
     def test_every_number_comes_with_n_and_an_interval(self, trained: str, checkout: Path) -> None:
