@@ -62,6 +62,10 @@ def worker_environment(environment: dict[str, str]) -> dict[str, str]:
             changed["LD_PRELOAD"] = ":".join([library, *filter(None, loaded)])
         # A small model's products are too small to share out: two threads were slower than one.
         changed.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # glibc gives large buffers back to the kernel and asks for them again at every step; keeping them saves
+    # about a tenth of a training on a CPU. macOS has no such variables.
+    changed.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 32))
+    changed.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 34))
     changed.setdefault("TOKENIZERS_PARALLELISM", "false")
     changed.setdefault("PYTHONUNBUFFERED", "1")
     return changed
