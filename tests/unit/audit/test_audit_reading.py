@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunewright.audit.audit import AuditReport, audit_dataset
+from tunewright.audit.data_files import find_files, split_of
 from tunewright.audit.ingest import load
-from tunewright.audit.reading import find_files, read_batches, split_of
+from tunewright.audit.reading import read_batches
 from tunewright.contract.errors import UserError
 
 

@@ -96,6 +96,16 @@ def test_plain_invoke_knows_the_same_tasks() -> None:
     assert inv("--list", plain=True).stdout == inv("--list").stdout
 
 
+def test_a_reader_that_goes_away_ends_it_without_a_traceback() -> None:
+    command = [sys.executable, "-m", "front", "--list"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 141
+
+
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     code = "from front.door import guard\ndef broken(c): raise KeyError('a bug')\nguard(broken)(None)\n"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

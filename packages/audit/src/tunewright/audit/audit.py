@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunewright.contract.recipe import Recipe
-
 if TYPE_CHECKING:
     from tunewright.audit.findings import Finding
     from tunewright.audit.ingest import Report
+    from tunewright.contract.recipe import Recipe
 
 Verdict = Literal["pass", "warn", "fail"]
 SCHEMA = 1
@@ -59,7 +58,7 @@ class AuditReport:
 def audit_dataset(
     paths: Sequence[Path],
     *,
-    recipe: Recipe | None = None,
+    recipe: "Recipe | None" = None,
     config: Path | None = None,
     baseline: Path | None = None,
     suites: Sequence[Path] = (),

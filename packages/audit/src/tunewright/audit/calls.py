@@ -20,7 +20,7 @@ MARKER = (
     r"|^\s*\[\s*[A-Za-z_][\w.]*\("
 )
 MARKER_PATTERN = re.compile(r"<tool_call>|<function=|\[TOOL_CALLS\]|<\|python_(?:start|tag)\|>")
-_TAG = re.compile(r"</?(?:tool_call|function|parameter)\b[^>\n]*>")
+_TAG = re.compile(r"<(/?)(tool_call|function|parameter)\b[^>\n]*>")
 _PREFIX = re.compile(
     r"<tool_call>|<function=|\[TOOL_CALLS\]|<\|python_(?:start|tag)\|>|^\s*\[\s*[A-Za-z_][\w.]*\(|</?parameter\b|</"
 )
@@ -31,6 +31,9 @@ _MISTRAL_NAMED = re.compile(r"\s*([\w.-]+)(?:\[CALL_ID\]\w+)?(?:\[ARGS\])?(?=\{)
 _PYTHONIC = re.compile(r"(?:<\|python_(?:start|tag)\|>)?\s*(\[.*\])\s*(?:<\|python_end\|>)?\s*", re.DOTALL)
 _DECODER = json.JSONDecoder()
 _BUILTINS = frozenset(vars(builtins))
+_LEAVES = frozenset((ast.Name, ast.Constant, ast.Load, ast.Store, ast.alias))
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass
@@ -75,8 +78,8 @@ def read_turn(text: str) -> FoundTurn:
     start = _PREFIX.search(text)
     turn = FoundTurn(preamble=(text[: start.start()] if start else text).strip())
     blocks = list(_FUNCTION.finditer(text))
-    if "<tool_call>" in text or "<function=" in text or _TAG.search(text):
-        _read_tagged(text, blocks, turn)
+    if tags := list(_TAG.finditer(text)):
+        _read_tagged(text, blocks, tags, turn)
     if "[TOOL_CALLS]" in text:
         _read_mistral(text, turn)
     elif not turn.calls and (match := _PYTHONIC.fullmatch(text)):
@@ -85,7 +88,7 @@ def read_turn(text: str) -> FoundTurn:
     return turn
 
 
-def _read_tagged(text: str, blocks: list[re.Match[str]], turn: FoundTurn) -> None:
+def _read_tagged(text: str, blocks: list[re.Match[str]], tags: list[re.Match[str]], turn: FoundTurn) -> None:
     for block in blocks:
         name, body = block.group(1).strip(), block.group(2)
         parameters = _PARAMETER.findall(body)
@@ -101,8 +104,8 @@ def _read_tagged(text: str, blocks: list[re.Match[str]], turn: FoundTurn) -> Non
             turn.calls.append(FoundCall("qwen_xml", name or None, arguments, error))
     for match in _HERMES.finditer(text):
         turn.calls.append(_hermes_call(match.group(1)))
-    turn.problems += _tag_problems(text)
-    turn.dialect = _dialect(text)
+    turn.problems += _tag_problems(tags)
+    turn.dialect = _dialect(text, tags)
 
 
 def _hermes_call(text: str) -> FoundCall:
@@ -152,25 +155,21 @@ def _program_calls(code: str) -> list[FoundCall]:
     stack: list[ast.AST] = [tree]
     while stack:
         node = stack.pop()
+        kind = type(node)
+        if kind in _LEAVES:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                bound.add(node.id)
+            continue
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Name):
                 found.append((node.lineno, node.col_offset, node.func.id, node))
-        elif isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Store):
-                bound.add(node.id)
-            continue
-        elif isinstance(node, ast.Import | ast.ImportFrom):
+        elif isinstance(node, _IMPORTS):
             bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.arg):
             bound.add(node.arg)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+        elif isinstance(node, _DEFINITIONS):
             bound.add(node.name)
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if isinstance(value, list):
-                stack += [item for item in value if isinstance(item, ast.AST)]
-            elif isinstance(value, ast.AST):
-                stack.append(value)
+        stack += ast.iter_child_nodes(node)
     found.sort(key=lambda entry: entry[:2])
     return [
         FoundCall("code_mode", name, _arguments(node), "", program)
@@ -242,13 +241,13 @@ def _read_pythonic(text: str, turn: FoundTurn) -> None:
             turn.calls.append(FoundCall("pythonic", ast.unparse(item.func), _arguments(item)))
 
 
-def _tag_problems(text: str) -> Iterator[tuple[str, str]]:
+def _tag_problems(tags: list[re.Match[str]]) -> Iterator[tuple[str, str]]:
     """Tags that do not nest as tool_call > function > parameter, each inside the one before and closed."""
     open_tags: list[str] = []
-    for tag in _TAG.finditer(text):
+    for tag in tags:
         written = tag.group()
-        name = re.match(r"</?(\w+)", written).group(1)  # pyright: ignore[reportOptionalMemberAccess]
-        if written.startswith("</"):
+        slash, name = tag.groups()
+        if slash:
             if name not in open_tags:
                 yield "tags", f"{written} closes nothing"
                 return
@@ -268,15 +267,15 @@ def _tag_problems(text: str) -> Iterator[tuple[str, str]]:
         yield "tags", f"<{open_tags[-1]}> is never closed"
 
 
-def _dialect(text: str) -> str:
+def _dialect(text: str, tags: list[re.Match[str]]) -> str:
     """The tags with the whitespace that touches them; what stands between is left out."""
     parts: list[str] = []
     end = 0
-    for tag in _TAG.finditer(text):
-        between = text[end : tag.start()]
+    for tag in tags:
         if parts:
-            parts.append(_edges(between))
-        parts.append(re.sub(r"=[^>\n]*", "=…", tag.group()))
+            parts.append(_edges(text[end : tag.start()]))
+        written, equals, _ = tag.group().partition("=")
+        parts.append(f"{written}=…>" if equals else written)
         end = tag.end()
     return "".join(dict.fromkeys(_blocks("".join(parts))))
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from tunewright.audit.checks import Check
 from tunewright.audit.headline import Predictions
-from tunewright.contract.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tunewright.contract.recipe import Recipe
 
 Offence = Mapping[str, Any]  # columns of `offences`, without check_id
 
@@ -20,7 +22,7 @@ class Context:
     connection: duckdb.DuckDBPyConnection
     predictions: Predictions | None
     by_definition: frozenset[tuple[str, str]] = frozenset()
-    recipe: Recipe | None = None
+    recipe: "Recipe | None" = None
 
 
 @dataclass(frozen=True)

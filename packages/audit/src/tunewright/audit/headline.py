@@ -44,8 +44,8 @@ def predict_tools(connection: duckdb.DuckDBPyConnection) -> Predictions | None:
     features = [name for name in BEFORE if name not in _SKIPPED]
     rows = connection.execute(
         f"""
-        SELECT l.label_tool, l.fold, l.cluster, coalesce(e.last_request, ''), {", ".join("f." + name for name in features)}
-        FROM labelled l JOIN examples e USING (example) JOIN feature_columns f USING (example)
+        SELECT l.label_tool, l.fold, l.cluster, coalesce(e.last_request, ''), {", ".join("l." + name for name in features)}
+        FROM labelled l JOIN examples e USING (example)
         ORDER BY hash(l.example), l.example LIMIT {SAMPLE}
         """
     ).fetchall()

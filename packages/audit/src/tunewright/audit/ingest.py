@@ -17,14 +17,17 @@ from typing import Any
 
 import duckdb
 
-from tunewright.audit.calls import MARKER, read_turn
-from tunewright.audit.database import connect, insert, silent
+from tunewright.audit.batch import Batch
+from tunewright.audit.calls import MARKER
+from tunewright.audit.data_files import DataFile, find_files
+from tunewright.audit.database import connect, insert, insert_json, silent
+from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
-from tunewright.audit.reading import Batch, DataFile, find_files, read_batches
+from tunewright.audit.reading import read_batches
 from tunewright.audit.toolsets import tools_in_prompt, toolset_of
 from tunewright.contract.errors import UserError
 
-PAGE = 20_000  # examples whose texts are in Python's memory at a time
+PAGE = 10_000  # examples whose texts are in Python's memory at a time
 
 Report = Callable[[str, float], None]
 
@@ -51,20 +54,21 @@ def load(paths: Sequence[Path], report: Report | None = None) -> Store:
     total = sum(file.path.stat().st_size for file in files)
     folder = Path(tempfile.mkdtemp(prefix="tunewright-audit-"))
     try:
-        connection = connect(folder)
+        connection = connect(folder, total)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     store = Store(connection, folder, files)
     try:
-        _fill(store, total, report)
+        with Helpers() as helpers:
+            _fill(store, total, helpers, report)
     except BaseException:
         store.__exit__()
         raise
     return store
 
 
-def _fill(store: Store, total: int, report: Report | None) -> None:
+def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> None:
     connection = store.connection
     done, base = 0, 0
     batch_bytes = 1 << 20 if total < 8 << 20 else 32 << 20
@@ -76,7 +80,7 @@ def _fill(store: Store, total: int, report: Report | None) -> None:
     def work(number: int, offset: int, batch: Batch) -> int:
         cursor = cursors.get()
         try:
-            insert_batch(cursor, number, offset, batch)
+            insert_batch(cursor, number, offset, batch, helpers)
         finally:
             cursors.put(cursor)
         return len(batch.text)
@@ -92,7 +96,7 @@ def _fill(store: Store, total: int, report: Report | None) -> None:
                     done += sum(future.result() for future in finished)
                     if report:
                         report("reading", min(done / max(total, 1), 1.0))
-            base += file.lines
+            base += file.rows
         for future in pending:
             future.result()
     for number, file in enumerate(store.files):
@@ -109,63 +113,37 @@ def _fill(store: Store, total: int, report: Report | None) -> None:
         raise UserError(
             f"{where}: no example can be read", "Rows are JSON objects with `messages`, one a line."
         )
-    _read_text_calls(connection, base, report)
+    _read_text_calls(connection, base, helpers, report)
     _read_toolsets(connection)
 
 
-def _read_text_calls(connection: duckdb.DuckDBPyConnection, last: int, report: Report | None) -> None:
+def _read_text_calls(
+    connection: duckdb.DuckDBPyConnection, last: int, helpers: Helpers, report: Report | None
+) -> None:
     """Calls, preambles and faults of every assistant message that may hold a call written as text."""
-    reading, writing = silent(connection.cursor()), silent(connection.cursor())
-    for start in range(0, last + 1, PAGE):
-        found = reading.execute(
+    tables = {
+        "calls BY NAME": '{"example":"BIGINT","message":"INTEGER","position":"INTEGER","syntax":"VARCHAR","tool":"VARCHAR",'
+        '"arguments":"VARCHAR","error":"VARCHAR","program":"VARCHAR"}',
+        "turns": '{"example":"BIGINT","message":"INTEGER","preamble":"VARCHAR","syntaxes":["VARCHAR"],"dialect":"VARCHAR"}',
+        "problems": '{"example":"BIGINT","message":"INTEGER","kind":"VARCHAR","detail":"VARCHAR"}',
+    }
+
+    def read(start: int) -> None:
+        cursor = silent(connection.cursor())
+        found = cursor.execute(
             "SELECT example, position, content FROM messages "
             "WHERE role = 'assistant' AND example BETWEEN $1 AND $2 AND regexp_matches(content, $3)",
             [start, start + PAGE - 1, MARKER],
         ).fetchall()
-        calls: list[dict[str, Any]] = []
-        turns: list[dict[str, Any]] = []
-        problems: list[dict[str, Any]] = []
-        for example, message, content in found:
-            turn = read_turn(content)
-            where = {"example": example, "message": message}
-            if turn.calls:
-                turns.append(
-                    where | {"preamble": turn.preamble, "syntaxes": turn.syntaxes, "dialect": turn.dialect}
-                )
-            calls += [
-                where
-                | {
-                    "position": number,
-                    "syntax": call.syntax,
-                    "tool": call.name,
-                    "arguments": json.dumps(call.arguments, ensure_ascii=False),
-                    "error": call.error,
-                    "program": call.program,
-                }
-                for number, call in enumerate(turn.calls, start=1)
-            ]
-            problems += [where | {"kind": kind, "detail": detail} for kind, detail in turn.problems]
-        insert(
-            writing,
-            "calls BY NAME",
-            '{"example":"BIGINT","message":"INTEGER","position":"INTEGER","syntax":"VARCHAR","tool":"VARCHAR",'
-            '"arguments":"VARCHAR","error":"VARCHAR","program":"VARCHAR"}',
-            calls,
-        )
-        insert(
-            writing,
-            "turns",
-            '{"example":"BIGINT","message":"INTEGER","preamble":"VARCHAR","syntaxes":["VARCHAR"],"dialect":"VARCHAR"}',
-            turns,
-        )
-        insert(
-            writing,
-            "problems",
-            '{"example":"BIGINT","message":"INTEGER","kind":"VARCHAR","detail":"VARCHAR"}',
-            problems,
-        )
-        if report:
-            report("calls", min((start + PAGE) / (last + 1), 1.0))
+        if found:
+            for (table, structure), rows in zip(tables.items(), helpers.ask("turns", found)):
+                insert_json(cursor, table, structure, rows)
+
+    starts = range(0, last + 1, PAGE)
+    with ThreadPoolExecutor(helpers.count) as pool:
+        for done, _ in enumerate(pool.map(read, starts), start=1):
+            if report:
+                report("calls", done / len(starts))
 
 
 def _read_toolsets(connection: duckdb.DuckDBPyConnection) -> None:

@@ -2,93 +2,131 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
 
 import duckdb
+import numpy as np
 
-from tunewright.audit.database import dump, insert
-from tunewright.audit.reading import Batch, Fault
-from tunewright.contract.shapes import UnknownShapeError, canonical
+from tunewright.audit.batch import Batch, Fault
+from tunewright.audit.database import insert
+from tunewright.audit.helpers import Helpers
+
+PART = 4_000  # odd rows that a helper is given at a time
 
 _PROVENANCE = (
     '{"source":"VARCHAR","family":"VARCHAR","category":"VARCHAR","template":"VARCHAR","cluster":"VARCHAR"}'
 )
+_MESSAGE = (
+    '{"role":"VARCHAR","content":"VARCHAR","tool_calls":"JSON","function_call":"JSON","name":"VARCHAR",'
+    '"tool_call_id":"VARCHAR"}'
+)
 _STRUCTURE = (
-    '{"messages":[{"role":"VARCHAR","content":"VARCHAR","tool_calls":"JSON","function_call":"JSON","name":"VARCHAR","tool_call_id":"VARCHAR"}],'
+    f'{{"messages":[{_MESSAGE}],"conversations":[{{"from":"VARCHAR","value":"VARCHAR"}}],'
     f'"tools":"JSON","meta":{_PROVENANCE},"metadata":{_PROVENANCE},"source":"VARCHAR","dataset":"VARCHAR"}}'
 )
 
-# `plain` is the form that needs no help: JSON without doubt, known roles, text content, no key twice. What is costly
-# (trim, replace) is asked as late and of as little as possible: this query is half the time of an audit.
-_RAW = f"""
+# Parsing is most of the time of an audit, and to ask whether a line is JSON parses it once more. So every line of a batch is
+# taken for JSON at first, and the batch is read again with the question where DuckDB finds a line that is not.
+TRUSTED = f"SELECT number, line, text, true AS valid, json_transform(text, '{_STRUCTURE}') AS r FROM incoming"
+DOUBTED = f"""
+    SELECT number, line, text, json_valid(text) AS valid,
+        CASE WHEN valid THEN json_transform(text, '{_STRUCTURE}') END AS r
+    FROM incoming
+"""
+
+# DuckDB writes `tools` anew, so that a list begins with its bracket.
+_COLUMNS = """
+    CASE WHEN tools[1] = '[' AND tools <> '[]' THEN printf('%016x', hash(tools)) END AS toolset,
+    coalesce(r.meta.source, r.metadata.source, r.source, r.dataset, '') AS source,
+    coalesce(r.meta.family, r.meta.category, r.metadata.family, r.metadata.category, '') AS family,
+    coalesce(r.meta.template, r.metadata.template, '') AS template,
+    coalesce(r.meta.cluster, r.metadata.cluster, '') AS cluster
+"""
+
+# ShareGPT's turns as messages. Its tools are often a list written as text.
+_FROM_SHAREGPT = """
+list_transform(r.conversations, lambda m: {
+    'role': CASE WHEN m."from" IN ('human', 'user') THEN 'user' WHEN m."from" IN ('gpt', 'assistant') THEN 'assistant'
+        WHEN m."from" IN ('tool', 'observation') THEN 'tool' WHEN m."from" = 'system' THEN 'system' END,
+    'content': m.value, 'tool_calls': NULL::JSON, 'function_call': NULL::JSON, 'name': NULL::VARCHAR,
+    'tool_call_id': NULL::VARCHAR})
+"""
+_FROM_TEXT = """
+CASE WHEN json_valid(r.tools ->> '$') THEN json_transform(r.tools ->> '$', '"JSON"')::VARCHAR ELSE r.tools::VARCHAR END
+"""
+
+# `plain` is the form that needs no help: known roles, text content, no NaN, and (below) no key twice.
+RAW = f"""
 CREATE OR REPLACE TEMP TABLE raw AS
-WITH split AS (
-    SELECT unnest(lines) AS text, unnest(coalesce($numbers, range($first, $first + len(lines)))) AS line
-    FROM (SELECT string_split($text, chr(10)) AS lines)
-), parsed AS (
-    SELECT line, text, CASE WHEN strlen(text) < 1000 THEN trim(text, ' ' || chr(9) || chr(13)) = '' ELSE false END AS blank,
-        CASE WHEN json_valid(text) AND text[1] = '{{' THEN json_transform(text, '{_STRUCTURE}') END AS r,
-        CASE WHEN r IS NOT NULL THEN json_keys(text) END AS keys
-    FROM split
-), judged AS (
-    SELECT line, text, blank, r, keys,
-        -- CASE, for AND evaluates both sides: half a row is no JSON to ask for its keys.
-        CASE WHEN r IS NULL THEN false ELSE len(r.messages) > 0
-        AND len(list_distinct(keys)) = len(keys)
-        AND NOT list_contains(keys, 'functions') AND NOT list_contains(keys, 'system')
-        AND coalesce(json_type(r.tools), 'NULL') IN ('ARRAY', 'NULL')
-        AND list_has_all(['system', 'user', 'assistant', 'tool'],
-                         list_transform(r.messages, lambda m: coalesce(m.role, '?')))
-        AND len(list_filter(r.messages, lambda m: m.function_call IS NOT NULL)) = 0
-        AND NOT (contains(text, 'NaN') OR contains(text, 'Infinity'))
-        AND len(list_filter(json_keys(text, '$.messages[*]'), lambda k: len(list_distinct(k)) < len(k))) = 0
-        AND CASE WHEN len(list_filter(r.messages, lambda m: m.content[1] IN ('[', '{{'))) = 0 THEN true
-                 ELSE NOT list_has_any(json_type(text, '$.messages[*].content'), ['ARRAY', 'OBJECT']) END
-        END AS plain
+WITH parsed AS (PARSED), shaped AS (
+    SELECT *, CASE WHEN r.messages IS NULL AND r.conversations IS NOT NULL THEN 'sharegpt' ELSE 'messages' END AS shape
     FROM parsed
+), keyed AS (
+    SELECT number, line, shape, text, CASE WHEN valid THEN json_keys(text) END AS keys,
+        CASE WHEN NOT valid THEN NULL WHEN shape = 'sharegpt' THEN json_keys(text, '$.conversations[*]')
+             ELSE json_keys(text, '$.messages[*]') END AS message_keys,
+        CASE WHEN shape = 'sharegpt' THEN {_FROM_SHAREGPT} ELSE r.messages END AS messages,
+        CASE WHEN (r.tools::VARCHAR)[1] = '"' THEN {_FROM_TEXT} ELSE r.tools::VARCHAR END AS tools,
+        {_COLUMNS}
+    FROM shaped
 )
--- A plain row's text is not needed again, and an odd row's structure is not to be trusted.
-SELECT line, blank, keys, CASE WHEN plain THEN r END AS r, CASE WHEN plain THEN NULL ELSE text END AS text FROM judged
+SELECT * EXCLUDE (text),
+    -- CASE, for AND evaluates both sides, and these are not equally dear.
+    CASE WHEN messages IS NULL THEN false
+         WHEN NOT (len(messages) > 0 AND coalesce(tools[1] = '[', true)
+            AND NOT list_has_any(keys, ['functions', 'available_tools', 'system'])
+            AND len(list_filter(messages, lambda m: m.function_call IS NOT NULL
+                OR coalesce(m.role NOT IN ('system', 'user', 'assistant', 'tool'), true))) = 0
+            AND NOT (contains(text, 'NaN') OR contains(text, 'Infinity'))) THEN false
+         WHEN shape = 'sharegpt' AND (list_contains(keys, 'messages') OR list_has_any(flatten(message_keys),
+            ['role', 'content', 'tool_calls', 'function_call', 'name', 'tool_call_id'])) THEN false
+         WHEN len(list_filter(messages, lambda m: m.content[1] IN ('[', '{{'))) = 0 THEN true
+         WHEN shape = 'sharegpt' THEN NOT list_has_any(json_type(text, '$.conversations[*].value'), ['ARRAY', 'OBJECT'])
+         ELSE NOT list_has_any(json_type(text, '$.messages[*].content'), ['ARRAY', 'OBJECT'])
+    END AS plain
+FROM keyed
 """
 
+# Few lists of keys are distinct: to look at each once costs a third of looking at every row's.
+_TWICE = "len(list_distinct(k)) < len(k)"
+_KEYS_TWICE = f"FROM (SELECT DISTINCT keys AS k FROM raw) WHERE {_TWICE}"
+_MESSAGE_KEYS_TWICE = f"""
+FROM (SELECT DISTINCT message_keys AS m FROM raw) WHERE len(list_filter(m, lambda k: {_TWICE})) > 0
+"""
+_NOT_PLAIN = f"""
+UPDATE raw SET plain = false WHERE keys IN ({_KEYS_TWICE}) OR message_keys IN ({_MESSAGE_KEYS_TWICE})
+"""
+
+# What Python has mended has the plain form; its shape and keys are those it came with.
 _MENDED = f"""
-CREATE OR REPLACE TEMP TABLE mended AS
-SELECT m.line, m.shape, m.keys, json_transform(m.row, '{_STRUCTURE}') AS r
-FROM (SELECT unnest(from_json($mended, '[{{"line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"row":"JSON"}}]')) AS m)
-"""
-
-_GOOD = """
-CREATE OR REPLACE TEMP VIEW good AS
-SELECT line, 'messages' AS shape, keys, r FROM raw WHERE text IS NULL
-UNION ALL SELECT line, shape, keys, r FROM mended
+INSERT INTO raw BY NAME
+SELECT m.number, m.line, m.shape, m.keys, r.messages AS messages, r.tools::VARCHAR AS tools, {_COLUMNS}, true AS plain
+FROM (
+    SELECT m, json_transform(m.row, '{_STRUCTURE}') AS r FROM (
+        SELECT unnest(from_json($mended, '[{{
+            "number":"BIGINT","line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"row":"JSON"}}]')) AS m
+    )
+)
 """
 
 _ROWS = """
 INSERT INTO rows
-SELECT $base + line, $file, line, shape, keys,
-    CASE WHEN json_array_length(r.tools) > 0 THEN printf('%016x', hash(r.tools::VARCHAR)) END,
-    coalesce(r.meta.source, r.metadata.source, r.source, r.dataset, ''),
-    coalesce(r.meta.family, r.meta.category, r.metadata.family, r.metadata.category, ''),
-    coalesce(r.meta.template, r.metadata.template, ''),
-    coalesce(r.meta.cluster, r.metadata.cluster, '')
-FROM good
+SELECT $base + number, $file, line, shape, keys, toolset, source, family, template, cluster FROM raw WHERE plain
 """
 
 _TOOLSETS = """
 INSERT INTO toolset_texts
-SELECT printf('%016x', hash(r.tools::VARCHAR)) AS toolset, any_value(r.tools::VARCHAR)
-FROM good WHERE json_array_length(r.tools) > 0 GROUP BY toolset
+SELECT toolset, any_value(tools) FROM raw WHERE plain AND toolset IS NOT NULL GROUP BY toolset
 """
 
 # Tool results that are written as user turns are tool messages: what counts is who speaks.
 _MESSAGES = """
 INSERT INTO messages
-SELECT $base + line, position,
+SELECT $base + number, position,
     CASE WHEN contains(m.content, '<tool_response>') THEN
         CASE WHEN m.role = 'user' AND regexp_matches(m.content, '^\\s*<tool_response>') THEN 'tool' ELSE m.role END
     ELSE m.role END,
     m.role, coalesce(m.content, ''), m.name, m.tool_call_id
-FROM (SELECT line, unnest(r.messages) AS m, unnest(range(1, len(r.messages) + 1)) AS position FROM good)
+FROM (SELECT number, unnest(messages) AS m, unnest(range(1, len(messages) + 1)) AS position FROM raw WHERE plain)
 """
 
 _CALLS = """
@@ -99,8 +137,8 @@ WITH listed AS (
             "id":"VARCHAR","name":"VARCHAR","arguments":"JSON",
             "function":{"name":"VARCHAR","arguments":"JSON"}}]') AS calls
         FROM (
-            SELECT $base + line AS example, unnest(r.messages) AS m, unnest(range(1, len(r.messages) + 1)) AS position
-            FROM good
+            SELECT $base + number AS example, unnest(messages) AS m, unnest(range(1, len(messages) + 1)) AS position
+            FROM raw WHERE plain
         )
         WHERE m.tool_calls IS NOT NULL AND json_type(m.tool_calls) = 'ARRAY'
     )
@@ -121,27 +159,25 @@ FROM named
 """
 
 
-def insert_batch(cursor: duckdb.DuckDBPyConnection, file: int, base: int, batch: Batch) -> None:
-    """One batch of lines into the tables."""
+def insert_batch(
+    cursor: duckdb.DuckDBPyConnection, file: int, base: int, batch: Batch, helpers: Helpers
+) -> None:
+    """One batch of lines into the tables. The example of the file's row number k is `base` + k."""
     faults = list(batch.faults)
     if batch.text:
-        cursor.execute(_RAW, {"text": batch.text, "first": batch.first_line, "numbers": batch.numbers})
-        odd = cursor.execute(
-            "SELECT line, text, blank FROM raw WHERE text IS NOT NULL ORDER BY line"
-        ).fetchall()
-        mended: list[dict[str, Any]] = []
-        for line, text, blank in odd:
-            if blank:
-                faults.append(Fault(line, "blank", "a blank line"))
-            else:
-                mended += _mend(line, text, faults, torn=line == batch.torn_line)
-        cursor.execute(_MENDED, {"mended": dump(mended)})
-        cursor.execute(_GOOD)
+        rows = batch.text.split("\n")
+        _parse(cursor, batch, rows)
+        odd = cursor.execute("SELECT number, line FROM raw WHERE NOT plain ORDER BY number").fetchall()
+        wanted = [(number, line, rows[number - batch.first], line == batch.torn_line) for number, line in odd]
+        for part in range(0, len(wanted), PART):
+            mended, found = helpers.ask("rows", wanted[part : part + PART])
+            cursor.execute(_MENDED, {"mended": mended})
+            faults += [Fault(*fault) for fault in json.loads(found)]
         cursor.execute(_ROWS, {"file": file, "base": base})
         cursor.execute(_TOOLSETS)
         cursor.execute(_MESSAGES, {"base": base})
         cursor.execute(_CALLS, {"base": base})
-        cursor.execute("DROP VIEW good; DROP TABLE raw; DROP TABLE mended")
+        cursor.execute("DROP TABLE raw")
     insert(
         cursor,
         "faults",
@@ -150,63 +186,17 @@ def insert_batch(cursor: duckdb.DuckDBPyConnection, file: int, base: int, batch:
     )
 
 
-def _mend(line: int, text: str, faults: list[Fault], torn: bool) -> list[dict[str, Any]]:
-    """A row that SQL would not vouch for: parsed in Python, its faults noted, brought to the plain form."""
-    notes: list[tuple[str, str]] = []
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) < len(items):
-            keys = [key for key, _ in items]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            notes.append(
-                (
-                    "duplicate_key",
-                    f"the key {twice!r} stands twice in one object; readers differ in which wins",
-                )
-            )
-        return found
-
-    def constant(name: str) -> None:
-        notes.append(("nan", f"{name} is not JSON"))
-
+def _parse(cursor: duckdb.DuckDBPyConnection, batch: Batch, rows: list[str]) -> None:
+    """Make `raw` of a batch's rows."""
+    numbers = np.arange(batch.first, batch.first + len(rows))
+    # An array of Python's own strings: DuckDB reads them where they lie.
+    incoming = {"number": numbers, "line": np.array(batch.lines), "text": np.array(rows, dtype=object)}
+    cursor.register("incoming", incoming)
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        kind, detail = (
-            ("torn", f"the file ends in the middle of a row: {reason}")
-            if torn
-            else ("unreadable", f"not JSON: {reason}")
-        )
-        faults.append(Fault(line, kind, detail))
-        return []
-    if _has_surrogates(text, value):
-        notes.append(("surrogate", "half of a surrogate pair (\\ud800 to \\udfff): no UTF-8 can hold it"))
-    faults += [Fault(line, kind, detail) for kind, detail in dict(notes).items()]
-    try:
-        row = canonical(value)
-    except (UnknownShapeError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        faults.append(Fault(line, "shape", reason))
-        return []
-    keys = list(value) if isinstance(value, dict) else []
-    kept = {key: value[key] for key in ("meta", "metadata", "source", "dataset") if key in keys}
-    return [
-        {
-            "line": line,
-            "shape": row.shape,
-            "keys": keys,
-            "row": {"messages": row.messages, "tools": row.tools, **kept},
-        }
-    ]
-
-
-def _has_surrogates(text: str, value: Any) -> bool:
-    if "\\ud" not in text and "\\uD" not in text:
-        return False
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+        cursor.execute(RAW.replace("PARSED", TRUSTED))
+    except duckdb.InvalidInputException:
+        cursor.execute(RAW.replace("PARSED", DOUBTED))
+    finally:
+        cursor.unregister("incoming")
+    if any(cursor.execute(query).fetchone() for query in (_KEYS_TWICE, _MESSAGE_KEYS_TWICE)):
+        cursor.execute(_NOT_PLAIN)

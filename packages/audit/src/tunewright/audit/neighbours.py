@@ -1,8 +1,8 @@
 """Near-duplicate requests by MinHash in SQL, and the clusters that they and common templates make.
 
 Only the user's turns are compared: shared system prompts and tool lists would make everything look alike. Word
-2-shingles, 32 hashes in 8 bands of 4: two texts of similarity 0.8 share a band with probability 1 - (1 - 0.8^4)^8 = 0.985,
-of 0.9 with 0.9998. Candidates are then compared exactly, so that nothing is reported that is not so.
+2-shingles, 18 hashes in 6 bands of 3: two texts of similarity 0.8 share a band with probability 1 - (1 - 0.8^3)^6 = 0.987,
+of 0.9 with 0.9996. Candidates are then compared exactly, so that nothing is reported that is not so.
 Broder, "On the resemblance and containment of documents", 1997.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import duckdb
 
-HASHES, BAND = 32, 4
+HASHES, BAND = 18, 3
 SIMILARITY = 0.8  # Jaccard similarity of 2-shingles from which two requests count as nearly the same
 MIN_WORDS = 5  # shorter requests are alike by chance
 
@@ -48,7 +48,7 @@ FROM words WHERE len(w) >= {MIN_WORDS}
 _BANDS = f"""
 CREATE TEMP TABLE bands AS
 SELECT example, unnest(range({HASHES // BAND})) AS band,
-    unnest([hash(m[b + 1], m[b + 2], m[b + 3], m[b + 4]) FOR b IN range(0, {HASHES}, {BAND})]) AS key
+    unnest([hash({", ".join(f"m[b + {place + 1}]" for place in range(BAND))}) FOR b IN range(0, {HASHES}, {BAND})]) AS key
 FROM (SELECT example, [{_MINIMA}] AS m FROM spoken)
 """
 

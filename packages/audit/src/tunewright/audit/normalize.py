@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.audit.calls import MARKER_PATTERN, read_turn
-from tunewright.audit.reading import DataFile, find_files, read_batches
+from tunewright.audit.data_files import DataFile, find_files
+from tunewright.audit.reading import read_batches
 from tunewright.contract.atomic import atomic_folder, sha256_file, write_json, write_jsonl
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import DATASET, DatasetManifest, LineageEntry, SplitEntry, now
@@ -136,8 +137,7 @@ def _read(file: DataFile) -> list[Row]:
         if not batch.text:
             continue
         lines = batch.text.split("\n")
-        numbers = batch.numbers or range(batch.first_line, batch.first_line + len(lines))
-        for number, line in zip(numbers, lines):
+        for number, line in zip(batch.lines, lines):
             if not line.strip():
                 continue
             try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -16,15 +17,18 @@ from tunewright.audit.findings import collect
 from tunewright.audit.headline import predict_tools
 from tunewright.audit.ingest import Report, load
 from tunewright.audit.joint import JOINT
+from tunewright.audit.labels import label_rows
 from tunewright.audit.neighbours import find_neighbours
 from tunewright.audit.order_checks import ORDER, TOOL_POSITION
 from tunewright.audit.results import RESULT_MISMATCH
-from tunewright.audit.shortcut_checks import FEATURE_CHECK, prepare
+from tunewright.audit.shortcut_checks import FEATURE_CHECK
 from tunewright.audit.suites import load_suites
 from tunewright.audit.toolsets import offer_catalog
 from tunewright.audit.trainer import simulate
 from tunewright.contract.errors import UserError
-from tunewright.contract.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tunewright.contract.recipe import Recipe
 
 TABLES = Path(__file__).parent / "tables"
 PYTHON_CHECKS = (FEATURE_CHECK, JOINT, TOOL_POSITION, ORDER, DRIFT, RESULT_MISMATCH)
@@ -43,14 +47,14 @@ def build_tables(connection: duckdb.DuckDBPyConnection, suites: Sequence[Path], 
     load_suites(connection, suites)
     report("near-duplicates", 0.0)
     find_neighbours(connection)
-    prepare(connection)
+    label_rows(connection)
     connection.execute(OFFENCES)
 
 
 def run_audit(
     paths: Sequence[Path],
     *,
-    recipe: Recipe | None,
+    recipe: "Recipe | None",
     config: Path | None,
     baseline: Path | None,
     suites: Sequence[Path],
@@ -69,7 +73,7 @@ def run_audit(
 
 def _audit(
     paths: Sequence[Path],
-    recipe: Recipe | None,
+    recipe: "Recipe | None",
     config: Path | None,
     baseline: Path | None,
     suites: Sequence[Path],

@@ -10,7 +10,8 @@ import numpy as np
 from tunewright.audit.checks import Check
 from tunewright.audit.context import Context, Offence, PythonCheck
 from tunewright.audit.features import BEFORE, BY_NAME, FEATURES
-from tunewright.audit.shortcut_words import NO_CALL, evidence, in_words
+from tunewright.audit.labels import LABELS
+from tunewright.audit.shortcut_words import evidence, in_words
 from tunewright.audit.shortcuts import FOLDS, Limits, Rows, Shortcut, Table, find_shortcuts
 
 FEATURE = Check(
@@ -30,17 +31,9 @@ FEATURE = Check(
 )
 RARE = "(rare)"
 ANOTHER = "(another)"
-LABELS = ("tool", "call", "calls")
-_CALLS_CLASS = "CASE WHEN answer_calls >= 3 THEN '3+' ELSE answer_calls::VARCHAR END"
-_LABEL_SQL = {
-    "tool": "answer_tool",
-    "call": f"CASE WHEN answer_tool = '{NO_CALL}' THEN 'no call' ELSE 'call' END",
-    "calls": _CALLS_CLASS,
-}
 # Which tools a row offers limits by definition what it can call: without tools there is no call, and a tool that is
 # not offered is not called. What they say beyond that is judged among the rows that offer the tool.
 OFFERS = ("tools_offered", "tool_set", "tool_order")
-_UNPIVOTED = ", ".join(feature.name for feature in FEATURES)
 
 
 @dataclass(frozen=True)
@@ -51,37 +44,15 @@ class Judged:
     information: list[Shortcut]
 
 
-def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make `labelled`: the rows that are judged (train where there is such a split), with labels and folds.
-
-    A fold is a hash of the cluster, so that near-duplicates are never on both sides of a cross-fit.
-    """
-    connection.execute(f"""
-        CREATE TABLE labelled AS
-        SELECT e.example, c.cluster, (hash(c.cluster) % {FOLDS})::INTEGER AS fold, e.toolset,
-            {", ".join(f"{sql} AS label_{name}" for name, sql in _LABEL_SQL.items())}
-        FROM examples e JOIN clusters c USING (example)
-        WHERE e.answer IS NOT NULL
-            AND (e.split = 'train' OR NOT EXISTS (FROM examples WHERE split = 'train'))
-    """)
-
-
 def count_tables(connection: duckdb.DuckDBPyConnection, min_support: float) -> list[Table]:
     """One table of counts for every feature and label, values with too little support put together."""
     labels = ", ".join(f"label_{name}" for name in LABELS)
     rows = connection.execute(
         f"""
-        WITH long AS (
-            UNPIVOT (FROM feature_columns) ON {_UNPIVOTED} INTO NAME feature VALUE value
-        ), counted AS (
-            SELECT feature, value, fold, {labels}, l.toolset IS NOT NULL AS offers, count(*) AS n
-            FROM long JOIN labelled l USING (example) GROUP BY ALL
-        ), supported AS (
-            SELECT feature, value FROM counted GROUP BY ALL HAVING sum(n) >= $1
-        )
+        WITH supported AS (SELECT feature, value FROM feature_counts GROUP BY ALL HAVING sum(n) >= $1)
         SELECT feature, CASE WHEN s.value IS NULL THEN '{RARE}' ELSE c.value END AS value, fold, {labels}, offers,
             sum(n)::BIGINT AS n
-        FROM counted c LEFT JOIN supported s USING (feature, value)
+        FROM feature_counts c LEFT JOIN supported s USING (feature, value)
         GROUP BY ALL ORDER BY ALL
         """,
         [min_support],
@@ -128,10 +99,10 @@ def _offer_tables(connection: duckdb.DuckDBPyConnection, min_support: float) -> 
         # The more tools there are, the less often each is called: sets are compared with sets of their size.
         rows = connection.execute(
             f"""
-            SELECT o.tool, f.tools_offered, f.{feature} AS value, l.fold,
+            SELECT o.tool, l.tools_offered, l.{feature} AS value, l.fold,
                 CASE WHEN l.label_tool = o.tool THEN o.tool ELSE '{ANOTHER}' END AS class, count(*) AS n
-            FROM labelled l JOIN offered o USING (toolset) JOIN feature_columns f USING (example)
-            WHERE f.tools_offered <> '1' GROUP BY ALL ORDER BY ALL
+            FROM labelled l JOIN offered o USING (toolset)
+            WHERE l.tools_offered <> '1' GROUP BY ALL ORDER BY ALL
             """,
         ).fetchall()
         by_tool: dict[tuple[str, str], list[tuple[str, str, int, int]]] = {}
@@ -182,16 +153,16 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Rows:
         if table.label == "tool":
             parameters["tool"] = next(name for name in table.classes if name != ANOTHER)
             among = (
-                "AND l.toolset IN (SELECT toolset FROM offered WHERE tool = $tool) AND f.tools_offered <> '1'"
+                "AND l.toolset IN (SELECT toolset FROM offered WHERE tool = $tool) AND l.tools_offered <> '1'"
             )
             label = f"if(l.label_tool = $tool, $tool, '{ANOTHER}')"
     columns = connection.execute(
         f"""
         SELECT coalesce(v.place, list_position($values, '{RARE}')) - 1 AS value, c.place - 1 AS class,
             dense_rank() OVER (ORDER BY l.cluster) - 1 AS cluster
-        FROM labelled l JOIN feature_columns f USING (example)
+        FROM labelled l
         LEFT JOIN (SELECT unnest($values) AS name, unnest(range(1, len($values) + 1)) AS place) v
-            ON v.name = f.{table.feature}
+            ON v.name = l.{table.feature}
         JOIN (SELECT unnest($classes) AS name, unnest(range(1, len($classes) + 1)) AS place) c ON c.name = {label}
         WHERE true {among}
         """,
@@ -255,9 +226,9 @@ def offences(connection: duckdb.DuckDBPyConnection, judged: Judged) -> Iterator[
         value = shortcut.value
         examples = connection.execute(
             f"""
-            SELECT l.example FROM labelled l JOIN feature_columns f USING (example)
-            WHERE list_contains($classes, l.label_{shortcut.label})
-                AND ($value = '{RARE}' OR f.{shortcut.feature} {same} $value)
+            SELECT example FROM labelled
+            WHERE list_contains($classes, label_{shortcut.label})
+                AND ($value = '{RARE}' OR {shortcut.feature} {same} $value)
             ORDER BY 1
             """,
             {"classes": list(shortcut.classes), "value": value},

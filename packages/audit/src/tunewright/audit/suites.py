@@ -6,7 +6,6 @@ from pathlib import Path
 import duckdb
 
 from tunewright.audit.database import insert
-from tunewright.contract.suite import read_suite
 
 
 def load_suites(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
@@ -19,6 +18,8 @@ def load_suites(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) ->
     )
     number = 0
     for path in paths:
+        from tunewright.contract.suite import read_suite  # a tenth of a second that most audits do not need
+
         suite = read_suite(path)
         rows: list[dict[str, str | int]] = []
         for case in suite.cases:

@@ -4,11 +4,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from tunewright.contract.catalog import Catalog, load_catalog
-from tunewright.contract.recipe import Recipe
-
 if TYPE_CHECKING:
     import duckdb
+
+    from tunewright.contract.catalog import Catalog
+    from tunewright.contract.recipe import Recipe
 
 _BLOCK = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 
@@ -60,7 +60,7 @@ def _read_block(block: str) -> list[Any]:
 _JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
-def catalog_tools(catalog: Catalog) -> list[dict[str, Any]]:
+def catalog_tools(catalog: "Catalog") -> list[dict[str, Any]]:
     """A catalog's tools as if a row offered them, parameters as JSON schema."""
     tools: list[dict[str, Any]] = []
     for tool in catalog.tools:
@@ -78,9 +78,10 @@ def catalog_tools(catalog: Catalog) -> list[dict[str, Any]]:
     return tools
 
 
-def offer_catalog(connection: "duckdb.DuckDBPyConnection", recipe: Recipe) -> None:
+def offer_catalog(connection: "duckdb.DuckDBPyConnection", recipe: "Recipe") -> None:
     """Put the recipe's catalog into `offered` as the toolset `catalog`: for rows that list no tools of their own."""
     from tunewright.audit.database import insert
+    from tunewright.contract.catalog import load_catalog
 
     catalog = load_catalog(recipe.data.catalog)
     if recipe.data.tools:

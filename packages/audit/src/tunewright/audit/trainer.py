@@ -11,14 +11,16 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
 from tunewright.audit.calls import MARKER_PATTERN
 from tunewright.audit.database import insert
 from tunewright.audit.ingest import Report
-from tunewright.contract.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tunewright.contract.recipe import Recipe
 
 PAGE = 2000  # examples in memory at a time
 
@@ -182,7 +184,7 @@ def mlx_batches(keys: Sequence[int], batch_size: int) -> list[list[int]]:
     return [order[i : i + batch_size] for i in range(0, len(order) - batch_size + 1, batch_size)]
 
 
-def simulate(connection: duckdb.DuckDBPyConnection, recipe: Recipe | None, report: Report) -> None:
+def simulate(connection: duckdb.DuckDBPyConnection, recipe: "Recipe | None", report: Report) -> None:
     """Fill the tables that checks/trainer_*.sql ask; they stay empty without a recipe."""
     connection.execute(_TABLES)
     if recipe is None:

@@ -1,0 +1,106 @@
+"""Processes that do beside each other what only Python can do: threads would wait for one another.
+
+A helper is this module run as a program. It is told what to do by two lines, the name of the task and its rows as
+JSON, and answers each result in a line of JSON. Nothing but JSON goes either way.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import IO, Any
+
+from tunewright.audit.wire import dump
+
+FEWEST = 1_000  # rows for which starting a process pays
+
+
+def _mend_rows(rows: list[Any]) -> list[Any]:
+    from tunewright.audit.mend import mend_rows
+
+    mended, faults = mend_rows(rows)
+    return [mended, [(fault.line, fault.kind, fault.detail) for fault in faults]]
+
+
+def _read_turns(rows: list[Any]) -> list[Any]:
+    from tunewright.audit.turns import read_turns
+
+    return list(read_turns(rows))
+
+
+TASKS: dict[str, Callable[[list[Any]], list[Any]]] = {"rows": _mend_rows, "turns": _read_turns}
+
+
+class Helpers:
+    """Helper processes, started when there is first enough to do. Use as a context manager; any thread may ask."""
+
+    def __init__(self) -> None:
+        self.count = max(1, min(8, os.cpu_count() or 1))
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
+        for _ in range(self.count):
+            self._idle.put(None)  # a place that no process has taken yet
+
+    def __enter__(self) -> "Helpers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+
+    @property
+    def running(self) -> list[int]:
+        """The process ids of the helpers that are alive."""
+        return [process.pid for process in self._processes if process.poll() is None]
+
+    def ask(self, task: str, rows: Sequence[Any]) -> list[str]:
+        """The task's results as JSON texts. Where a helper fails, the work is done here."""
+        if len(rows) >= FEWEST:
+            process = self._idle.get()
+            try:
+                process = process or self._start()
+                return _ask(process, task, dump(rows))
+            except (OSError, ValueError):
+                if process is not None:
+                    process.kill()
+                process = None
+            finally:
+                self._idle.put(process)
+        return [dump(result) for result in TASKS[task](list(rows))]
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._processes.append(process)
+        return process
+
+
+def _ask(process: subprocess.Popen[bytes], task: str, rows: str) -> list[str]:
+    """One exchange. Raises OSError or ValueError when the helper is no more."""
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("a helper without pipes")
+    process.stdin.write(f"{task}\n{rows}\n".encode())
+    process.stdin.flush()
+    count = int(process.stdout.readline())
+    results = [process.stdout.readline() for _ in range(count)]
+    if not all(result.endswith(b"\n") for result in results):
+        raise ValueError("a helper stopped in the middle of an answer")
+    return [result.decode() for result in results]
+
+
+def serve(asked: IO[bytes], answered: IO[bytes]) -> None:
+    """What a helper does until nobody asks any more."""
+    while task := asked.readline().decode().strip():
+        results = TASKS[task](json.loads(asked.readline()))
+        answered.write(f"{len(results)}\n".encode())
+        for result in results:
+            answered.write(dump(result).encode() + b"\n")
+        answered.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)
