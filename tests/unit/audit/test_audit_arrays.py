@@ -26,8 +26,8 @@ def taken(
     file = DataFile(Path("train.json"), "train")
     pieces = (data[start : start + piece] for start in range(0, len(data), piece))
     faults: list[Fault] = []
-    batches = [b for b in array_batches(file, pieces, faults, batch_bytes) if b.text]
-    rows = [row for batch in batches for row in batch.text.split("\n")]
+    batches = [b for b in array_batches(file, pieces, faults, batch_bytes) if b.rows]
+    rows = [row for batch in batches for row in batch.rows]
     lines = [line for batch in batches for line in batch.lines]
     firsts = [batch.first for batch in batches]
     assert firsts == sorted(set(firsts)), "rows are numbered on from batch to batch"
@@ -89,7 +89,7 @@ def test_what_comes_after_something_broken_is_not_read_into_memory() -> None:
     for batch in array_batches(file, pieces(), faults, 64):
         batches.append(batch)
         assert len(asked) <= 1, "the rest is only counted, once the rows are out"
-    assert sum(batch.text.count("\n") + 1 for batch in batches) == 1
+    assert sum(len(batch.rows) for batch in batches) == 1
     assert faults[0].kind == "unreadable"
     assert file.lines == 50
 

@@ -206,7 +206,7 @@ def test_batches_of_any_size_give_the_same_lines(tmp_path: Path) -> None:
     whole = path.read_text().split("\n")
     for size in (50, 1000, 1 << 20):
         file = find_files([path])[0]
-        lines = [line for batch in read_batches(file, size) for line in batch.text.split("\n")]
+        lines = [line for batch in read_batches(file, size) for line in batch.rows]
         assert lines == whole
         assert file.lines == 300
 

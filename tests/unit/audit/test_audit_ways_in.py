@@ -72,7 +72,7 @@ def loaded(folder: Path, texts: list[str], way: str, monkeypatch: pytest.MonkeyP
         if way == "helped":
             patch.setattr(helpers_module, "FEWEST", 1)
         connection = connect(folder)
-        lines.insert_batch(connection, 0, 0, Batch("\n".join(texts), 1), helpers)
+        lines.insert_batch(connection, 0, 0, Batch(texts, 1), helpers)
         if way == "helped":
             assert helpers.running
         found = {

@@ -18,9 +18,9 @@ class Fault:
 
 @dataclass
 class Batch:
-    """Consecutive rows of a file: their text joined by line feeds, and their line numbers."""
+    """Consecutive rows of a file as text, and their line numbers."""
 
-    text: str
+    rows: list[str]
     first: int  # the number of the first row in its file, from 1
     # Line of each row where rows are not lines (several rows of a JSON array may share one); None: first, first + 1, …
     numbers: list[int] | None = None
@@ -32,7 +32,7 @@ class Batch:
         """The line on which each row begins."""
         if self.numbers is not None:
             return self.numbers
-        return range(self.first, self.first + self.text.count("\n") + 1)
+        return range(self.first, self.first + len(self.rows))
 
 
 def decode(data: bytes | memoryview, first: int) -> tuple[str, list[Fault]]:
@@ -52,14 +52,9 @@ def decode(data: bytes | memoryview, first: int) -> tuple[str, list[Fault]]:
         return "\n".join(lines), faults
 
 
-def long_rows(text: str, first: int) -> list[Fault]:
-    """The lines of a text that many readers refuse."""
-    # A line that long covers a whole half of its length: no line feed in there.
-    half = LONG_ROW // 2
-    if all(text.find("\n", start, start + half) >= 0 for start in range(0, len(text) - half, half)):
-        return []
-    lines = enumerate(text.split("\n"), start=first)
-    return [long_row(number, len(line)) for number, line in lines if len(line) > LONG_ROW]
+def long_rows(rows: list[str], first: int) -> list[Fault]:
+    """The lines that many readers refuse."""
+    return [long_row(number, len(row)) for number, row in enumerate(rows, start=first) if len(row) > LONG_ROW]
 
 
 def long_row(line: int, length: int) -> Fault:

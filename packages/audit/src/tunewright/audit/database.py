@@ -10,13 +10,14 @@ import duckdb
 from tunewright.audit.wire import dump
 
 MEMORY = "1500MB"
+SLICE = 250_000  # examples
 MOST_UNCOMPRESSED = 1 << 30  # bytes of data
 
 _TABLES = """
 CREATE TABLE files (file INTEGER, path VARCHAR, split VARCHAR, examples BIGINT, lines BIGINT, bytes BIGINT, sha256 VARCHAR);
 CREATE TABLE faults (file INTEGER, line BIGINT, kind VARCHAR, detail VARCHAR);
 CREATE TABLE rows (
-    example BIGINT, file INTEGER, line BIGINT, shape VARCHAR, keys VARCHAR[], toolset VARCHAR,
+    example BIGINT, file INTEGER, line BIGINT, shape VARCHAR, keys VARCHAR[], roles VARCHAR[], toolset VARCHAR,
     source VARCHAR, family VARCHAR, template VARCHAR, cluster VARCHAR
 );
 CREATE TABLE messages (
@@ -78,3 +79,16 @@ def insert_json(cursor: duckdb.DuckDBPyConnection, table: str, structure: str, r
         f"INSERT INTO {table} SELECT unnest(from_json($rows, '[{structure}]'), recursive := true)",
         {"rows": rows},
     )
+
+
+def make_in_slices(connection: duckdb.DuckDBPyConnection, table: str, query: str) -> None:
+    """Make a table by a query that takes examples from `$first` to `$last`, a range of them at a time.
+
+    DuckDB spills tables, joins and sorts, but not aggregates that keep texts or lists: those must fit.
+    """
+    found = connection.execute("SELECT coalesce(max(example), 0) FROM rows").fetchone()
+    last = found[0] if found else 0
+    start = f"CREATE TABLE {table} AS"
+    for first in range(0, last + 1, SLICE):
+        connection.execute(f"{start} {query}", {"first": first, "last": first + SLICE - 1})
+        start = f"INSERT INTO {table}"

@@ -72,7 +72,10 @@ def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> 
     connection = store.connection
     done, base = 0, 0
     batch_bytes = 1 << 20 if total < 8 << 20 else 32 << 20
-    workers = 1 if total < 8 << 20 else max(2, min(4, os.cpu_count() or 2))
+    # One batch a worker and one thread a batch; one worker more than cores, for they wait for one another in Python.
+    workers = 1 if total < 8 << 20 else max(3, min(5, 1 + (os.cpu_count() or 2)))
+    threads = connection.execute("SELECT current_setting('threads')").fetchone()
+    connection.execute("SET threads = 1")
     cursors: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
     for _ in range(workers):
         cursors.put(silent(connection.cursor()))
@@ -83,7 +86,7 @@ def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> 
             insert_batch(cursor, number, offset, batch, helpers)
         finally:
             cursors.put(cursor)
-        return len(batch.text)
+        return sum(map(len, batch.rows))
 
     with ThreadPoolExecutor(workers) as pool:
         pending: set[Future[int]] = set()
@@ -99,6 +102,7 @@ def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> 
             base += file.rows
         for future in pending:
             future.result()
+    connection.execute(f"SET threads = {threads[0] if threads else 2}")
     for number, file in enumerate(store.files):
         connection.execute(
             "INSERT INTO files SELECT $1, $2, $3, (SELECT count(*) FROM rows WHERE file = $1), $4, $5, $6",

@@ -38,9 +38,9 @@ def array_batches(
         numbers.append(text.line)
         size += len(row)
         if size >= batch_bytes:
-            yield Batch("\n".join(rows), file.rows - len(rows) + 1, numbers)
+            yield Batch(rows, file.rows - len(rows) + 1, numbers)
             rows, numbers, size = [], [], 0
-    yield Batch("\n".join(rows), file.rows - len(rows) + 1, numbers, faults)
+    yield Batch(rows, file.rows - len(rows) + 1, numbers, faults)
     file.lines = text.count_lines()
 
 

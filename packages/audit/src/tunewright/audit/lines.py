@@ -1,6 +1,8 @@
 """One batch of lines into the tables: by SQL where a row is plain, through Python where SQL would have to guess."""
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import duckdb
@@ -33,16 +35,15 @@ DOUBTED = f"""
     FROM incoming
 """
 
-# DuckDB writes `tools` anew, so that a list begins with its bracket.
 _COLUMNS = """
-    CASE WHEN tools[1] = '[' AND tools <> '[]' THEN printf('%016x', hash(tools)) END AS toolset,
+    CASE WHEN starts_with(tools, '[') AND tools <> '[]' THEN printf('%016x', hash(tools)) END AS toolset,
     coalesce(r.meta.source, r.metadata.source, r.source, r.dataset, '') AS source,
     coalesce(r.meta.family, r.meta.category, r.metadata.family, r.metadata.category, '') AS family,
     coalesce(r.meta.template, r.metadata.template, '') AS template,
     coalesce(r.meta.cluster, r.metadata.cluster, '') AS cluster
 """
 
-# ShareGPT's turns as messages. Its tools are often a list written as text.
+# ShareGPT's turns as messages.
 _FROM_SHAREGPT = """
 list_transform(r.conversations, lambda m: {
     'role': CASE WHEN m."from" IN ('human', 'user') THEN 'user' WHEN m."from" IN ('gpt', 'assistant') THEN 'assistant'
@@ -50,8 +51,17 @@ list_transform(r.conversations, lambda m: {
     'content': m.value, 'tool_calls': NULL::JSON, 'function_call': NULL::JSON, 'name': NULL::VARCHAR,
     'tool_call_id': NULL::VARCHAR})
 """
-_FROM_TEXT = """
-CASE WHEN json_valid(r.tools ->> '$') THEN json_transform(r.tools ->> '$', '"JSON"')::VARCHAR ELSE r.tools::VARCHAR END
+# Offered tools, which ShareGPT often has as a list written as text. DuckDB writes them anew, so that a list begins with
+# its bracket.
+_TOOLS = """
+CASE WHEN NOT starts_with(r.tools::VARCHAR, '"') THEN r.tools::VARCHAR
+     WHEN json_valid(r.tools ->> '$') THEN json_transform(r.tools ->> '$', '"JSON"')::VARCHAR
+     ELSE r.tools::VARCHAR END
+"""
+# Tool results that are written as user turns are tool messages: what counts is who speaks.
+_ROLES = r"""
+list_transform(messages, lambda m: CASE WHEN m.role = 'user' AND contains(m.content, '<tool_response>') THEN
+    CASE WHEN regexp_matches(m.content, '^\s*<tool_response>') THEN 'tool' ELSE m.role END ELSE m.role END)
 """
 
 # `plain` is the form that needs no help: known roles, text content, no NaN, and (below) no key twice.
@@ -65,21 +75,20 @@ WITH parsed AS (PARSED), shaped AS (
         CASE WHEN NOT valid THEN NULL WHEN shape = 'sharegpt' THEN json_keys(text, '$.conversations[*]')
              ELSE json_keys(text, '$.messages[*]') END AS message_keys,
         CASE WHEN shape = 'sharegpt' THEN {_FROM_SHAREGPT} ELSE r.messages END AS messages,
-        CASE WHEN (r.tools::VARCHAR)[1] = '"' THEN {_FROM_TEXT} ELSE r.tools::VARCHAR END AS tools,
-        {_COLUMNS}
+        {_TOOLS} AS tools, {_COLUMNS}
     FROM shaped
 )
-SELECT * EXCLUDE (text),
+SELECT * EXCLUDE (text, tools), {_ROLES} AS roles,
     -- CASE, for AND evaluates both sides, and these are not equally dear.
     CASE WHEN messages IS NULL THEN false
-         WHEN NOT (len(messages) > 0 AND coalesce(tools[1] = '[', true)
+         WHEN NOT (len(messages) > 0 AND coalesce(starts_with(tools, '['), true)
             AND NOT list_has_any(keys, ['functions', 'available_tools', 'system'])
             AND len(list_filter(messages, lambda m: m.function_call IS NOT NULL
                 OR coalesce(m.role NOT IN ('system', 'user', 'assistant', 'tool'), true))) = 0
             AND NOT (contains(text, 'NaN') OR contains(text, 'Infinity'))) THEN false
          WHEN shape = 'sharegpt' AND (list_contains(keys, 'messages') OR list_has_any(flatten(message_keys),
             ['role', 'content', 'tool_calls', 'function_call', 'name', 'tool_call_id'])) THEN false
-         WHEN len(list_filter(messages, lambda m: m.content[1] IN ('[', '{{'))) = 0 THEN true
+         WHEN len(list_filter(messages, lambda m: starts_with(m.content, '[') OR starts_with(m.content, '{{'))) = 0 THEN true
          WHEN shape = 'sharegpt' THEN NOT list_has_any(json_type(text, '$.conversations[*].value'), ['ARRAY', 'OBJECT'])
          ELSE NOT list_has_any(json_type(text, '$.messages[*].content'), ['ARRAY', 'OBJECT'])
     END AS plain
@@ -97,36 +106,47 @@ UPDATE raw SET plain = false WHERE keys IN ({_KEYS_TWICE}) OR message_keys IN ({
 """
 
 # What Python has mended has the plain form; its shape and keys are those it came with.
+_GIVEN = f"""
+SELECT m.*, json_transform(m.row, '{_STRUCTURE}') AS r FROM (
+    SELECT unnest(from_json($mended, '[{{
+        "number":"BIGINT","line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"row":"JSON"}}]')) AS m
+)
+"""
 _MENDED = f"""
 INSERT INTO raw BY NAME
-SELECT m.number, m.line, m.shape, m.keys, r.messages AS messages, r.tools::VARCHAR AS tools, {_COLUMNS}, true AS plain
-FROM (
-    SELECT m, json_transform(m.row, '{_STRUCTURE}') AS r FROM (
-        SELECT unnest(from_json($mended, '[{{
-            "number":"BIGINT","line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"row":"JSON"}}]')) AS m
-    )
+SELECT * EXCLUDE (tools) FROM (
+    SELECT number, line, shape, keys, r.messages AS messages, {_ROLES} AS roles, {_TOOLS} AS tools, {_COLUMNS},
+        true AS plain
+    FROM ({_GIVEN})
 )
 """
 
+# To parse again the few rows whose tools are new costs less than to keep all tools in `raw`.
+_NEW_TOOLSETS = f"""
+INSERT INTO toolset_texts
+SELECT toolset, {_TOOLS} FROM (
+    SELECT toolset, SOURCE.r FROM (
+        SELECT toolset, min(number) AS number FROM raw
+        WHERE plain AND toolset IS NOT NULL AND toolset NOT IN (SELECT toolset FROM toolset_texts) GROUP BY toolset
+    ) JOIN SOURCE USING (number)
+)
+"""
+_TOOLSETS_OF_LINES = _NEW_TOOLSETS.replace(
+    "SOURCE.r", """json_transform(text, '{"tools":"JSON"}') AS r"""
+).replace("SOURCE", "incoming")
+_TOOLSETS_OF_MENDED = _NEW_TOOLSETS.replace("SOURCE.r", "r").replace("SOURCE", f"({_GIVEN})")
+
 _ROWS = """
 INSERT INTO rows
-SELECT $base + number, $file, line, shape, keys, toolset, source, family, template, cluster FROM raw WHERE plain
+SELECT $base + number, $file, line, shape, keys, roles, toolset, source, family, template, cluster FROM raw WHERE plain
 """
 
-_TOOLSETS = """
-INSERT INTO toolset_texts
-SELECT toolset, any_value(tools) FROM raw WHERE plain AND toolset IS NOT NULL GROUP BY toolset
-"""
-
-# Tool results that are written as user turns are tool messages: what counts is who speaks.
 _MESSAGES = """
 INSERT INTO messages
-SELECT $base + number, position,
-    CASE WHEN contains(m.content, '<tool_response>') THEN
-        CASE WHEN m.role = 'user' AND regexp_matches(m.content, '^\\s*<tool_response>') THEN 'tool' ELSE m.role END
-    ELSE m.role END,
-    m.role, coalesce(m.content, ''), m.name, m.tool_call_id
-FROM (SELECT number, unnest(messages) AS m, unnest(range(1, len(messages) + 1)) AS position FROM raw WHERE plain)
+SELECT $base + number, position, roles[position], m.role, coalesce(m.content, ''), m.name, m.tool_call_id
+FROM (
+    SELECT number, roles, unnest(messages) AS m, unnest(range(1, len(messages) + 1)) AS position FROM raw WHERE plain
+)
 """
 
 _CALLS = """
@@ -164,17 +184,19 @@ def insert_batch(
 ) -> None:
     """One batch of lines into the tables. The example of the file's row number k is `base` + k."""
     faults = list(batch.faults)
-    if batch.text:
-        rows = batch.text.split("\n")
-        _parse(cursor, batch, rows)
+    if batch.rows:
+        with _parsed(cursor, batch):
+            cursor.execute(_TOOLSETS_OF_LINES)
         odd = cursor.execute("SELECT number, line FROM raw WHERE NOT plain ORDER BY number").fetchall()
-        wanted = [(number, line, rows[number - batch.first], line == batch.torn_line) for number, line in odd]
+        wanted = [
+            (number, line, batch.rows[number - batch.first], line == batch.torn_line) for number, line in odd
+        ]
         for part in range(0, len(wanted), PART):
             mended, found = helpers.ask("rows", wanted[part : part + PART])
-            cursor.execute(_MENDED, {"mended": mended})
+            for query in (_MENDED, _TOOLSETS_OF_MENDED):
+                cursor.execute(query, {"mended": mended})
             faults += [Fault(*fault) for fault in json.loads(found)]
         cursor.execute(_ROWS, {"file": file, "base": base})
-        cursor.execute(_TOOLSETS)
         cursor.execute(_MESSAGES, {"base": base})
         cursor.execute(_CALLS, {"base": base})
         cursor.execute("DROP TABLE raw")
@@ -186,17 +208,20 @@ def insert_batch(
     )
 
 
-def _parse(cursor: duckdb.DuckDBPyConnection, batch: Batch, rows: list[str]) -> None:
-    """Make `raw` of a batch's rows."""
-    numbers = np.arange(batch.first, batch.first + len(rows))
+@contextmanager
+def _parsed(cursor: duckdb.DuckDBPyConnection, batch: Batch) -> Generator[None]:
+    """Make `raw` of a batch's rows, which stand in `incoming` as long as the context lasts."""
+    numbers = np.arange(batch.first, batch.first + len(batch.rows))
     # An array of Python's own strings: DuckDB reads them where they lie.
-    incoming = {"number": numbers, "line": np.array(batch.lines), "text": np.array(rows, dtype=object)}
+    incoming = {"number": numbers, "line": np.array(batch.lines), "text": np.array(batch.rows, dtype=object)}
     cursor.register("incoming", incoming)
     try:
-        cursor.execute(RAW.replace("PARSED", TRUSTED))
-    except duckdb.InvalidInputException:
-        cursor.execute(RAW.replace("PARSED", DOUBTED))
+        try:
+            cursor.execute(RAW.replace("PARSED", TRUSTED))
+        except duckdb.InvalidInputException:
+            cursor.execute(RAW.replace("PARSED", DOUBTED))
+        if any(cursor.execute(query).fetchone() for query in (_KEYS_TWICE, _MESSAGE_KEYS_TWICE)):
+            cursor.execute(_NOT_PLAIN)
+        yield
     finally:
         cursor.unregister("incoming")
-    if any(cursor.execute(query).fetchone() for query in (_KEYS_TWICE, _MESSAGE_KEYS_TWICE)):
-        cursor.execute(_NOT_PLAIN)

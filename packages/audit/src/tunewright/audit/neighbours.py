@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import duckdb
 
+from tunewright.audit.database import make_in_slices
+
 HASHES, BAND = 18, 3
 SIMILARITY = 0.8  # Jaccard similarity of 2-shingles from which two requests count as nearly the same
 MIN_WORDS = 5  # shorter requests are alike by chance
@@ -19,13 +21,9 @@ MIN_WORDS = 5  # shorter requests are alike by chance
 _SEEDS = [(0x9E3779B97F4A7C15 * (2 * number + 1)) % (1 << 63) for number in range(HASHES)]
 _MINIMA = ", ".join(f"list_min(list_transform(s, lambda h: xor(h, {seed}::UBIGINT)))" for seed in _SEEDS)
 
-_SAID = """
-CREATE TEMP TABLE said AS
-SELECT example, string_agg(lower(content), ' ' ORDER BY position) AS text
-FROM (SELECT example, content, position FROM messages WHERE role = 'user'
-      UNION ALL SELECT example, content, position FROM suite_texts)
-GROUP BY example
-"""
+_JOINED = "SELECT example, string_agg(lower(content), ' ' ORDER BY position) AS text FROM"
+_SAID = f"{_JOINED} messages WHERE role = 'user' AND example BETWEEN $first AND $last GROUP BY example"
+_SUITES_SAY = f"INSERT INTO said {_JOINED} suite_texts GROUP BY example"
 
 # The representative of each example's text: pairs of representatives speak for all that say the same.
 _SPOKEN_BY = """
@@ -76,7 +74,8 @@ FROM compared WHERE common >= {SIMILARITY} * (left_size + right_size - common)
 
 def find_neighbours(connection: duckdb.DuckDBPyConnection) -> None:
     """Make `near_pairs`, `spoken_by` and `clusters (example, cluster)` from `examples`, `messages` and `suite_texts`."""
-    connection.execute(_SAID)
+    make_in_slices(connection, "said", _SAID)
+    connection.execute(_SUITES_SAY)
     connection.execute(_SPOKEN_BY)
     connection.execute(_TEXTS)
     connection.execute(_BANDS)

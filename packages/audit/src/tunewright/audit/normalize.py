@@ -134,10 +134,7 @@ def _read(file: DataFile) -> list[Row]:
     """Rows as `messages`, their other keys kept. Raises UserError for a row that cannot be read."""
     rows: list[Row] = []
     for batch in read_batches(file):
-        if not batch.text:
-            continue
-        lines = batch.text.split("\n")
-        for number, line in zip(batch.lines, lines):
+        for number, line in zip(batch.lines, batch.rows):
             if not line.strip():
                 continue
             try:

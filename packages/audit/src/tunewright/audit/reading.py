@@ -100,27 +100,27 @@ def _line_batches(file: DataFile, stream: BinaryIO, batch_bytes: int) -> Iterato
                 yield from array_batches(file, chain([data], rest_of_file), faults, batch_bytes)
                 return
             if bom:
-                yield Batch("", 1, [], [_BOM])
+                yield Batch([], 1, [], [_BOM])
         cut = len(data) if at_end else data.rfind(b"\n") + 1
         rest = data[cut:]
         if cut:
             torn = not data.endswith(b"\n", 0, cut)
             # A view, not a copy: copying a batch costs as much as decoding it.
             text, faults = decode(memoryview(data)[: cut if torn else cut - 1], line)
-            count = data.count(b"\n", 0, cut) + torn
+            rows = text.split("\n")
             carriage_returns = data.count(b"\r\n", 0, cut) if data.find(b"\r", 0, cut) >= 0 else 0
             if carriage_returns and not crlf_count:
                 crlf_line = line + data.count(b"\n", 0, data.find(b"\r\n"))
             crlf_count += carriage_returns
-            faults += long_rows(text, line)
-            yield Batch(text, line, None, faults, torn_line=line + count - 1 if torn else 0)
-            line += count
+            faults += long_rows(rows, line)
+            yield Batch(rows, line, None, faults, torn_line=line + len(rows) - 1 if torn else 0)
+            line += len(rows)
         if at_end:
             if broken is not None:
-                yield Batch("", line, [], [Fault(line, "cut", f"the compressed data end early ({broken})")])
+                yield Batch([], line, [], [Fault(line, "cut", f"the compressed data end early ({broken})")])
             if crlf_count:
                 detail = f"{crlf_count} lines end in CR LF, the first is line {crlf_line}"
-                yield Batch("", line, [], [Fault(crlf_line, "crlf", detail)])
+                yield Batch([], line, [], [Fault(crlf_line, "crlf", detail)])
             file.lines = file.rows = line - 1
             return
 
@@ -156,7 +156,7 @@ def _parquet_batches(file: DataFile) -> Iterator[Batch]:
         rows = connection.execute("SELECT to_json(t)::VARCHAR FROM read_parquet($1) t", [str(file.path)])
         line = 1
         while taken := rows.fetchmany(5000):
-            yield Batch("\n".join(row[0] for row in taken), line)
+            yield Batch([row[0] for row in taken], line)
             line += len(taken)
     except duckdb.Error as error:
         reason = str(error).partition("\n")[0]

@@ -12,6 +12,7 @@ from tunewright.audit.charts import draw_charts
 from tunewright.audit.checks import OFFENCES, OWN_CHECKS, Check, add_offences, read_checks, run_sql
 from tunewright.audit.config import Config, read_config
 from tunewright.audit.context import Context
+from tunewright.audit.database import make_in_slices
 from tunewright.audit.drift import DRIFT
 from tunewright.audit.findings import collect
 from tunewright.audit.headline import predict_tools
@@ -42,7 +43,7 @@ def all_checks() -> list[Check]:
 def build_tables(connection: duckdb.DuckDBPyConnection, suites: Sequence[Path], report: Report) -> None:
     """Everything that checks ask for, from what was read."""
     report("structure", 0.0)
-    connection.execute((TABLES / "examples.sql").read_text(encoding="utf-8"))
+    make_in_slices(connection, "examples", (TABLES / "examples.sql").read_text(encoding="utf-8"))
     connection.execute((TABLES / "features.sql").read_text(encoding="utf-8"))
     load_suites(connection, suites)
     report("near-duplicates", 0.0)

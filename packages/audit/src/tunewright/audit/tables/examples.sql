@@ -1,24 +1,22 @@
 -- One row an example: where it came from, its structure, and what its first answer does.
 -- The first answer is the first assistant message: what stands before it is all that a model sees when it decides.
-CREATE TABLE examples AS
-WITH first_answer AS (
-    SELECT example, min(position) FILTER (role = 'assistant') AS answer
-    FROM messages GROUP BY example
+-- Made a range of examples at a time.
+WITH placed AS (
+    SELECT *, nullif(coalesce(list_position(roles, 'assistant'), 0), 0) AS answer
+    FROM rows WHERE example BETWEEN $first AND $last
+), said AS (
+    FROM messages WHERE example BETWEEN $first AND $last
+), made AS (
+    FROM calls WHERE example BETWEEN $first AND $last
 ), shape AS (
     SELECT m.example,
-        count(*)::INTEGER AS messages,
-        any_value(answer) AS answer,
-        list(m.role ORDER BY position) AS roles,
-        arg_max(m.role, position) FILTER (answer IS NULL OR position < answer) AS last_role_before,
-        count(*) FILTER (m.role = 'assistant')::INTEGER AS answers,
-        bool_or(m.role = 'system') AS has_system,
         arg_min(m.content, position) FILTER (m.role = 'system') AS system,
         arg_min(m.content, position) FILTER (m.role = 'user') AS request,
         arg_max(m.content, position) FILTER (m.role = 'user' AND (answer IS NULL OR position < answer)) AS last_request,
         arg_min(m.content, position) FILTER (m.role = 'assistant') AS first_answer,
         bit_xor(hash(position, m.role, m.content)) AS text_hash,
         bit_xor(hash(position, m.role, m.content)) FILTER (answer IS NULL OR position < answer) AS prompt_hash
-    FROM messages m JOIN first_answer USING (example)
+    FROM said m JOIN placed USING (example)
     GROUP BY m.example
 ), asked AS (
     -- What was asked: the request that the first call answers, or else the first answer. A word or two ("and there?")
@@ -30,8 +28,8 @@ WITH first_answer AS (
             -- Most requests need no cleaning, and to find that out costs a tenth of doing it.
             WHEN regexp_matches(m.content, '\s\s|[\t\n\v\f\r]|^ | $') THEN trim(regexp_replace(m.content, '\s+', ' ', 'g'))
             ELSE m.content END)) AS text_hash
-        FROM messages m JOIN first_answer USING (example)
-        LEFT JOIN (SELECT example, min(message) AS call_message FROM calls GROUP BY example) c USING (example)
+        FROM said m JOIN placed USING (example)
+        LEFT JOIN (SELECT example, min(message) AS call_message FROM made GROUP BY example) c USING (example)
         WHERE m.role = 'user' AND m.position < coalesce(call_message, answer, 1000000000)
     ) GROUP BY example
 ), called AS (
@@ -43,15 +41,16 @@ WITH first_answer AS (
         arg_min(coalesce(c.tool, '(unreadable)'), c.position) FILTER (c.message = a.answer) AS answer_tool,
         min(c.message) AS call_message,
         bit_xor(hash(c.message, c.position, c.tool, c.arguments)) AS call_hash
-    FROM calls c JOIN first_answer a USING (example)
+    FROM made c JOIN placed a USING (example)
     GROUP BY c.example
 )
 SELECT r.example, r.file, f.path, f.split, r.line, r.shape, r.source, r.family, r.template, r.cluster AS given_cluster, r.keys, r.toolset,
-    s.messages, array_to_string(s.roles, ' ') AS roles,
-    array_to_string(CASE WHEN s.answer IS NULL THEN s.roles ELSE s.roles[:s.answer - 1] END, ' ') AS roles_before,
-    s.last_role_before, s.has_system, s.system, s.request, s.last_request,
-    s.first_answer, s.answer,
-    s.answers > 1 AS multi_turn,
+    len(r.roles)::INTEGER AS messages, array_to_string(r.roles, ' ') AS roles,
+    array_to_string(CASE WHEN r.answer IS NULL THEN r.roles ELSE r.roles[:r.answer - 1] END, ' ') AS roles_before,
+    r.roles[coalesce(r.answer, len(r.roles) + 1) - 1] AS last_role_before,
+    list_contains(r.roles, 'system') AS has_system, s.system, s.request, s.last_request,
+    s.first_answer, r.answer,
+    len(list_filter(r.roles, lambda role: role = 'assistant')) > 1 AS multi_turn,
     coalesce(c.calls, 0) AS calls,
     c.tool, c.syntax,
     coalesce(c.answer_calls, 0) AS answer_calls,
@@ -67,10 +66,10 @@ SELECT r.example, r.file, f.path, f.split, r.line, r.shape, r.source, r.family, 
          ELSE lower(regexp_replace(coalesce(s.last_request, s.request, '')[:500],
             '`[^`\n]*`|"[^"\n]*"|''[^''\n]*''|\S*[\w][._/:(]\S*|\S*\d\S*|\b[a-zA-Z]+[a-z][A-Z]\w*|\b[A-Z][A-Z]+\b',
             '#', 'g')) END) AS template_hash
-FROM rows r
+FROM placed r
 JOIN files f USING (file)
 LEFT JOIN shape s USING (example)
 LEFT JOIN called c USING (example)
 LEFT JOIN asked a USING (example)
 LEFT JOIN turns t ON t.example = r.example AND t.message = c.call_message
-LEFT JOIN messages p ON p.example = r.example AND p.position = c.call_message AND c.syntax = 'openai';
+LEFT JOIN said p ON p.example = r.example AND p.position = c.call_message AND c.syntax = 'openai'
