@@ -54,7 +54,7 @@ def load(paths: Sequence[Path], report: Report | None = None) -> Store:
     total = sum(file.path.stat().st_size for file in files)
     folder = Path(tempfile.mkdtemp(prefix="tunewright-audit-"))
     try:
-        connection = connect(folder, total)
+        connection = connect(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
