@@ -133,7 +133,7 @@ def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> No
 
 @command(
     iterable=["data"],
-    data="a dataset; repeatable",
+    data=DATASET + ", in any form that `audit` reads; repeatable",
     out="the folder to make",
     valid="share of examples held out, whole clusters at a time",
     balance="none, tool or family: what no one value may dominate",
@@ -148,17 +148,20 @@ def merge(
     seed: int = 1,
 ) -> None:
     """Merge datasets of any shape, balanced, and split so that nothing leaks."""
+    from tunewright.audit.data_files import DataFile, find_files, split_of
+    from tunewright.audit.rows import read_rows
     from tunewright.datagen.merge import merge_datasets
 
     need(data=data, out=out)
-    paths = [Path(name) for name in data]
     made = merge_datasets(
-        paths,
+        [Path(name) for name in data],
         Path(out),
         valid=valid,
         balance=one_of("balance", balance, BALANCES),
         seed=seed,
         report=Progress("merge"),
+        find=lambda path: [file.path for file in find_files([path])],
+        read=lambda path: read_rows(DataFile(path, split_of(path))),
     )
     for name, split in made.splits.items():
         print(f"{Path(out) / split.file}: {split.examples} examples ({name})")

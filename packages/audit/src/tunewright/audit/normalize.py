@@ -16,7 +16,7 @@ from typing import Any
 
 from tunewright.audit.calls import MARKER_PATTERN, read_turn
 from tunewright.audit.data_files import DataFile, find_files
-from tunewright.audit.reading import read_batches
+from tunewright.audit.rows import read_rows
 from tunewright.contract.atomic import atomic_folder, sha256_file, write_json, write_jsonl
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import DATASET, DatasetManifest, LineageEntry, SplitEntry, now
@@ -133,24 +133,20 @@ def normalize_dataset(data: Path, out: Path, structure: Structure | None = None)
 def _read(file: DataFile) -> list[Row]:
     """Rows as `messages`, their other keys kept. Raises UserError for a row that cannot be read."""
     rows: list[Row] = []
-    for batch in read_batches(file):
-        for number, line in zip(batch.lines, batch.rows):
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-                row = canonical(value)
-            except (UnknownShapeError, ValueError, RecursionError) as error:
-                raise UserError(
-                    f"{file.path}:{number}: {error}",
-                    "See every such row: invoke audit --data; mend or remove them.",
-                ) from error
-            kept = {
-                key: value[key]
-                for key in ("tools", "meta", "metadata", "source")
-                if isinstance(value, dict) and key in value
-            }
-            rows.append({"messages": row.messages, **kept})
+    for number, value in read_rows(file):
+        try:
+            row = canonical(value)
+        except (UnknownShapeError, RecursionError) as error:
+            raise UserError(
+                f"{file.path}:{number}: {error}",
+                "See every such row: invoke audit --data; mend or remove them.",
+            ) from error
+        kept = {
+            key: value[key]
+            for key in ("tools", "meta", "metadata", "source")
+            if isinstance(value, dict) and key in value
+        }
+        rows.append({"messages": row.messages, **kept})
     if not rows:
         raise UserError(f"{file.path}: no examples in it", "The file is empty, or holds only blank lines.")
     return rows

@@ -1,7 +1,7 @@
 """Merges datasets of any shape into one: without doubles, balanced, and split so that nothing leaks."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -20,6 +20,13 @@ MERGER = 1  # raise it when the same inputs give another dataset
 RATIO = 3.0  # a label may be this many times as frequent as the median one
 
 Report = Callable[[str, int, int], None]
+Find = Callable[[Path], Sequence[Path]]
+Read = Callable[[Path], Iterator[tuple[int, Any]]]
+
+
+def splits_of(path: Path) -> list[Path]:
+    """The files of a folder with splits, or the one file."""
+    return list(find_splits(path).values())
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,12 @@ def merge_datasets(
     ratio: float = RATIO,
     seed: int = 1,
     report: Report | None = None,
+    find: Find = splits_of,
+    read: Read = read_jsonl,
 ) -> DatasetManifest:
     """Merge `data` (files, or folders with splits, in any shape of chat row) into the folder `out`.
+
+    `find` gives a path's files and `read` a file's rows with their lines: JSONL, unless somebody knows more forms.
 
     Exact doubles are dropped. No tool (or family) keeps more than `ratio` times the median count of them; which
     rows go is decided by `seed`. Rows of one cluster, of nearly the same request or of one repository stay on
@@ -56,7 +67,7 @@ def merge_datasets(
         )
     if ratio < 1:
         raise UserError(f"ratio {ratio:g} is below 1", "Give 1 for equal counts, or more.")
-    files = [file for path in data for file in find_splits(path).values()]
+    files = [file for path in data for file in find(path)]
     lineage = {str(file): sha256_file(file) for file in files}
     inputs: dict[str, Any] = {
         "merger": MERGER,
@@ -72,7 +83,7 @@ def merge_datasets(
     if finished is not None:
         return finished
 
-    kept, doubles = _read(files, balance, report)
+    kept, doubles = _read(files, read, balance, report)
     random = Random(f"{seed}/balance")
     kept, cut = _balanced(kept, balance != "none", ratio, random)
     if report is not None:
@@ -104,7 +115,7 @@ def merge_datasets(
     return write_dataset(out, splits, seed=seed, lineage=lineage, facts=facts)
 
 
-def _read(files: Sequence[Path], balance: str, report: Report | None) -> tuple[list[_Kept], int]:
+def _read(files: Sequence[Path], read: Read, balance: str, report: Report | None) -> tuple[list[_Kept], int]:
     kept: list[_Kept] = []
     seen: set[str] = set()
     doubles = 0
@@ -112,7 +123,7 @@ def _read(files: Sequence[Path], balance: str, report: Report | None) -> tuple[l
         if report is not None:
             report("read", done, len(files))
         empty = True
-        for number, value in read_jsonl(file):
+        for number, value in read(file):
             empty = False
             item = _row(value, f"{file}:{number}", balance)
             digest = sha256_json([item.row["messages"], item.row.get("tools")])
