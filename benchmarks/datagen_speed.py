@@ -1,14 +1,16 @@
 """How fast examples are made, and where the time goes.
 
-    python benchmarks/datagen_speed.py [--examples 800] [--seed 1]
+    python benchmarks/datagen_speed.py [--examples 800] [--seed 1] [--offered] [--once] [--keep FOLDER]
 
 Makes a dataset of the tiny recipe from a cold start (no cache is kept between runs) and prints examples a second, seconds
 spent inside each stage, and how much near-duplicate filtering would take away. Two threads work side by side, so the
-stages add up to more than the clock.
+stages add up to more than the clock. Then the dataset is audited as a run would audit it, and made a second time (not with
+`--once`) to see that it is the same to the byte.
 """
 
 import argparse
 import json
+import sys
 import tempfile
 import threading
 import time
@@ -17,7 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tunewright.contract.recipe import load_recipe
+from tunewright.audit.audit import audit_dataset
+from tunewright.audit.sql import run_query
+from tunewright.contract.manifest import DatasetManifest
+from tunewright.contract.recipe import Recipe, load_recipe
 from tunewright.datagen import corpus, crosscheck, generate, maker, plan, program, tools
 from tunewright.datagen.guard import NearDuplicates
 
@@ -52,10 +57,14 @@ def timed(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def main() -> None:
+def main() -> int:
+    """Print what was measured; exit 1 when the data are not what is promised."""
     parser = argparse.ArgumentParser(description="How fast examples are made, and where the time goes.")
     parser.add_argument("--examples", type=int, default=800)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--offered", action="store_true", help="each example lists the tools to choose from")
+    parser.add_argument("--once", action="store_true", help="do not make it a second time")
+    parser.add_argument("--keep", type=Path, help="a folder for the dataset")
     options = parser.parse_args()
     for name in TOOLS:
         setattr(tools.Toolbox, name, timed(f"tool {name}", getattr(tools.Toolbox, name)))
@@ -66,18 +75,34 @@ def main() -> None:
 
     recipe = load_recipe("tiny", ROOT)
     half = options.examples // 2
-    data = recipe.data.model_copy(update={"navigation": half, "other": options.examples - half})
-    with tempfile.TemporaryDirectory() as folder:
+    changes = {"navigation": half, "other": options.examples - half, "offered": options.offered}
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
+
+    def make(folder: Path) -> tuple[DatasetManifest, float]:
         start = time.perf_counter()
-        made = generate.generate_dataset(
-            recipe.model_copy(update={"data": data}), Path(folder, "made"), options.seed, root=ROOT
-        )
-        seconds = time.perf_counter() - start
+        return generate.generate_dataset(recipe, folder, options.seed, root=ROOT), time.perf_counter() - start
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder: Path = options.keep or Path(temporary, "made")
+        made, seconds = make(folder)
         rows = [
             json.loads(line)
             for split in made.splits.values()
-            for line in Path(folder, "made", split.file).read_text(encoding="utf-8").splitlines()
+            for line in (folder / split.file).read_text(encoding="utf-8").splitlines()
         ]
+        tell_speed(rows, made, seconds)
+        kept = tell_audit(folder, recipe)
+        if not options.once:
+            again, seconds = make(Path(temporary, "again"))
+            hashes = [{name: split.sha256 for name, split in m.splits.items()} for m in (made, again)]
+            same = hashes[0] == hashes[1]
+            print(f"made again in {seconds:.1f} s: {'the same bytes' if same else 'OTHER BYTES'}")
+            kept = kept and same
+    return 0 if kept else 1
+
+
+def tell_speed(rows: list[Any], made: DatasetManifest, seconds: float) -> None:
+    """Examples a second, the stages, and what is rejected."""
     print(f"{len(rows)} examples in {seconds:.1f} s: {len(rows) / seconds:.1f} a second")
     for stage, total in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"  {stage:<28} {total:7.1f} s in {calls[stage]:>6} calls")
@@ -91,5 +116,35 @@ def main() -> None:
         print(f"kept by near-duplicate filtering at {threshold}: {kept / len(rows):.1%}")
 
 
+def tell_audit(folder: Path, recipe: Recipe) -> bool:
+    """What the audit says; whether it is what is promised."""
+    report = audit_dataset([folder], recipe=recipe, suites=[ROOT / suite.path for suite in recipe.suites])
+    found = Counter(finding.check for finding in report.findings for _ in range(finding.count))
+    failed = [finding.check for finding in report.findings if finding.severity == "fail"]
+    leaks = sum(count for check, count in found.items() if check.startswith(("split.leak", "split.suite")))
+    gap = report.headline["structure_only"] - report.headline["majority"]
+    calls = run_query("SELECT count(*) AS n FROM calls", [folder], None, "csv")
+    print(f"audit: {report.verdict}; {len(failed)} faults {', '.join(failed)}")
+    print(
+        "  "
+        f"structure only {report.headline['structure_only']:.1%}, majority {report.headline['majority']:.1%}, "
+        f"request {report.headline['query_only']:.1%}"
+    )
+    print(
+        f"  of {str(calls).split()[-1]} calls: {found['call.ungrounded']} with an argument from nowhere, "
+        f"{found['call.result_mismatch']} with a count unlike its list; {leaks} rows leak"
+    )
+    for finding in report.findings:
+        if finding.severity == "warn":
+            print(f"  warning {finding.check} ({finding.split}): {finding.message}")
+    return (
+        not failed
+        and gap <= 0.02
+        and not found["call.ungrounded"]
+        and not found["call.result_mismatch"]
+        and not leaks
+    )
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
