@@ -76,7 +76,9 @@ def main() -> int:
     recipe = load_recipe("tiny", ROOT)
     half = options.examples // 2
     changes = {"navigation": half, "other": options.examples - half, "offered": options.offered}
-    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
+    # A list of tools needs more room than the tiny model's window has.
+    train = recipe.train.model_copy(update={"max_seq_length": 4096} if options.offered else {})
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=changes), "train": train})
 
     def make(folder: Path) -> tuple[DatasetManifest, float]:
         start = time.perf_counter()

@@ -5,8 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tunewright.audit.audit import audit_dataset
 from tunewright.audit.findings import Finding
+from tunewright.audit.toolsets import tools_in_prompt
+from tunewright.contract.syntax import render_program
 
 
 def words(number: int) -> str:
@@ -66,3 +70,79 @@ def test_offering_tools_whenever_one_is_called_and_fewer_otherwise_is_a_fault(tm
         row(n, None, ["a", "b"]) for n in range(200, 400)
     ]
     assert "tools_offered" in {f.feature for f in faults(tmp_path, rows)}
+
+
+LISTED = """You are a coding assistant.
+
+Tools:
+- goto_definition(file: str, line: int = 1, tags: list[str] = ["a)"]) -> success, locations: Where a symbol is defined.
+- read_file(path: str) -> success, content: The text of a file.
+
+Be brief."""
+
+
+def test_signatures_under_a_heading_are_tools_with_their_parameters() -> None:
+    tools = tools_in_prompt(LISTED)
+    assert [(t["position"], t["tool"], t["description"]) for t in tools] == [
+        (1, "goto_definition", "Where a symbol is defined."),
+        (2, "read_file", "The text of a file."),
+    ]
+    schema = json.loads(tools[0]["parameters"])
+    assert schema["required"] == ["file"]
+    assert schema["properties"] == {"file": {"type": "string"}, "line": {"type": "integer"}, "tags": {}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Remember:\n- print(x) shows a value\n- len(x) counts",  # no heading that speaks of tools
+        "Tools:\n- search(query: str): finds\n- call(me maybe) later",  # not all are signatures
+        "Tools are dangerous. Be careful.",
+        "Tools:\n- hammer\n- saw",
+        "- search(query: str): finds",
+        "Tools:\n- f(" + "(" * 5000,
+    ],
+)
+def test_what_only_looks_like_a_list_of_tools_is_none(content: str) -> None:
+    assert tools_in_prompt(content) == []
+
+
+def listed_row(number: int, tool: str, names: dict[str, str]) -> dict[str, Any]:
+    described = {"search": "finds files", "show": "prints a file", "test": "runs the tests"}
+    lines = "\n".join(f"- {names[name]}(path: str) -> text: {what}" for name, what in described.items())
+    code = render_program(f"r = {names[tool]}('{words(number)}')")
+    messages = [("system", f"Help.\nTools:\n{lines}"), ("user", words(number)), ("assistant", code)]
+    return {"messages": [{"role": role, "content": content} for role, content in messages]}
+
+
+def test_masked_names_are_the_tools_that_they_stand_for(tmp_path: Path) -> None:
+    plain = {name: name for name in ("search", "show", "test")}
+    masked = [dict(zip(plain, order)) for order in ("abc", "bca", "cab")]
+    rows = [
+        listed_row(n, ["search", "show", "test"][n % 3], masked[n // 3 % 3] if n % 10 == 0 else plain)
+        for n in range(300)
+    ]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    report = audit_dataset([tmp_path / "train.jsonl"])
+    assert not [f for f in report.findings if f.check in ("call.unknown_tool", "balance.tool")]
+    assert {entry["name"] for entry in report.charts["tools"]} == {"search", "show", "test"}
+
+
+def test_a_tool_that_such_a_list_lacks_is_not_offered(tmp_path: Path) -> None:
+    plain = {name: name for name in ("search", "show", "test")}
+    rows = [listed_row(n, "search", plain) for n in range(20)]
+    rows[7]["messages"][2]["content"] = rows[7]["messages"][2]["content"].replace("search(", "grep(")
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    found = [f for f in audit_dataset([tmp_path / "train.jsonl"]).findings if f.check == "call.unknown_tool"]
+    assert [(f.message, [r.line for r in f.rows]) for f in found] == [("grep is called and not offered", [8])]
+
+
+def test_tools_described_alike_in_one_list_are_two_tools(tmp_path: Path) -> None:
+    def two(number: int) -> dict[str, Any]:
+        made = row(number, "ab"[number % 2], ["a", "b"])
+        for tool in made["tools"]:
+            tool["function"]["description"] = "does something"
+        return made
+
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(two(n)) + "\n" for n in range(40)))
+    assert {e["name"] for e in audit_dataset([tmp_path / "train.jsonl"]).charts["tools"]} == {"a", "b"}

@@ -31,7 +31,8 @@ CREATE TABLE turns (example BIGINT, message INTEGER, preamble VARCHAR, syntaxes 
 CREATE TABLE problems (example BIGINT, message INTEGER, kind VARCHAR, detail VARCHAR);
 CREATE TABLE toolset_texts (toolset VARCHAR, tools VARCHAR);
 CREATE TABLE offered (
-    toolset VARCHAR, position INTEGER, tool VARCHAR, description VARCHAR, parameters VARCHAR, written VARCHAR
+    toolset VARCHAR, position INTEGER, tool VARCHAR, description VARCHAR, parameters VARCHAR, written VARCHAR,
+    kind VARCHAR
 );
 """
 

@@ -24,7 +24,7 @@ from tunewright.audit.database import connect, insert, insert_json, silent
 from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
 from tunewright.audit.reading import read_batches
-from tunewright.audit.toolsets import tools_in_prompt, toolset_of
+from tunewright.audit.toolsets import LISTS_TOOLS, find_kinds, tools_in_prompt, toolset_of
 from tunewright.contract.errors import UserError
 
 PAGE = 10_000  # examples whose texts are in Python's memory at a time
@@ -158,7 +158,8 @@ def _read_toolsets(connection: duckdb.DuckDBPyConnection) -> None:
     ).fetchall():
         rows += [{"toolset": toolset, **tool} for tool in toolset_of(json.loads(text))]
     prompts = connection.execute(
-        "SELECT DISTINCT content FROM messages m WHERE role = 'system' AND contains(content, '<tools>')"
+        "SELECT DISTINCT content FROM messages m WHERE role = 'system' AND regexp_matches(content, $1)",
+        [LISTS_TOOLS],
     ).fetchall()
     listed: list[dict[str, Any]] = []
     for (content,) in prompts:
@@ -169,11 +170,11 @@ def _read_toolsets(connection: duckdb.DuckDBPyConnection) -> None:
         '{"%s":"VARCHAR","position":"INTEGER","tool":"VARCHAR","description":"VARCHAR","parameters":"VARCHAR",'
         '"written":"VARCHAR"}'
     )
-    insert(connection, "offered", structure % "toolset", rows)
+    insert(connection, "offered BY NAME", structure % "toolset", rows)
     if listed:
         insert(
             connection,
-            "offered",
+            "offered BY NAME",
             structure % "toolset",
             [{**r, "toolset": _md5(r.pop("content"))} for r in listed],
         )
@@ -181,6 +182,7 @@ def _read_toolsets(connection: duckdb.DuckDBPyConnection) -> None:
             "UPDATE rows SET toolset = md5(m.content) FROM messages m WHERE m.example = rows.example "
             "AND rows.toolset IS NULL AND m.role = 'system' AND md5(m.content) IN (SELECT toolset FROM offered)"
         )
+    find_kinds(connection)
     connection.execute("DROP TABLE toolset_texts")
 
 

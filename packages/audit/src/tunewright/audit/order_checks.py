@@ -29,10 +29,10 @@ ROW_ORDER = Check(
 # order both are the same, so that a popular tool is no fault; with the right tool put first they differ.
 _PLACES = """
 WITH ranked AS (
-    SELECT l.example, o.tool, o.position,
+    SELECT l.example, o.kind AS tool, o.position,
         CASE WHEN o.position = 1 THEN 'first' WHEN o.position = max(o.position) OVER row THEN 'last'
              ELSE 'between' END AS place,
-        l.label_tool = o.tool AS called, count(*) OVER row AS size
+        l.label_tool = o.kind AS called, count(*) OVER row AS size
     FROM labelled l JOIN offered o USING (toolset) WINDOW row AS (PARTITION BY l.example)
 )
 SELECT tool, place, count(*) AS n, count(*) FILTER (called) AS called FROM ranked
@@ -95,7 +95,7 @@ def find_position(context: Context, check: Check) -> Iterator[Offence]:
             "between": "o.position NOT IN (1, n.last)",
         }
         for (example,) in context.connection.execute(f"""
-            SELECT l.example FROM labelled l JOIN offered o ON o.toolset = l.toolset AND o.tool = l.label_tool
+            SELECT l.example FROM labelled l JOIN offered o ON o.toolset = l.toolset AND o.kind = l.label_tool
             JOIN (SELECT toolset, max(position) AS last FROM offered GROUP BY 1 HAVING count(*) > 1) n
                 ON n.toolset = l.toolset
             WHERE {test[place]} ORDER BY 1

@@ -99,8 +99,8 @@ def _offer_tables(connection: duckdb.DuckDBPyConnection, min_support: float) -> 
         # The more tools there are, the less often each is called: sets are compared with sets of their size.
         rows = connection.execute(
             f"""
-            SELECT o.tool, l.tools_offered, l.{feature} AS value, l.fold,
-                CASE WHEN l.label_tool = o.tool THEN o.tool ELSE '{ANOTHER}' END AS class, count(*) AS n
+            SELECT o.kind, l.tools_offered, l.{feature} AS value, l.fold,
+                CASE WHEN l.label_tool = o.kind THEN o.kind ELSE '{ANOTHER}' END AS class, count(*) AS n
             FROM labelled l JOIN offered o USING (toolset)
             WHERE l.tools_offered <> '1' GROUP BY ALL ORDER BY ALL
             """,
@@ -153,7 +153,7 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Rows:
         if table.label == "tool":
             parameters["tool"] = next(name for name in table.classes if name != ANOTHER)
             among = (
-                "AND l.toolset IN (SELECT toolset FROM offered WHERE tool = $tool) AND l.tools_offered <> '1'"
+                "AND l.toolset IN (SELECT toolset FROM offered WHERE kind = $tool) AND l.tools_offered <> '1'"
             )
             label = f"if(l.label_tool = $tool, $tool, '{ANOTHER}')"
     columns = connection.execute(

@@ -1,7 +1,9 @@
 """Lists of offered tools: from a row's own `tools`, or from a `<tools>` block in its system prompt."""
 
+import ast
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +13,12 @@ if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
 
 _BLOCK = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
+MOST_BRACKETS = 20  # of a line; a signature has few
+# Which prompts are looked at for tools (RE2 syntax).
+LISTS_TOOLS = r"<tools>|(?m:^\s*(?:[-*]|\d+[.)])\s+`?[A-Za-z_]\w*\()"
+_JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_HEADING = re.compile(r"\b(?:tools|functions)\b", re.IGNORECASE)
+_SIGNATURE = re.compile(r"\s*(?:[-*]|\d+[.)])\s+`?([A-Za-z_]\w*)(\(.*)")
 
 
 def toolset_of(tools: Any) -> list[dict[str, Any]]:
@@ -34,11 +42,67 @@ def toolset_of(tools: Any) -> list[dict[str, Any]]:
 
 
 def tools_in_prompt(content: str) -> list[dict[str, Any]]:
-    """Tools inside `<tools>`: one JSON object a line, or one JSON array (Hermes, Qwen). Empty when none can be read."""
+    """Tools that a system prompt lists: in `<tools>`, one JSON object a line or one JSON array (Hermes, Qwen), or as
+    Python signatures in a list under a heading that speaks of tools. Empty when none can be read."""
     tools: list[Any] = []
     for block in _BLOCK.findall(content):
         tools += _read_block(block)
-    return toolset_of(tools)
+    return toolset_of(tools or _signatures(content))
+
+
+def _signatures(content: str) -> list[Any]:
+    """`- name(a: str, b: int = 0) -> …: what it does`, a line each. A list with anything else in it is no list of tools."""
+    tools: list[Any] = []
+    listing = False
+    for line in content.splitlines():
+        if found := _SIGNATURE.match(line):
+            tool = _signature(*found.groups()) if listing else None
+            if listing and tool is None:
+                return []
+            tools += [tool] if tool else []
+        elif line.strip():
+            if tools:
+                break
+            listing = bool(_HEADING.search(line))
+    return tools
+
+
+def _signature(name: str, rest: str) -> dict[str, Any] | None:
+    """One line of a list, from its bracket on, as a tool; None when it is no signature."""
+    found = _definition(name, rest)
+    if found is None:
+        return None
+    parsed, rest = found
+    given = parsed.args
+    listed = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    optional = len(given.defaults) + sum(default is not None for default in given.kw_defaults)
+    properties = {
+        argument.arg: {"type": _JSON_TYPES.get(ast.unparse(argument.annotation))}
+        if argument.annotation
+        else {}
+        for argument in listed
+    }
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {key: value if value.get("type") else {} for key, value in properties.items()},
+        "required": [argument.arg for argument in listed[: len(listed) - optional]],
+    }
+    if given.vararg or given.kwarg:
+        schema["additionalProperties"] = True
+    described = rest.partition(":")[2] or rest
+    return {"name": name, "description": described.strip(" `-\u2013\u2014"), "parameters": schema}
+
+
+def _definition(name: str, text: str) -> tuple[ast.FunctionDef, str] | None:
+    """The signature that a text begins with, and what follows it. Its last bracket is the first that makes it Python."""
+    for end in [match.end() for match in islice(re.finditer(r"\)", text), MOST_BRACKETS)]:
+        try:
+            parsed = ast.parse(f"def {name}{text[:end]}: ...").body[0]
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        if isinstance(parsed, ast.FunctionDef):
+            return parsed, text[end:]
+    return None
 
 
 def _read_block(block: str) -> list[Any]:
@@ -55,9 +119,6 @@ def _read_block(block: str) -> list[Any]:
             except ValueError:
                 continue
     return found
-
-
-_JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
 def catalog_tools(catalog: "Catalog") -> list[dict[str, Any]]:
@@ -90,6 +151,26 @@ def offer_catalog(connection: "duckdb.DuckDBPyConnection", recipe: "Recipe") -> 
         connection,
         "offered",
         '{"toolset":"VARCHAR","position":"INTEGER","tool":"VARCHAR","description":"VARCHAR","parameters":"VARCHAR",'
-        '"written":"VARCHAR"}',
-        [{"toolset": "catalog", **tool} for tool in toolset_of(catalog_tools(catalog))],
+        '"written":"VARCHAR","kind":"VARCHAR"}',
+        [{"toolset": "catalog", **tool, "kind": tool["tool"]} for tool in toolset_of(catalog_tools(catalog))],
     )
+
+
+# Tools that are described alike are one tool, whatever each row calls it: names may be masked. But not where one list
+# has the description twice.
+_KINDS = """
+WITH described AS (
+    SELECT description, arg_max(tool, (n, tool)) AS kind FROM (
+        SELECT description, tool, count(*) AS n FROM offered WHERE description <> '' GROUP BY ALL
+    ) WHERE description NOT IN (
+        SELECT description FROM offered GROUP BY toolset, description HAVING count(DISTINCT tool) > 1
+    ) GROUP BY description
+)
+UPDATE offered SET kind = coalesce((SELECT d.kind FROM described d WHERE d.description = offered.description), tool)
+"""
+
+
+def find_kinds(connection: "duckdb.DuckDBPyConnection") -> None:
+    """Fill in `offered.kind`, which tool a tool really is, and make `renamed`: where that is another name."""
+    connection.execute(_KINDS)
+    connection.execute("CREATE TABLE renamed AS SELECT toolset, tool, kind FROM offered WHERE kind <> tool")

@@ -7,7 +7,10 @@ WITH placed AS (
 ), said AS (
     FROM messages WHERE example BETWEEN $first AND $last
 ), made AS (
-    FROM calls WHERE example BETWEEN $first AND $last
+    -- A tool by its own name, not by the one it goes by in this row.
+    SELECT c.* REPLACE (coalesce(n.kind, c.tool) AS tool)
+    FROM calls c JOIN placed USING (example) LEFT JOIN renamed n ON n.toolset = placed.toolset AND n.tool = c.tool
+    WHERE example BETWEEN $first AND $last
 ), shape AS (
     SELECT m.example,
         arg_min(m.content, position) FILTER (m.role = 'system') AS system,

@@ -2,8 +2,8 @@
 -- is called in plain words, stands in features.py.
 CREATE TABLE feature_columns AS
 WITH sets AS (
-    SELECT toolset, count(*) AS offered, md5(string_agg(tool, ' ' ORDER BY tool))[:8] AS names,
-        md5(string_agg(tool, ' ' ORDER BY position))[:8] AS in_order
+    SELECT toolset, count(*) AS offered, md5(string_agg(kind, ' ' ORDER BY kind))[:8] AS names,
+        md5(string_agg(kind, ' ' ORDER BY position))[:8] AS in_order
     FROM offered GROUP BY toolset
 ), lengths AS (
     -- Buckets double: 0, 1, 2-3, 4-7, … characters.
