@@ -157,8 +157,10 @@ def _read_toolsets(connection: duckdb.DuckDBPyConnection) -> None:
         "SELECT DISTINCT toolset, tools FROM toolset_texts ORDER BY 1"
     ).fetchall():
         rows += [{"toolset": toolset, **tool} for tool in toolset_of(json.loads(text))]
+    # Few prompts are distinct: each is looked at once, and for that the filter has to stay behind the grouping.
     prompts = connection.execute(
-        "SELECT DISTINCT content FROM messages m WHERE role = 'system' AND regexp_matches(content, $1)",
+        "SELECT content FROM (SELECT any_value(content) AS content FROM messages WHERE role = 'system' "
+        "GROUP BY hash(content)) WHERE regexp_matches(content, $1)",
         [LISTS_TOOLS],
     ).fetchall()
     listed: list[dict[str, Any]] = []

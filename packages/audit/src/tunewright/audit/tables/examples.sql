@@ -7,10 +7,8 @@ WITH placed AS (
 ), said AS (
     FROM messages WHERE example BETWEEN $first AND $last
 ), made AS (
-    -- A tool by its own name, not by the one it goes by in this row.
-    SELECT c.* REPLACE (coalesce(n.kind, c.tool) AS tool)
-    FROM calls c JOIN placed USING (example) LEFT JOIN renamed n ON n.toolset = placed.toolset AND n.tool = c.tool
-    WHERE example BETWEEN $first AND $last
+    -- Tools by their own names, not by those they go by in a row.
+    FROM named_calls WHERE example BETWEEN $first AND $last
 ), shape AS (
     SELECT m.example,
         arg_min(m.content, position) FILTER (m.role = 'system') AS system,
