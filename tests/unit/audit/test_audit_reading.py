@@ -158,6 +158,23 @@ def test_a_folder_gives_its_splits_and_leaves_its_manifest_alone(tmp_path: Path)
     ]
 
 
+def test_a_folder_of_folders_gives_their_files_and_a_folder_s_name_may_be_the_split(tmp_path: Path) -> None:
+    for name in (
+        "data/train-00000-of-00002.jsonl",
+        "data/train-00001-of-00002.jsonl",
+        "data/notes.json",
+        "validation/part-0.jsonl",
+        ".git/train.jsonl",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(row())
+    assert [(f.path.name, f.split) for f in find_files([tmp_path])] == [
+        ("train-00000-of-00002.jsonl", "train"),
+        ("train-00001-of-00002.jsonl", "train"),
+        ("part-0.jsonl", "valid"),
+    ]
+
+
 def test_globs_and_repeated_paths_name_each_file_once(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / name).write_bytes(row())

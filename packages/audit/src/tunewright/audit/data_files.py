@@ -36,9 +36,12 @@ class DataFile:
 
 def split_of(path: Path) -> str:
     """The split that a file's name says: train, valid or test; train when it says none."""
-    words = re.findall(r"[a-z]+", path.name.lower())
-    found = [_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS]
-    return found[-1] if found else "train"
+    return _named_split(path.name) or "train"
+
+
+def _named_split(name: str) -> str | None:
+    found = [_SPLIT_WORDS[word] for word in re.findall(r"[a-z]+", name.lower()) if word in _SPLIT_WORDS]
+    return found[-1] if found else None
 
 
 def is_data(path: Path) -> bool:
@@ -54,7 +57,7 @@ def find_files(paths: Sequence[Path]) -> list[DataFile]:
     found: dict[Path, DataFile] = {}
     for path in paths:
         for file in _expand(path):
-            found.setdefault(file.resolve(), DataFile(file, split_of(file)))
+            found.setdefault(file.path.resolve(), file)
     if not found:
         raise UserError("no data given", "Give a .jsonl file, or a folder with train.jsonl and valid.jsonl.")
     for file in found.values():
@@ -63,25 +66,20 @@ def find_files(paths: Sequence[Path]) -> list[DataFile]:
     return list(found.values())
 
 
-def _expand(path: Path) -> list[Path]:
+def _expand(path: Path) -> list[DataFile]:
     if path.is_file():
-        return [path]
+        return [DataFile(path, split_of(path))]
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.is_file() and is_data(file))
-        named = [
-            file for file in files if set(re.findall(r"[a-z]+", file.name.lower())) & _SPLIT_WORDS.keys()
-        ]
-        # dataset.json and the like describe the rows; they are not rows.
-        files = named or [file for file in files if file.suffix != ".json"] or files
+        files = _in_folder(path)
         if not files:
             raise UserError(
                 f"{path}: no data files in it", f"Looked for {', '.join(SUFFIXES)}, also with .gz or .zst."
             )
-        return _in_order(files)
+        return files
     if any(character in str(path) for character in "*?["):
         base = Path(path.anchor) if path.is_absolute() else Path()
         pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else str(path)
-        files = sorted(file for file in base.glob(pattern) if file.is_file())
+        files = [DataFile(file, split_of(file)) for file in sorted(base.glob(pattern)) if file.is_file()]
         if not files:
             raise UserError(
                 f"nothing matches {path}", "Check the pattern; quote it so that the shell leaves it."
@@ -90,6 +88,21 @@ def _expand(path: Path) -> list[Path]:
     raise UserError(f"no data at {path}", "Give a .jsonl file, or a folder with train.jsonl and valid.jsonl.")
 
 
-def _in_order(files: list[Path]) -> list[Path]:
+def _in_folder(path: Path) -> list[DataFile]:
+    """A folder's data files, train first. Where it has none, those of the folders in it: their names may be splits."""
+    found = _directly_in(path, None)
+    if not found:
+        folders = [below for below in sorted(path.iterdir()) if below.is_dir() and below.name[0] not in "._"]
+        found = [file for folder in folders for file in _directly_in(folder, _named_split(folder.name))]
+    if not found:
+        found = [DataFile(file, "train") for file in path.iterdir() if file.is_file() and is_data(file)]
     order = ("train", "valid", "test")
-    return sorted(files, key=lambda file: (order.index(split_of(file)), file.name))
+    return sorted(found, key=lambda file: (order.index(file.split), str(file.path)))
+
+
+def _directly_in(folder: Path, split: str | None) -> list[DataFile]:
+    """The files that name a split, or else all but .json: dataset.json and the like describe the rows, they are not rows."""
+    files = [file for file in folder.iterdir() if file.is_file() and is_data(file)]
+    named = [file for file in files if _named_split(file.name)]
+    chosen = named or [file for file in files if split or file.suffix != ".json"]
+    return [DataFile(file, _named_split(file.name) or split or "train") for file in chosen]
