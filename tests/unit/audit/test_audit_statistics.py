@@ -20,6 +20,7 @@ from tunewright.audit.statistics import (
     false_discovery_q,
     fisher_p,
     gamma_upper,
+    joint_tail_p,
     log_factorials,
     phi,
     sign_flip_p,
@@ -144,6 +145,34 @@ def test_rows_of_one_template_count_once() -> None:
     together = Rows(value, label, cluster).test(value == 1, label == 1)
     assert alone.permutation_p() <= 0.001
     assert together.permutation_p() > 0.05
+
+
+def test_a_joint_test_is_fair_when_nothing_goes_together() -> None:
+    generator = np.random.default_rng(5)
+    cluster = np.repeat(np.arange(60), 3)
+    p: list[float] = []
+    for _ in range(300):
+        value = (generator.random(180) < 0.3).astype(np.int64)
+        label = generator.integers(0, 6, 60)[cluster]
+        rows = Rows(value, label, cluster)
+        p.append(joint_tail_p([rows.test(value == 1, label == c) for c in range(6)], rounds=199))
+    assert 0.02 <= float(np.mean(np.array(p) <= 0.05)) <= 0.09
+    assert float(np.mean(np.array(p) <= 0.5)) == pytest.approx(0.5, abs=0.1)
+
+
+def test_several_classes_that_lack_a_value_are_found_together_in_200_rows() -> None:
+    generator = np.random.default_rng(6)
+    found = 0
+    for _ in range(20):
+        cluster = np.repeat(np.arange(60), 4)[:200]
+        label = generator.integers(0, 9, 60)[cluster]
+        planted = np.where(label <= 1, 0, (generator.random(200) < 0.7).astype(np.int64))
+        # What says nothing makes the family large, and single classes have to be the surer.
+        values = [planted, *(generator.integers(0, 5, 200) for _ in range(8))]
+        tables = [table(value, label) for value in values]
+        behind = {id(t): Rows(value, label, cluster) for t, value in zip(tables, values)}
+        found += any(s.value in "01" for s in find_shortcuts(tables, lambda t, b=behind: b[id(t)]))
+    assert found >= 16
 
 
 def table(

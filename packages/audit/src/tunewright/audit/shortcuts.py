@@ -19,11 +19,15 @@ from tunewright.audit.statistics import (
     entropy_share,
     false_discovery_q,
     fisher_p,
+    joint_tail_p,
     log_factorials,
     phi,
 )
 
 FOLDS = 5
+MAY_ADD = 0.05  # p of a class from which it is named among those that go with a value together
+JOINT_SHARE = 0.2  # of the false alarms that q allows, for values tested against all classes together
+MOST_JOINT = 5_000  # clusters
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,8 @@ def find_shortcuts(
     for (table, cell), q in zip(cells, adjusted):
         if q <= limits.q and _matters(cell, limits):
             by_table.setdefault(id(table), []).append(replace(cell, q=q))
+    for table, moved in _together(cells, behind, limits):
+        by_table.setdefault(id(table), moved)
     found: list[Shortcut] = []
     for table in tables:
         if survivors := by_table.get(id(table)):
@@ -149,6 +155,40 @@ def find_shortcuts(
             if shortcut is not None:
                 found.append(shortcut)
     return sorted(found, key=lambda s: (s.strength != "fail", -s.effect, s.feature, s.label))
+
+
+def _together(
+    cells: list[tuple[Table, Cell]], behind: dict[int, Rows], limits: Limits
+) -> list[tuple[Table, list[Cell]]]:
+    """Values that go with several classes together, though with none of them enough: tested once a value, as one family.
+
+    Only values that some class has markedly more or less often are asked about; the others count as tested and not found.
+    """
+    values: dict[tuple[int, str], list[tuple[Table, Cell]]] = {}
+    for table, cell in cells:
+        values.setdefault((id(table), cell.value), []).append((table, cell))
+    p: list[float] = []
+    for entries in values.values():
+        table = entries[0][0]
+        rows = behind.get(id(table))
+        worth = rows is not None and any(c.p <= MAY_ADD and _matters(c, limits) for _, c in entries)
+        p.append(_joint_p(table, rows, entries[0][1].value) if rows is not None and worth else 1.0)
+    found: list[tuple[Table, list[Cell]]] = []
+    for entries, q in zip(values.values(), false_discovery_q(p)):
+        if q > limits.q * JOINT_SHARE:
+            continue
+        moved = [c for _, c in entries if c.p <= MAY_ADD and _matters(c, limits)]
+        found.append((entries[0][0], [replace(cell, q=q) for cell in moved]))
+    return found
+
+
+def _joint_p(table: Table, rows: Rows, value: str) -> float:
+    if len(np.unique(rows.cluster)) > MOST_JOINT:
+        return 1.0  # with so many, single classes stand out
+    has = rows.value == table.values.index(value)
+    counts = table.counts.sum(axis=(0, 2))
+    kept = [j for j in range(len(table.classes)) if counts[j] > 0]
+    return joint_tail_p([rows.test(has, rows.label_class == j) for j in kept])
 
 
 def _matters(cell: Cell, limits: Limits) -> bool:
