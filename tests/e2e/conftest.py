@@ -1,106 +1,23 @@
 """A clean clone with an empty home: what a new user has."""
 
-import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-# A recipe that goes the whole way in seconds; what it reaches is not judged.
-QUICK = """
-schema = 1
-name = "quick"
-seed = 7
-
-[model]
-base = "embedded:tiny"
-dtype = "float32"
-
-[data]
-tools = ["goto_definition", "find_references", "typecheck", "ruff_check", "pytest_run", "read_file", "write_file",
-    "run_command"]
-navigation = 120
-other = 120
-
-[train]
-steps = 24
-batch_size = 8
-learning_rate = 2e-3
-warmup = 2
-max_seq_length = 512
-rank = 8
-scale = 2.0
-layers = -1
-keys = ["self_attn.q_proj", "self_attn.v_proj"]
-checkpoint_every = 4
-validate_every = 12
-
-[predict]
-models = ["base", "quantized"]
-max_tokens = 24
-batch_size = 32
-
-[[suites]]
-path = "suites/navigation.jsonl"
-
-[[gates]]
-metric = "fidelity"
-target = 0.5
-
-[pull]
-models = true
-"""
-
-Inv = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def clone(target: Path) -> Path:
-    """A copy of the files that git tracks or would track, as a repository of its own."""
-    target.mkdir(parents=True)
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in filter(None, listed.stdout.split("\0")):
-        source = ROOT / name
-        if source.is_file():
-            copy = target / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(source.read_bytes())
-            copy.chmod(source.stat().st_mode)
-    (target / "recipes" / "quick.toml").write_text(QUICK)
-    return target
-
-
-def environment(home: Path) -> dict[str, str]:
-    """The environment of a new user: an empty home, nothing of this test run's, uv's cache kept to save downloads."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TUNEWRIGHT_", "PYTEST", "COV_", "UV_", "VIRTUAL_ENV"))
-        and name not in {"UV", "PYTHONPATH"}
-    }
-    cache = (
-        os.environ.get("UV_CACHE_DIR")
-        or subprocess.run(
-            [os.environ.get("UV", "uv"), "cache", "dir"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-    )
-    return {**kept, "HOME": str(home), "UV_CACHE_DIR": cache, "NO_COLOR": "1"}
+from tests.support.new_user import DefaultRun, Inv, clone, environment
 
 
 @pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(default_run: DefaultRun | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone shared by the tests of a session."""
-    return clone(tmp_path_factory.mktemp("clone") / "tunewright")
+    return default_run.checkout if default_run else clone(tmp_path_factory.mktemp("clone") / "tunewright")
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(default_run: DefaultRun | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty home folder."""
-    return tmp_path_factory.mktemp("home")
+    return default_run.home if default_run else tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="session")

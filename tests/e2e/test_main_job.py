@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Inv
+from tests.support.new_user import DefaultRun, Inv
 
 
 @pytest.fixture(scope="module")
-def trained(inv: Inv, checkout: Path) -> str:
+def trained(default_run: DefaultRun) -> str:
     """`./inv train`, with nothing said: the embedded default. What it printed."""
-    done = inv("train")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout + done.stderr
+    return default_run.finished(timeout=840)
 
 
 def latest(checkout: Path, recipe: str = "tiny") -> Path:
@@ -22,7 +20,7 @@ def latest(checkout: Path, recipe: str = "tiny") -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 class TestTheDefaultRun:
     def test_it_passes_its_own_gates_and_says_where_the_report_is(self, trained: str, checkout: Path) -> None:
         named = re.search(r"^report +(\S+)$", trained, re.MULTILINE)

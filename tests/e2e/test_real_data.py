@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Inv
+from tests.support.new_user import Inv
 
 REAL = os.environ.get("TUNEWRIGHT_REAL_DATA", "")
 pytestmark = pytest.mark.skipif(not REAL, reason="TUNEWRIGHT_REAL_DATA does not point at the real datasets")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Inv, environment
 from tests.support.asyncssh_server import start_asyncssh
+from tests.support.new_user import Inv, environment
 from tests.support.ssh_files import SshClient, TestServer
 from tests.support.sshd import start_sshd
 

@@ -34,6 +34,7 @@ from tunewright.datagen.families import (
 from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.families.own import own_scenarios
 from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.families.snippets import snippet_questions
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.maker import Maker
@@ -108,7 +109,7 @@ def plan_orders(
 
     No question is asked twice, so there are at most `questions_left` direct answers.
     """
-    count = round((data.navigation if group == "navigation" else data.other) * share)
+    count = round(_count(data, group) * share)
     tools = [t for t in tools_to_call if (t in NAVIGATION_TOOLS) == (group == "navigation")]
     tools = tools or list(tools_to_call)
     if not tools:
@@ -167,6 +168,7 @@ def make_splits(
         for group in GROUPS
         for split in shares
     }
+    _add_snippets(asked, data, shares, sides, guard, seed)
     plans = {
         (group, split): plan_orders(data, group, shares[split], tools, len(questions))
         for (group, split), questions in asked.items()
@@ -233,6 +235,28 @@ def make_splits(
         splits[split] = [row for made in groups for row in made[split]]
         Random(f"{seed}/{split}").shuffle(splits[split])
     return splits
+
+
+def _add_snippets(
+    asked: Mapping[tuple[str, str], list[Question]],
+    data: Data,
+    shares: Mapping[str, float],
+    sides: Mapping[str, list[Corpus]],
+    guard: SuiteGuard,
+    seed: int,
+) -> None:
+    """Where there are fewer questions than direct answers are wanted, more of them, about code that they show."""
+    for split, share in shares.items():
+        wanted = {group: round(_count(data, group) * share * DIRECT) for group in GROUPS}
+        if all(len(asked[group, split]) >= wanted[group] for group in GROUPS):
+            continue
+        found = snippet_questions(sides[split], guard, NearDuplicates(), Random(f"{seed}/snippets/{split}"))
+        for number, group in enumerate(GROUPS):
+            asked[group, split].extend(found[number :: len(GROUPS)])
+
+
+def _count(data: Data, group: str) -> int:
+    return data.navigation if group == "navigation" else data.other
 
 
 def _make_series(

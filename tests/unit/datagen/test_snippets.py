@@ -1,0 +1,117 @@
+"""Questions about code that they show: answered as Python itself would answer, and no two nearly alike."""
+
+import ast
+import inspect
+import re
+from random import Random
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+from tunewright.contract.recipe import Data
+from tunewright.datagen.corpus import Corpus, installed_corpus
+from tunewright.datagen.families.direct import Question
+from tunewright.datagen.families.snippets import MOST_CHARACTERS, MOST_LINES, snippet_questions
+from tunewright.datagen.generate import plan_orders
+from tunewright.datagen.guard import NearDuplicates, SuiteGuard
+
+CODE = """
+@cached
+def plain(a, b=1, *rest, key, other=None, **more):
+    for item in rest:
+        if item is None:
+            raise ValueError("none")
+    return a
+
+
+def gives(source):
+    def inner():
+        raise KeyError
+    while source:
+        yield inner
+
+
+def too_long():
+    return 1
+"""
+
+
+def asked(*corpora: Corpus) -> list[Question]:
+    return snippet_questions(list(corpora), SuiteGuard(()), NearDuplicates(), Random(1))
+
+
+def shown(question: Question) -> ast.FunctionDef:
+    (code,) = re.findall(r"```python\n(.*?)\n```", question.text, re.DOTALL)
+    node = ast.parse(code).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    return node
+
+
+@pytest.mark.parametrize(
+    ("wording", "plain", "gives"),
+    [
+        ("How many parameters", "6: a, b, *rest, key, other and **more.", "1: source."),
+        ("Which parameters have a default", "b and other.", "None has one."),
+        ("raise an error itself", "Yes: ValueError.", "No, it has no raise statement."),
+        ("a generator", "No, nothing in it yields.", "Yes, it yields."),
+        ("How many loops", "It has 1 loop.", "It has 1 loop."),
+        ("decorated", "By cached.", "By nothing."),
+    ],
+)
+def test_each_wording_has_the_answer_that_the_code_gives(wording: str, plain: str, gives: str) -> None:
+    answers: dict[str, str] = {}
+    for seed in range(200):
+        # With more or fewer functions beside them, these two meet other wordings.
+        padded = [f"def pad{n}():\n    x = {n}\n    return x\n" for n in range(seed % 9)]
+        corpus = Corpus("x", "1", {"x/a.py": "\n\n".join([*padded, CODE])})
+        found = snippet_questions([corpus], SuiteGuard(()), NearDuplicates(1.1), Random(seed))
+        answers |= {shown(q).name: q.answer for q in found if wording in q.template}
+    assert answers["plain"] == plain
+    assert answers["gives"] == gives
+
+
+def test_what_is_said_of_real_functions_is_what_python_says() -> None:
+    questions = asked(installed_corpus("toolz"), installed_corpus("funcy"))
+    assert len(questions) > 100
+    checked = 0
+    for question in questions:
+        node = shown(question)
+        node.decorator_list, node.returns = [], None
+        names = {"__builtins__": __builtins__}
+        try:
+            exec(compile(ast.Module([node], []), "snippet", "exec"), names)
+        except NameError:
+            continue  # a default that only its module knows
+        function: Any = names[node.name]
+        assert isinstance(function, FunctionType)
+        parameters = inspect.signature(function).parameters.values()
+        if "many parameters" in question.template or "Name the parameters" in question.template:
+            assert question.answer.split(":")[0] == (str(len(parameters)) if parameters else "None.")
+            checked += 1
+        elif "default" in question.template:
+            given = [p.name for p in parameters if p.default is not inspect.Parameter.empty]
+            assert all(re.search(rf"\b{name}\b", question.answer) for name in given)
+            assert given or question.answer == "None has one."
+            checked += 1
+        elif "a generator" in question.template:
+            assert question.answer.startswith("Yes") == inspect.isgeneratorfunction(function)
+            checked += 1
+    assert checked > 40
+
+
+def test_snippets_are_short_and_no_two_are_nearly_alike() -> None:
+    questions = asked(installed_corpus("boltons"))
+    near = NearDuplicates()
+    for question in questions:
+        (code,) = re.findall(r"```python\n(.*?)\n```", question.text, re.DOTALL)
+        assert code.count("\n") < MOST_LINES
+        assert len(code) <= MOST_CHARACTERS
+        assert near.add(question.text)
+    assert asked(installed_corpus("boltons")) == questions
+
+
+def test_a_large_dataset_keeps_its_share_of_direct_answers() -> None:
+    data = Data(navigation=5000, other=5000)
+    assert sum(not order.tool for order in plan_orders(data, "other", 0.9, ["read_file"], 10_000)) == 675
+    assert sum(not order.tool for order in plan_orders(data, "other", 0.9, ["read_file"], 100)) == 100
