@@ -30,7 +30,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "first_answer": "text of the first assistant message",
         "multi_turn": "whether there is more than one assistant message",
         "calls": "number of calls in all answers",
-        "tool": "first tool called; NULL when none is",
+        "tool": "first tool called, by its own name where the row has another for it; NULL when none is",
         "answer_tool": "first tool called in the first answer; (none) for an answer in words",
         "syntax": "how the first call is written; NULL without calls",
         "preamble": "text before the first call, in the same message",
@@ -60,7 +60,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "tools": {
         "toolset": "hash of the list it stands in",
         "position": "place in the list, from 1",
-        "tool": "name",
+        "tool": "name that it goes by there",
+        "kind": "its own name: tools described alike are one tool",
         "description": "what the list says about it",
         "parameters": "JSON schema of its parameters; empty without one",
         "examples": "number of examples that offer this list",
@@ -153,7 +154,7 @@ def make_dataset_views(connection: duckdb.DuckDBPyConnection, words: Iterable[st
             SELECT example, message, position, syntax, tool, arguments::JSON AS arguments, error, program, tool_call_id
             FROM main.calls;
         CREATE VIEW shown.tools AS
-            SELECT toolset, position, tool, description, parameters, n AS examples FROM main.offered
+            SELECT toolset, position, tool, kind, description, parameters, n AS examples FROM main.offered
             LEFT JOIN (SELECT toolset, count(*) AS n FROM main.rows GROUP BY 1) USING (toolset);
         CREATE VIEW shown.features AS
             SELECT example, feature, value, CASE feature {seen} END AS seen
