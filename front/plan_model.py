@@ -105,7 +105,7 @@ def count(recipe: Recipe, config: dict[str, Any], tokens: int, loss_share: float
     }
     try:
         done = subprocess.run(
-            [_python(), "-m", "tunewright.train.plan"],
+            [_python(), "-P", "-m", "tunewright.train.plan"],
             input=json.dumps(question).encode(),
             capture_output=True,
             timeout=COUNTING,

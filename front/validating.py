@@ -160,7 +160,7 @@ def predict_here(folder: Path, suites: "dict[Path, Suite]", settings: "Predict",
     with open_host(LOCAL, ROOT) as machine:
         environment = install_environment(machine, ROOT, say)
         done = machine.run(
-            [environment.python, "-m", "tunewright.train.predict_folder"],
+            [environment.python, "-P", "-m", "tunewright.train.predict_folder"],
             stdin=json.dumps(question).encode(),
             env={"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1"},
             timeout=PREDICTING,

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import io
+import json
 import os
 import subprocess
 import zipfile
@@ -86,3 +87,34 @@ def test_without_python_the_launcher_says_what_to_install(tmp_path: Path) -> Non
     assert done.returncode == 2, done.stderr
     assert "no Python 3.11 or newer found" in done.stderr
     assert not (clone / ".tools").exists()
+
+
+def test_it_works_from_any_folder_and_imports_nothing_from_there(tmp_path: Path) -> None:
+    code = (
+        "<tool_call><function=execute_code>\n<parameter=code>\nf({})\n</parameter>\n</function></tool_call>"
+    )
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"q {n}"},
+                {"role": "assistant", "content": code.format(n)},
+            ]
+        }
+        for n in range(2000)  # so many that helper processes are started
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name in ("json", "front", "tasks", "invoke", "duckdb", "ast", "numpy"):
+        (tmp_path / f"{name}.py").write_text("print('OWNED', flush=True)\nraise SystemExit(77)\n")
+    (tmp_path / "tunewright").mkdir()
+    (tmp_path / "tunewright" / "__init__.py").write_text("print('OWNED')\nraise SystemExit(77)\n")
+    query = "SELECT count(*) AS n FROM calls"
+    done = subprocess.run(
+        [ROOT / "inv", "sql", query, "--data", "rows.jsonl", "--format", "csv"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["n", "2000"]
+    assert "OWNED" not in done.stderr

@@ -77,7 +77,7 @@ class Jedi:
             self.close()
             self._answers = queue.Queue()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tunewright.datagen.jedi_worker"],
+                [sys.executable, "-P", "-m", "tunewright.datagen.jedi_worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -91,7 +91,7 @@ def ask_worker(host: Host, run: HostRun, verb: str, *flags: str) -> Status:
 
     Raises HostError when it fails, with what it said.
     """
-    argv = [run.record.python, "-m", "tunewright.train.worker", verb, "--run", str(run.path), *flags]
+    argv = [run.record.python, "-P", "-m", "tunewright.train.worker", verb, "--run", str(run.path), *flags]
     done = host.run(argv, env=WORKER_SETTINGS, timeout=180)
     answer = _last_json(done.text)
     if done.code == 127 or (done.code and "No such file" in done.reason and answer is None):

@@ -172,7 +172,7 @@ def _state(host: Host, name: str, spec: RunSpec) -> str:
     if state in FINAL_STATES:
         return state
     python = host.root / "envs" / spec.environment / "venv" / "bin" / "python"
-    argv = [str(python), "-m", "tunewright.train.worker", "status", "--run", str(folder)]
+    argv = [str(python), "-P", "-m", "tunewright.train.worker", "status", "--run", str(folder)]
     done = host.run(argv, env=WORKER_SETTINGS)
     try:
         return Status.model_validate_json(done.text.splitlines()[-1]).state

@@ -68,7 +68,7 @@ def serve_model(
     `python` is the host's environment. Raises HostError when it cannot be served and UserError when the port
     is taken.
     """
-    argv = [python, "-m", "tunewright.train.serve", "--model", str(folder), "--name", name]
+    argv = [python, "-P", "-m", "tunewright.train.serve", "--model", str(folder), "--name", name]
     with ExitStack() as stack:
         listener: socket.socket | None = None
         if host.name == LOCAL:

@@ -38,7 +38,7 @@ def start(run: RunFolder, *, fresh: bool = False) -> dict[str, Any]:
             offset = log.tell()
             log.write(f"--- worker started {now()}\n".encode())
             log.flush()
-            command = [sys.executable, "-m", "tunewright.train.worker", "run", "--run", str(run.path)]
+            command = [sys.executable, "-P", "-m", "tunewright.train.worker", "run", "--run", str(run.path)]
             command += ["--lock", str(lock.descriptor), *(["--fresh"] if fresh else [])]
             process = subprocess.Popen(
                 command,

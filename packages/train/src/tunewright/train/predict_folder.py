@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # OpenBLAS must be there before the process is.
     wanted = worker_environment({**os.environ, "HF_HUB_OFFLINE": "1"})
     if wanted != dict(os.environ):
-        os.execve(sys.executable, [sys.executable, "-m", "tunewright.train.predict_folder"], wanted)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-P", "-m", "tunewright.train.predict_folder"], wanted)  # noqa: S606
     # Libraries print what they please; standard output holds our one line.
     line = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Set before the hub's client is imported: nothing is ever fetched here.
     wanted = worker_environment({**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})
     if wanted != dict(os.environ):
-        module = [sys.executable, "-m", "tunewright.train.serve"]
+        module = [sys.executable, "-P", "-m", "tunewright.train.serve"]
         os.execve(sys.executable, [*module, *(arguments or sys.argv[1:])], wanted)  # noqa: S606
     # Libraries print what they please; standard output holds our one line.
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")

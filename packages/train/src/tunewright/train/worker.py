@@ -76,7 +76,7 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     # OpenBLAS must be there before the process is: start again with it, the same process id and lock.
     wanted = worker_environment(dict(os.environ))
     if wanted != dict(os.environ):
-        module = [sys.executable, "-m", "tunewright.train.worker"]
+        module = [sys.executable, "-P", "-m", "tunewright.train.worker"]
         os.execve(sys.executable, [*module, *sys.argv[1:]], wanted)  # noqa: S606
     folder = RunFolder(options.run.resolve())
     folder.read_spec()
