@@ -20,7 +20,8 @@ DATASET = "a file, a folder with splits, or a glob"
     out="the folder to make (default: data/NAME; data/NAME-2 when that holds another dataset)",
     seed="another seed than the recipe's",
     repo="a local checkout to take the examples from, instead of the pinned packages; repeatable, two at least",
-    template="a chat template file: a row that does not survive it is rejected",
+    template="a chat template file: a row that does not survive it is rejected (default: the base model's own, where "
+    "that is on this machine)",
 )
 def generate(
     c: Context, recipe: str = "tiny", out: str = "", seed: int = 0, repo: list[str] = [], template: str = ""

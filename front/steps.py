@@ -50,11 +50,15 @@ def own_dataset(
 ) -> "tuple[Path, DatasetManifest]":
     """The recipe's dataset in `out`; by default in `data/NAME`, or `data/NAME-2` and so on while those hold others.
 
-    A changed recipe or generator makes another dataset; the one that earlier runs were trained on stays.
+    A changed recipe or generator makes another dataset; the one that earlier runs were trained on stays. Each row has to
+    survive `template`, or else the chat template of the recipe's base model where that is on this machine.
     """
+    from tunewright.contract.base_tokenizer import chat_template, tokenizer_folder
     from tunewright.datagen.dataset_folder import MadeFromOtherInputs
     from tunewright.datagen.generate import generate_dataset
 
+    if template is None and (folder := tokenizer_folder(recipe.model.base, recipe.model.revision)):
+        template = chat_template(folder)
     path, number = out or DATA / recipe.name, 1
     while True:
         try:

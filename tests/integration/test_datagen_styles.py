@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from front.steps import own_dataset
 from tests.support.small_dataset import ROOT, small_recipe
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
@@ -105,3 +106,17 @@ def test_a_template_that_drops_what_is_said_stops_with_a_reason(tmp_path: Path) 
             recipe(), tmp_path / "out", repos=[repo], template="{{ messages | length }}", root=ROOT
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_the_base_model_s_own_template_is_asked_without_being_named(tmp_path: Path) -> None:
+    repo, base = checkout(tmp_path / "repo"), tmp_path / "base"
+    base.mkdir()
+    (base / "tokenizer.json").write_text("{}")
+    (base / "chat_template.jinja").write_text("{{ messages | length }}")
+    plan = recipe()
+    plan = plan.model_copy(update={"model": plan.model.model_copy(update={"base": str(base)})})
+    with pytest.raises(UserError, match="could not be written"):
+        own_dataset(plan, tmp_path / "out", repos=[repo])
+    (base / "chat_template.jinja").write_text(TEMPLATE)
+    _, made = own_dataset(plan, tmp_path / "out", repos=[repo])
+    assert made.splits

@@ -5,9 +5,7 @@ Two trainers are followed: ours, which drops what is too long and puts every row
 last `n % batch_size` rows out, and with `--mask-prompt` trains the last answer only.
 """
 
-import importlib.util
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import duckdb
 from tunewright.audit.calls import MARKER_PATTERN
 from tunewright.audit.database import insert
 from tunewright.audit.ingest import Report
+from tunewright.contract.base_tokenizer import chat_template, tokenizer_folder
 
 if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
@@ -64,10 +63,7 @@ class Tokenizer:
 
         self._fast = Fast.from_file(str(folder / "tokenizer.json"))
         config = json.loads((folder / "tokenizer_config.json").read_bytes())
-        path = folder / "chat_template.jinja"
-        template = path.read_text(encoding="utf-8") if path.is_file() else config.get("chat_template", "")
-        if isinstance(template, list):
-            template = next((entry["template"] for entry in template if entry.get("name") == "default"), "")
+        template = chat_template(folder)
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
         )
@@ -107,21 +103,6 @@ def _fixed_date(_format: str) -> str:
 
 def _refuse(message: str) -> str:
     raise TemplateRefusal(message)
-
-
-def tokenizer_folder(base: str, revision: str | None) -> Path | None:
-    """Where the base model's tokenizer stands on this machine; None when it is not here. Nothing is fetched."""
-    if base.startswith("embedded:"):
-        # The model is a file of the trainer's package; nothing of that package is run.
-        found = importlib.util.find_spec("tunewright.train")
-        places = list(found.submodule_search_locations or ()) if found else []
-        folders = [Path(place) / base.removeprefix("embedded:") / "model" for place in places]
-    elif base.startswith(("/", "~", ".")):
-        folders = [Path(base).expanduser()]
-    else:
-        cache = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")) / "hub"
-        folders = [cache / f"models--{base.replace('/', '--')}" / "snapshots" / (revision or "main")]
-    return next((folder for folder in folders if (folder / "tokenizer.json").is_file()), None)
 
 
 def measure(messages: Sequence[dict[str, Any]], tools: list[Any] | None, tokenizer: Tokenizer) -> Measured:

@@ -89,25 +89,40 @@ class Series:
                 self._maker.ledger.keep(row["meta"]["family"])
                 return row
             self._maker.ledger.reject(made.scenario.family, reason)
-        raise UserError(
+        raise self._nothing_survives()
+
+    def _nothing_survives(self) -> UserError:
+        return UserError(
             f"{TRIES} examples in a row could not be written in {self._style.data.syntax}",
             "Look at the reasons with another syntax, or check the chat template.",
         )
 
     def _direct(self, order: Order, form: Form) -> Row:
-        question = min(self._asked, key=lambda q: self._uses[q.text])
-        self._uses[question.text] += 1
-        earlier = self._exchange(0, question.text) if form.earlier else None
-        offer = self._offer(question.tools, missing=False, mask=False)
-        messages = compose(form, self._system(offer), question.text, question.answer, earlier)
-        self._maker.ledger.keep(question.family)
-        meta = {
-            "source": order.group,
-            "family": question.family,
-            "template": question.template,
-            "cluster": f"direct:{question.text}",
-        }
-        return self._row(messages, offer, meta)
+        for _ in range(TRIES):
+            question = min(self._asked, key=lambda q: self._uses[q.text])
+            self._uses[question.text] += 1
+            earlier = self._exchange(0, question.text) if form.earlier else None
+            offer = self._offer(question.tools, missing=False, mask=False)
+            messages = compose(form, self._system(offer), question.text, question.answer, earlier)
+            meta = {
+                "source": order.group,
+                "family": question.family,
+                "template": question.template,
+                "cluster": f"direct:{question.text}",
+            }
+            row = self._row(messages, offer, meta)
+            reason = self._unrenderable(row, offer)
+            if reason is None:
+                self._maker.ledger.keep(question.family)
+                return row
+            self._maker.ledger.reject(question.family, reason)
+        raise self._nothing_survives()
+
+    def _unrenderable(self, row: Row, offer: Offer | None) -> str | None:
+        style = self._style
+        if style.template is None:
+            return None
+        return unrenderable(row, style.template, style.data.syntax, offer.catalog if offer else style.catalog)
 
     def _made(self, order: Order, form: Form) -> Made:
         # Where a tool has nothing new to show any more, the next one of its group takes its place.
@@ -170,10 +185,7 @@ class Series:
         except CallSyntaxError:
             return {}, "a value cannot be written in the syntax"
         row = self._row(messages, offer, meta)
-        if style.template is not None:
-            shown = offer.catalog if offer else style.catalog
-            return row, unrenderable(row, style.template, style.data.syntax, shown)
-        return row, None
+        return row, self._unrenderable(row, offer)
 
     def _offer(self, needed: Sequence[str], *, missing: bool, mask: bool) -> Offer | None:
         if not (self._style.data.offered or self._style.single_calls):
