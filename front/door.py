@@ -8,7 +8,10 @@ starts nothing, and a user's mistake is told in two lines without a traceback. E
 import functools
 import os
 import re
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,9 +54,13 @@ def guard(function: Callable[..., None]) -> Callable[..., None]:
         if HELP_FLAGS & {value for value in (*args[1:], *kwargs.values()) if isinstance(value, str)}:
             raise Exit(f"help for this task: invoke --help {function.__name__}", 2)
         try:
-            function(*args, **kwargs)
+            with one_interrupt():
+                function(*args, **kwargs)
         except KeyboardInterrupt:
-            raise Exit("stopped; what was finished is kept", 130) from None
+            # Not by way of the interpreter's end: libraries that were stopped in the middle complain about it at length.
+            print("stopped; what was finished is kept", file=sys.stderr, flush=True)
+            sys.stdout.flush()
+            os._exit(130)
         except BrokenPipeError:
             raise Exit(code=reader_gone()) from None
         except Exception as error:
@@ -64,6 +71,32 @@ def guard(function: Callable[..., None]) -> Callable[..., None]:
             raise
 
     return guarded
+
+
+@contextmanager
+def one_interrupt() -> Generator[None]:
+    """Let the first Ctrl-C end the work, and those of the next second not disturb what is cleared away then.
+
+    A launcher may pass on the signal that the terminal has sent already. Who presses once more after that second is done
+    with waiting.
+    """
+    first: list[float] = []
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        if not first:
+            first.append(time.monotonic())
+            raise KeyboardInterrupt
+        if time.monotonic() - first[0] > 1:
+            os._exit(130)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def reader_gone() -> int:

@@ -6,9 +6,11 @@ JSON, and answers each result in a line of JSON. Nothing but JSON goes either wa
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import IO, Any
 
@@ -103,4 +105,8 @@ def serve(asked: IO[bytes], answered: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    # Ctrl-C goes to all processes of a terminal; who asks decides what becomes of the helpers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+    os._exit(0)  # nobody may be left to take what is in the buffer

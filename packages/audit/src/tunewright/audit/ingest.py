@@ -8,9 +8,9 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -24,6 +24,7 @@ from tunewright.audit.database import connect, insert, insert_json, silent
 from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
 from tunewright.audit.reading import read_batches
+from tunewright.audit.scratch import scratch_folder
 from tunewright.audit.toolsets import LISTS_TOOLS, find_kinds, tools_in_prompt, toolset_of
 from tunewright.contract.errors import UserError
 
@@ -52,7 +53,7 @@ def load(paths: Sequence[Path], report: Report | None = None) -> Store:
     """Read every file into a fresh store. Raises UserError for what is missing, empty or holds no example."""
     files = find_files(paths)
     total = sum(file.path.stat().st_size for file in files)
-    folder = Path(tempfile.mkdtemp(prefix="tunewright-audit-"))
+    folder = scratch_folder()
     try:
         connection = connect(folder)
     except BaseException:
@@ -88,7 +89,7 @@ def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> 
             cursors.put(cursor)
         return sum(map(len, batch.rows))
 
-    with ThreadPoolExecutor(workers) as pool:
+    with _at_once(connection, workers) as pool:
         pending: set[Future[int]] = set()
         for number, file in enumerate(store.files):
             for batch in read_batches(file, batch_bytes):
@@ -121,6 +122,18 @@ def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> 
     _read_toolsets(connection)
 
 
+@contextmanager
+def _at_once(connection: duckdb.DuckDBPyConnection, workers: int) -> Generator[ThreadPoolExecutor]:
+    """Threads for the time of the context. When it is left by an error, what has not begun is not done any more."""
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            connection.interrupt()
+            raise
+
+
 def _read_text_calls(
     connection: duckdb.DuckDBPyConnection, last: int, helpers: Helpers, report: Report | None
 ) -> None:
@@ -144,7 +157,7 @@ def _read_text_calls(
                 insert_json(cursor, table, structure, rows)
 
     starts = range(0, last + 1, PAGE)
-    with ThreadPoolExecutor(helpers.count) as pool:
+    with _at_once(connection, helpers.count) as pool:
         for done, _ in enumerate(pool.map(read, starts), start=1):
             if report:
                 report("calls", done / len(starts))

@@ -1,0 +1,74 @@
+"""What an audit spills is gone when it ends, however it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tunewright.audit.scratch import scratch_folder
+from tunewright.contract.syntax import render_program
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_folder_of_an_audit_that_was_killed_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f"tunewright-audit-{ended.pid}-abc"
+    (left / "spill").mkdir(parents=True)
+    (left / "spill" / "block").write_bytes(b"x" * 100)
+    running = tmp_path / f"tunewright-audit-{os.getppid()}-abc"
+    other = tmp_path / "tunewright-audit-notes"
+    unknown = tmp_path / "tunewright-audit-me-1"
+    for folder in (running, other, unknown):
+        folder.mkdir()
+    mine = scratch_folder()
+    assert not left.exists()
+    assert mine.is_dir()
+    assert running.is_dir()
+    assert other.is_dir()
+    assert unknown.is_dir()
+
+
+def test_an_audit_that_is_stopped_leaves_nothing_and_says_one_line(tmp_path: Path) -> None:
+    code = render_program("found = look({})\nprint(found)")
+    rows = (
+        {
+            "messages": [
+                {"role": "user", "content": f"where is {n}"},
+                {"role": "assistant", "content": code.format(n)},
+            ]
+        }
+        for n in range(60_000)
+    )
+    data, spill = tmp_path / "train.jsonl", tmp_path / "spill"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spill.mkdir()
+    with subprocess.Popen(
+        [ROOT / "inv", "audit", "--data", data],
+        env={**os.environ, "TMPDIR": str(spill)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        until = time.monotonic() + 60
+        while not list(spill.glob("tunewright-audit-*")) and time.monotonic() < until:
+            time.sleep(0.02)
+        # As a terminal does: to the launcher, the audit and its helpers alike.
+        os.killpg(process.pid, signal.SIGINT)
+        said, complaints = process.communicate(timeout=60)
+    assert process.returncode == 130, complaints
+    assert said == ""
+    lines = [line for line in complaints.splitlines() if not line.startswith("audit ")]
+    assert lines == ["stopped; what was finished is kept"]
+    assert list(spill.glob("tunewright-audit-*")) == []
