@@ -15,32 +15,47 @@ def trained(default_run: DefaultRun) -> str:
     return default_run.finished(timeout=840)
 
 
-def latest(checkout: Path, recipe: str = "tiny") -> Path:
-    return max((checkout / "runs").glob(f"*-{recipe}-*"))
+@pytest.fixture(scope="module")
+def run(trained: str) -> Path:
+    """The folder of that run."""
+    return named_in(trained)
+
+
+@pytest.fixture(scope="module")
+def again(trained: str, inv: Inv) -> Path:
+    """The folder of the same asked for once more."""
+    done = inv("train")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return named_in(done.stdout)
+
+
+def named_in(printed: str) -> Path:
+    """The run folder whose report a run named at its end."""
+    named = re.search(r"^report +(\S+)$", printed, re.MULTILINE)
+    assert named, printed[-2000:]
+    return Path(named.group(1)).parent
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 class TestTheDefaultRun:
-    def test_it_passes_its_own_gates_and_says_where_the_report_is(self, trained: str, checkout: Path) -> None:
-        named = re.search(r"^report +(\S+)$", trained, re.MULTILINE)
-        assert named, trained[-2000:]
-        report = Path(named.group(1))
-        assert report.is_file()
-        assert report.parent.parent == checkout / "runs"
+    def test_it_passes_its_own_gates_and_says_where_the_report_is(
+        self, trained: str, run: Path, checkout: Path
+    ) -> None:
+        assert (run / "report.html").is_file()
+        assert run.parent == checkout / "runs"
         assert "PASS" in trained
 
-    def test_every_number_comes_with_n_and_an_interval(self, trained: str, checkout: Path) -> None:
-        summary = (latest(checkout) / "summary.md").read_text()
+    def test_every_number_comes_with_n_and_an_interval(self, run: Path) -> None:
+        summary = (run / "summary.md").read_text()
         for metric in ("beats_base", "fidelity", "overall", "discrimination", "field_access"):
             assert metric in summary.lower().replace(" ", "_"), metric
         assert "95 %" in summary
 
-    def test_it_beats_its_base_on_both_suites_at_one_in_a_hundred(self, trained: str, checkout: Path) -> None:
-        scores = latest(checkout) / "scores"
+    def test_it_beats_its_base_on_both_suites_at_one_in_a_hundred(self, run: Path) -> None:
         for suite in ("navigation", "field_access"):
-            base = json.loads((scores / "base" / f"{suite}.json").read_text())
-            tuned = json.loads((scores / "quantized" / f"{suite}.json").read_text())
+            base = json.loads((run / "scores" / "base" / f"{suite}.json").read_text())
+            tuned = json.loads((run / "scores" / "quantized" / f"{suite}.json").read_text())
             assert base["metrics"]["overall"]["n"] == tuned["metrics"]["overall"]["n"] >= 25
             assert tuned["metrics"]["overall"]["k"] > base["metrics"]["overall"]["k"]
 
@@ -48,16 +63,11 @@ class TestTheDefaultRun:
         for stage in ("train", "fuse", "quantize", "fidelity", "predict"):
             assert stage in trained
 
-    def test_a_second_run_of_the_same_does_no_stage_again(
-        self, trained: str, inv: Inv, checkout: Path
-    ) -> None:
-        again = inv("train")
-        assert again.returncode == 0, again.stderr[-2000:]
-        events = (latest(checkout) / "events.jsonl").read_text()
-        assert events.count('"stage_reused"') == 5
+    def test_a_second_run_of_the_same_does_no_stage_again(self, run: Path, again: Path) -> None:
+        assert again != run
+        assert (again / "events.jsonl").read_text().count('"stage_reused"') == 5
 
-    def test_its_predictions_score_the_same_again(self, trained: str, inv: Inv, checkout: Path) -> None:
-        run = latest(checkout)
+    def test_its_predictions_score_the_same_again(self, run: Path, inv: Inv) -> None:
         done = inv(
             "score", "--predictions", str(run / "predictions/quantized/navigation.jsonl"), "--json", "-"
         )
@@ -65,24 +75,31 @@ class TestTheDefaultRun:
         saved = json.loads((run / "scores/quantized/navigation.json").read_text())
         assert json.loads(done.stdout)["metrics"] == saved["metrics"]
 
-    def test_it_can_be_promoted_and_rolled_back_on_record(
-        self, trained: str, inv: Inv, checkout: Path
-    ) -> None:
-        assert inv("promote").returncode == 0
-        assert latest(checkout).name in inv("models").stdout
+    def test_it_can_be_promoted_and_rolled_back_on_record(self, run: Path, again: Path, inv: Inv) -> None:
+        for name in (run.name, again.name):
+            promoted = inv("promote", "--run", name)
+            assert promoted.returncode == 0, promoted.stdout + promoted.stderr
+            assert f"in use: {name}" in inv("models").stdout
+        back = inv("rollback")
+        assert back.returncode == 0, back.stdout + back.stderr
+        listed = inv("models").stdout
+        assert f"in use: {run.name}" in listed
+        assert "rolled back" in listed
 
-    def test_a_run_compared_with_itself_shows_no_difference(
-        self, trained: str, inv: Inv, checkout: Path
-    ) -> None:
-        name = latest(checkout).name
-        done = inv("compare", "--a", name, "--b", name, "--json", "-")
+    def test_a_run_compared_with_itself_shows_no_difference(self, run: Path, inv: Inv) -> None:
+        done = inv("compare", "--a", run.name, "--b", run.name, "--json", "-")
         assert done.returncode in (0, 3), done.stderr
         assert json.loads(done.stdout)["verdict"] != "better"
 
-    def test_its_scores_can_be_asked_in_sql(self, trained: str, inv: Inv) -> None:
-        done = inv("sql", "SELECT count(*) AS n FROM runs", "--format", "json")
+    def test_its_scores_can_be_asked_in_sql(self, run: Path, inv: Inv) -> None:
+        done = inv("sql", f"SELECT count(*) AS n FROM scores WHERE run = '{run.name}'", "--format", "json")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)[0]["n"] >= 1
+
+
+def runs_of(checkout: Path, recipe: str) -> set[Path]:
+    """The runs of a recipe; the default run may be beginning at the same time."""
+    return set((checkout / "runs").glob(f"*-{recipe}-*"))
 
 
 class TestBadInput:
@@ -102,20 +119,20 @@ class TestBadInput:
     ) -> None:
         for split in ("train", "valid"):
             (tmp_path / f"{split}.jsonl").write_bytes(content)
-        before = set((checkout / "runs").glob("*"))
-        done = inv("train", "--data", str(tmp_path))
+        before = runs_of(checkout, "quick")
+        done = inv("train", "--data", str(tmp_path), "--recipe", "quick")
         assert done.returncode in (1, 2), done.stderr
         assert says in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
-        assert set((checkout / "runs").glob("*")) == before
+        assert runs_of(checkout, "quick") == before
 
     def test_a_dataset_without_a_valid_split_is_refused(
         self, inv: Inv, checkout: Path, tmp_path: Path
     ) -> None:
         assert inv("data.generate", "--recipe", "quick").returncode == 0
         (tmp_path / "train.jsonl").write_bytes((checkout / "data" / "quick" / "train.jsonl").read_bytes())
-        before = set((checkout / "runs").glob("*"))
+        before = runs_of(checkout, "quick")
         done = inv("train", "--data", str(tmp_path), "--recipe", "quick", "--force")
         assert done.returncode == 2, done.stdout + done.stderr
         assert "valid" in done.stderr
-        assert set((checkout / "runs").glob("*")) == before
+        assert runs_of(checkout, "quick") == before

@@ -15,12 +15,12 @@ pytestmark = pytest.mark.skipif(not REAL, reason="TUNEWRIGHT_REAL_DATA does not 
 def test_the_missing_system_message_stops_the_run_and_is_named_as_the_reason(
     inv: Inv, checkout: Path
 ) -> None:
-    before = set((checkout / "runs").glob("*"))
+    before = set((checkout / "runs").glob("*-quick-*"))
     done = inv("train", "--data", str(Path(REAL) / "navigation_before"), "--recipe", "quick")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "system message" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert set((checkout / "runs").glob("*")) == before
+    assert set((checkout / "runs").glob("*-quick-*")) == before
 
 
 def test_leaks_and_duplicates_are_reported_in_the_mended_data(inv: Inv) -> None:
