@@ -92,6 +92,16 @@ def test_runs_are_asked_without_data(runs: Path) -> None:
     assert set(RUN_TABLES) <= set(COLUMNS)
 
 
+@pytest.mark.parametrize("view", RUN_TABLES)
+def test_before_there_is_a_run_its_views_are_empty(view: str) -> None:
+    assert ask(f"FROM {view}", [], None) == []
+
+
+def test_a_folder_of_runs_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere"):
+        run_query("FROM runs", [], tmp_path / "nowhere")
+
+
 def test_every_format_gives_the_same_rows(data: list[Path], tmp_path: Path) -> None:
     query = "SELECT tool, request, keys FROM examples"
     table = run_query(query, data, None, "table")

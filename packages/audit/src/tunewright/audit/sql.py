@@ -24,8 +24,8 @@ MOST_SHOWN = 200  # rows of a table on a terminal; the other formats give all
 def run_query(query: str, data: Sequence[Path], runs: Path | None, format: str = "table") -> str | bytes:
     """Run SQL over the views; text, or bytes for Parquet.
 
-    `data` are the dataset's files, folders or globs, `runs` a folder of runs. Only the views that the query names
-    are made. The connection then loses the disk, the network and its own settings before it sees the query. Raises
+    `data` are the dataset's files, folders or globs, `runs` a folder of runs, or None before there is one. Only the
+    views that the query names are filled. The connection then loses the disk, the network and its own settings before it sees the query. Raises
     UserError for SQL that does not run and for input that cannot be read.
     """
     if format not in FORMATS:
@@ -46,8 +46,7 @@ def run_query(query: str, data: Sequence[Path], runs: Path | None, format: str =
                 )
             connection = stack.enter_context(duckdb.connect(":memory:"))
             connection.execute("CREATE SCHEMA shown")
-        if runs is not None and words & set(RUN_TABLES):
-            make_run_views(connection, runs, words)
+        make_run_views(connection, runs, words)
         out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tunewright-sql-"))) / "out.parquet"
         lock(connection, out.parent)
         try:

@@ -167,11 +167,14 @@ def make_dataset_views(connection: duckdb.DuckDBPyConnection, words: Iterable[st
     """)
 
 
-def make_run_views(connection: duckdb.DuckDBPyConnection, runs: Path, words: Iterable[str]) -> None:
-    """Read a folder of runs into tables of the schema `shown`. Raises UserError when it is no folder."""
+def make_run_views(connection: duckdb.DuckDBPyConnection, runs: Path | None, words: Iterable[str]) -> None:
+    """Make the views over runs as tables of the schema `shown`, empty where there is no folder of runs yet.
+
+    Only the tables among `words` are filled. Raises UserError when `runs` is no folder.
+    """
     from tunewright.audit.database import insert
 
-    if not runs.is_dir():
+    if runs is not None and not runs.is_dir():
         raise UserError(f"no folder of runs at {runs}", "Give the folder that holds the runs, usually runs/.")
     wanted = set(words)
     connection.execute("""
@@ -184,7 +187,7 @@ def make_run_views(connection: duckdb.DuckDBPyConnection, runs: Path, words: Ite
             sample BIGINT, passed BOOLEAN, checks JSON, reasons VARCHAR[]);
     """)
     readers = {"runs": _run, "events": _events, "predictions": _predictions, "scores": _scores}
-    for path in sorted(path.parent for path in runs.glob("*/spec.json")):
+    for path in sorted(path.parent for path in runs.glob("*/spec.json")) if runs is not None else ():
         for table in RUN_TABLES:
             if table in wanted:
                 insert(connection, f"shown.{table} BY NAME", _STRUCTURES[table], readers[table](path))
