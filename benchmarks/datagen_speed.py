@@ -1,6 +1,6 @@
 """How fast examples are made, and where the time goes.
 
-    python benchmarks/datagen_speed.py [--examples 800] [--seed 1] [--offered] [--once] [--keep FOLDER]
+    python benchmarks/datagen_speed.py [--examples 800] [--seed 1] [--offered [SHARE]] [--once] [--keep FOLDER]
 
 Makes a dataset of the tiny recipe from a cold start (no cache is kept between runs) and prints examples a second, seconds
 spent inside each stage, and how much near-duplicate filtering would take away. Two threads work side by side, so the
@@ -62,7 +62,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="How fast examples are made, and where the time goes.")
     parser.add_argument("--examples", type=int, default=800)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--offered", action="store_true", help="each example lists the tools to choose from")
+    parser.add_argument(
+        "--offered", type=float, nargs="?", const=1.0, default=0.0, help="share that lists the tools to choose from"
+    )
     parser.add_argument("--once", action="store_true", help="do not make it a second time")
     parser.add_argument("--keep", type=Path, help="a folder for the dataset")
     options = parser.parse_args()
@@ -110,6 +112,9 @@ def tell_speed(rows: list[Any], made: DatasetManifest, seconds: float) -> None:
         print(f"  {stage:<28} {total:7.1f} s in {calls[stage]:>6} calls")
     rejected = sum(sum(entry["rejected"].values()) for entry in made.facts["ledger"].values())
     print(f"rejected candidates: {rejected} ({rejected / (rejected + len(rows)):.0%} of all)")
+    families = Counter(row["meta"]["family"] for row in rows)
+    words = sum("tool" not in row["meta"] for row in rows) - families["irrelevance"]
+    print(f"irrelevance {families['irrelevance'] / len(rows):.1%}, other answers in words {words / len(rows):.1%}")
     for threshold in (0.7, 0.8):
         near = NearDuplicates(threshold)
         kept = sum(

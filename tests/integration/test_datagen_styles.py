@@ -84,6 +84,17 @@ def test_tools_are_offered_and_a_missing_one_is_told_honestly(tmp_path: Path) ->
         assert "tool" not in row["meta"]
 
 
+def test_a_share_of_the_examples_lists_tools_and_a_missing_tool_is_always_among_them(tmp_path: Path) -> None:
+    repo = checkout(tmp_path / "repo")
+    generate_dataset(recipe(offered=0.5, navigation=20), tmp_path / "out", repos=[repo], root=ROOT)
+    made = rows(tmp_path / "out")
+    listed = ["\n\nTools:\n- " in row["messages"][0]["content"] for row in made]
+    assert 0.4 < sum(listed) / len(listed) < 0.6
+    refused = [shown for row, shown in zip(made, listed) if row["messages"][-1]["content"].startswith("None of my tools")]
+    assert refused
+    assert all(refused)
+
+
 def test_a_checkout_is_trained_on_and_valid_is_about_other_repositories(tmp_path: Path) -> None:
     repo = checkout(tmp_path / "repo")
     manifest = generate_dataset(recipe(), tmp_path / "out", repos=[repo], root=ROOT)

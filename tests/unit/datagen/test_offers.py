@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.contract.catalog import load_catalog
-from tunewright.datagen.offers import DECOYS, Offer, decline, draw_offer
+from tunewright.datagen.offers import DECOYS, INSTEAD, Offer, decline, draw_offer
 
 CATALOG = load_catalog("coding")
 NEEDED = st.sampled_from(CATALOG.tool_names)
@@ -23,10 +23,10 @@ def test_a_tool_that_is_needed_is_offered_once(tool: str, seed: int) -> None:
 
 
 @given(NEEDED, st.integers(0, 500))
-def test_a_tool_that_is_missing_is_not_offered_and_no_shell_replaces_it(tool: str, seed: int) -> None:
+def test_a_tool_that_is_missing_is_not_offered_and_nothing_that_could_replace_it(tool: str, seed: int) -> None:
     offer = draw_offer(CATALOG, [tool], Random(seed), missing=True, mask=False)
-    assert tool not in offer.names
-    assert "run_command" not in offer.names
+    assert not {tool, "run_command", *INSTEAD.get(tool, ())} & set(offer.names)
+    assert offer.names
     assert all(name in decline(offer) for name in offer.catalog.tool_names)
 
 
@@ -46,6 +46,10 @@ def test_a_program_uses_the_names_of_the_offer_and_keeps_its_fields() -> None:
     ) == 'hover_text = tool_12("a.py", 1, "hover").hover\nread_file("hover(")'.replace(
         '"hover("', '"tool_12("'
     )
+
+
+def test_what_could_replace_a_tool_is_a_tool_of_ours() -> None:
+    assert {*INSTEAD, *(name for names in INSTEAD.values() for name in names)} <= set(CATALOG.tool_names)
 
 
 def test_look_alikes_are_no_tools_of_ours() -> None:

@@ -2,13 +2,16 @@
 
 from collections import Counter, defaultdict
 from random import Random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.contract.recipe import Structure
+from tunewright.contract.recipe import Data, Structure
 from tunewright.contract.syntax import parse_turn
 from tunewright.datagen.conversation import NO_OUTPUT, Exchange, Work, compose
+from tunewright.datagen.generate import plan_orders
+from tunewright.datagen.series import forms_for
 from tunewright.datagen.structure import Form, draw_forms
 
 LABELS = st.lists(st.sampled_from(["", "goto_definition", "ruff_check", "read_file"]), max_size=300)
@@ -31,6 +34,38 @@ def test_rates_are_met_within_every_label_to_the_nearest_whole_example(
         assert abs(sum(form.earlier or form.loop for form in found) - n * several) < 1
         if label:
             assert abs(sum(form.preamble for form in found) - n * preamble) < 1
+
+
+@given(LABELS, RATES, RATES, st.booleans(), st.integers(0, 1000))
+def test_lists_of_tools_are_as_common_with_every_label_and_stand_where_they_can(
+    labels: list[str], system: float, offered: float, in_system: bool, seed: int
+) -> None:
+    forms = draw_forms(labels, Structure(system_message=system), Random(seed), offered, in_system)
+    for label in set(labels):
+        found = [form for other, form in zip(labels, forms) if other == label]
+        wanted = len(found) * (min(offered, system) if in_system else offered)
+        assert abs(sum(form.offer for form in found) - wanted) < 1
+        assert not in_system or all(form.system for form in found if form.offer)
+
+
+def test_without_lists_of_tools_the_other_draws_are_what_they_were() -> None:
+    labels = ["goto_definition", ""] * 40
+    assert draw_forms(labels, Structure(), Random(3), 0.0) == draw_forms(labels, Structure(), Random(3))
+
+
+@given(st.integers(0, 200), st.integers(0, 50), RATES, st.sampled_from(["code_mode", "openai"]))
+def test_where_a_tool_is_missing_there_is_a_list_to_see_that_in(
+    count: int, questions: int, offered: float, syntax: Any
+) -> None:
+    data = Data(navigation=count + 1, offered=offered, syntax=syntax)
+    orders = plan_orders(data, "navigation", 1.0, ["goto_definition", "hover"], questions)
+    forms = forms_for(orders, data, Random(1))
+    assert len(forms) == len(orders) == count + 1
+    assert all(form.offer for order, form in zip(orders, forms) if order.missing)
+    missing, no_call = sum(order.missing for order in orders), sum(not order.label for order in orders)
+    assert missing <= no_call * offered
+    if offered >= 0.4 and questions == 50:
+        assert abs(missing - 0.1 * (count + 1)) <= 1
 
 
 @given(st.integers(0, 100))

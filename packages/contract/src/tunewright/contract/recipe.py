@@ -60,10 +60,21 @@ class Data(Section):
     valid: Share = 0.1  # share of examples held out, by cluster
     # How calls are written; all but code mode show single calls with their results as JSON.
     syntax: Literal["code_mode", "qwen_xml", "hermes_json", "openai", "pythonic", "mistral"] = "code_mode"
-    offered: bool = False  # each example lists tools to choose from, and a tenth of them lacks the right one
+    # Share of examples that list tools to choose from. With 0.4 or more, a tenth of all examples lack the right one.
+    offered: Share = 0.0
     system: str = "You are a coding assistant. You can run Python programs that call tools."
     structure: Structure = Structure()
     reword: Reword | None = None  # off unless given
+
+    @model_validator(mode="after")
+    def _lists_have_a_place(self) -> "Data":
+        # In code mode the list stands in the system message; single calls have it beside the messages.
+        if self.syntax == "code_mode" and self.offered > self.structure.system_message:
+            raise ValueError(
+                f"offered is {self.offered:g}, and only {self.structure.system_message:g} of the examples have the system "
+                "message that the tools are listed in: make structure.system_message as large, or offered smaller"
+            )
+        return self
 
 
 class Train(Section):

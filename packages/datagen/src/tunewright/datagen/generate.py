@@ -41,11 +41,10 @@ from tunewright.datagen.maker import Maker
 from tunewright.datagen.plan import GENERATOR, plan_dataset
 from tunewright.datagen.program import Sandbox
 from tunewright.datagen.reword import Reworder
-from tunewright.datagen.series import Order, Series, Style
-from tunewright.datagen.structure import draw_forms
+from tunewright.datagen.series import Order, Series, Style, forms_for
 
 DIRECT = 0.15  # share of examples that need no call
-IRRELEVANT = 0.1  # share of examples whose tool is not offered, where tools are listed
+IRRELEVANT = 0.1  # share of examples whose tool is not offered, where enough of them list tools
 GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
 SCENARIOS = tuple(
@@ -115,7 +114,10 @@ def plan_orders(
     if not tools:
         return [Order(group, "")] * min(count, questions_left)
     direct = min(round(count * DIRECT), questions_left)
-    missing = round(count * IRRELEVANT) if data.offered else 0
+    missing = round(count * IRRELEVANT)
+    # Lists of tools are as common among answers without a call as among calls, so they set a limit.
+    while missing > int((direct + missing) * data.offered):
+        missing -= 1
     orders = [Order(group, "")] * direct
     orders += [Order(group, tools[i % len(tools)], missing=True) for i in range(missing)]
     return orders + [Order(group, tools[i % len(tools)]) for i in range(count - direct - missing)]
@@ -271,8 +273,7 @@ def _make_series(
     tools = dict.fromkeys(order.tool for order in orders if order.tool)
     series = Series(style, maker, list(tools), asked, earlier, random)
     rows: list[Row] = []
-    forms = draw_forms([order.label for order in orders], style.data.structure, random)
-    for order, form in zip(orders, forms):
+    for order, form in zip(orders, forms_for(orders, style.data, random)):
         rows.append(series.row(order, form))
         progress.step()
     return rows

@@ -42,6 +42,17 @@ DECOYS = (
     _decoy("run_notebook", "Execute a Jupyter notebook.", _PATH),
 )
 
+# What could do a tool's work in its place. Where a tool is said to be missing, these are not offered either: to say
+# that nothing fits would be untrue. A shell can do nearly anything.
+INSTEAD: Mapping[str, tuple[str, ...]] = {
+    "goto_definition": ("find_references", "document_symbols", "workspace_symbols"),
+    "hover": ("goto_definition", "document_symbols", "read_file"),
+    "document_symbols": ("workspace_symbols", "read_file"),
+    "workspace_symbols": ("document_symbols", "find_references"),
+    "git_status": ("git_diff",),
+}
+ALWAYS = "run_command"
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -68,9 +79,10 @@ class Offer:
 def draw_offer(
     catalog: Catalog, needed: Collection[str], random: Random, *, missing: bool = False, mask: bool = True
 ) -> Offer:
-    """Tools in random order. With `missing`, those needed are not among them; otherwise they all are."""
-    # A shell can do nearly anything, so it would be a right tool where the right one is said to be missing.
-    kept_out = {*needed, "run_command"} if missing else set(needed)
+    """Tools in random order. With `missing`, neither those needed nor what could replace them are among them;
+    otherwise all that are needed are."""
+    instead = {other for name in needed for other in INSTEAD.get(name, ())} | {ALWAYS}
+    kept_out = {*needed, *instead} if missing else set(needed)
     others = [tool for tool in catalog.tools if tool.name not in kept_out]
     random.shuffle(others)
     most = min(len(catalog.tools), MOST)

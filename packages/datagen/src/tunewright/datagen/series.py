@@ -16,7 +16,7 @@ from tunewright.datagen.families.direct import Question
 from tunewright.datagen.maker import VOLATILE, Made, Maker
 from tunewright.datagen.offers import Offer, decline, draw_offer
 from tunewright.datagen.reword import Reworder
-from tunewright.datagen.structure import Form, choose_preamble
+from tunewright.datagen.structure import Form, choose_preamble, draw_forms
 from tunewright.datagen.syntaxes import openai_tools
 
 Row = dict[str, Any]
@@ -38,6 +38,19 @@ class Order:
     def label(self) -> str:
         """What a model has to find out: the tool, or that there is none to call."""
         return "" if self.missing else self.tool
+
+
+def forms_for(orders: Sequence[Order], data: Data, random: Random) -> list[Form]:
+    """A form for each order, drawn by labels alone; where a tool is missing, there is a list to see that in."""
+    labels = [order.label for order in orders]
+    forms = draw_forms(labels, data.structure, random, data.offered, data.syntax == "code_mode")
+    calls_nothing = [place for place, label in enumerate(labels) if not label]
+    spare = [place for place in calls_nothing if forms[place].offer and not orders[place].missing]
+    for place in calls_nothing:
+        if orders[place].missing and not forms[place].offer:
+            other = spare.pop()
+            forms[place], forms[other] = forms[other], forms[place]
+    return forms
 
 
 @dataclass(frozen=True)
@@ -102,7 +115,7 @@ class Series:
             question = min(self._asked, key=lambda q: self._uses[q.text])
             self._uses[question.text] += 1
             earlier = self._exchange(0, question.text) if form.earlier else None
-            offer = self._offer(question.tools, missing=False, mask=False)
+            offer = self._offer(form, question.tools, missing=False, mask=False)
             messages = compose(form, self._system(offer), question.text, question.answer, earlier)
             meta = {
                 "source": order.group,
@@ -161,7 +174,7 @@ class Series:
             form = replace(form, loop=False, earlier=True)
         # Where the request itself names the tool, another name would be a riddle.
         mask = not order.missing and not any(tool in made.request for tool in made.scenario.called)
-        offer = self._offer(made.scenario.called, missing=order.missing, mask=mask)
+        offer = self._offer(form, made.scenario.called, missing=order.missing, mask=mask)
         meta = {
             "source": order.group,
             "family": "irrelevance" if order.missing else made.scenario.family,
@@ -187,12 +200,11 @@ class Series:
         row = self._row(messages, offer, meta)
         return row, self._unrenderable(row, offer)
 
-    def _offer(self, needed: Sequence[str], *, missing: bool, mask: bool) -> Offer | None:
-        if not (self._style.data.offered or self._style.single_calls):
-            return None
-        if not self._style.data.offered:
-            return Offer(self._style.catalog)
-        return draw_offer(self._style.catalog, needed, self._random, missing=missing, mask=mask)
+    def _offer(self, form: Form, needed: Sequence[str], *, missing: bool, mask: bool) -> Offer | None:
+        catalog = self._style.catalog
+        if form.offer:
+            return draw_offer(catalog, needed, self._random, missing=missing, mask=mask)
+        return Offer(catalog) if self._style.single_calls else None
 
     def _system(self, offer: Offer | None) -> str:
         system = self._style.data.system

@@ -53,10 +53,21 @@ class Form:
     earlier: bool  # another exchange before the request
     loop: bool  # the tool's response and the final answer after the call
     preamble: bool  # a sentence before the call
+    offer: bool = False  # a list of tools to choose from
 
 
-def draw_forms(labels: Sequence[Hashable], structure: Structure, random: Random) -> list[Form]:
-    """A form for each label, at the recipe's rates within each label; an empty label means no call."""
+def draw_forms(
+    labels: Sequence[Hashable],
+    structure: Structure,
+    random: Random,
+    offered: float = 0.0,
+    listed_in_system: bool = True,
+) -> list[Form]:
+    """A form for each label, at the recipe's rates within each label; an empty label means no call.
+
+    `offered` is the share with a list of tools. Where that is part of the system message, only examples that have
+    one get it.
+    """
     forms: list[Form | None] = [None] * len(labels)
     for label in dict.fromkeys(labels):
         places = [index for index, other in enumerate(labels) if other == label]
@@ -65,13 +76,26 @@ def draw_forms(labels: Sequence[Hashable], structure: Structure, random: Random)
         several = _flags(count, structure.multi_turn, random)
         preambles = _flags(count, structure.preamble, random)
         kinds = _kinds(sum(several), random)
-        for place, system, many, preamble in zip(places, systems, several, preambles):
+        able = systems if listed_in_system else [True] * count
+        offers = _offers(able, offered, random)
+        for place, system, many, preamble, offer in zip(places, systems, several, preambles, offers):
             kind = kinds.pop() if many else ""
             if not label:
-                forms[place] = Form(system, many, False, False)
+                forms[place] = Form(system, many, False, False, offer)
             else:
-                forms[place] = Form(system, kind in ("earlier", "both"), kind in ("loop", "both"), preamble)
+                earlier, loop = kind in ("earlier", "both"), kind in ("loop", "both")
+                forms[place] = Form(system, earlier, loop, preamble, offer)
     return [form for form in forms if form is not None]
+
+
+def _offers(able: Sequence[bool], rate: float, random: Random) -> list[bool]:
+    """Flags of which `rate` are set, at places that are able to have it, in random order."""
+    if not rate:
+        return [False] * len(able)
+    places = [place for place, can in enumerate(able) if can]
+    wanted = sum(_flags(len(able), rate, random))
+    chosen = set(random.sample(places, min(wanted, len(places))))
+    return [place in chosen for place in range(len(able))]
 
 
 def _flags(count: int, rate: float, random: Random) -> list[bool]:
