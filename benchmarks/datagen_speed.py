@@ -63,7 +63,12 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=800)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--offered", type=float, nargs="?", const=1.0, default=0.0, help="share that lists the tools to choose from"
+        "--offered",
+        type=float,
+        nargs="?",
+        const=1.0,
+        default=0.0,
+        help="share that lists the tools to choose from",
     )
     parser.add_argument("--once", action="store_true", help="do not make it a second time")
     parser.add_argument("--keep", type=Path, help="a folder for the dataset")
@@ -114,7 +119,9 @@ def tell_speed(rows: list[Any], made: DatasetManifest, seconds: float) -> None:
     print(f"rejected candidates: {rejected} ({rejected / (rejected + len(rows)):.0%} of all)")
     families = Counter(row["meta"]["family"] for row in rows)
     words = sum("tool" not in row["meta"] for row in rows) - families["irrelevance"]
-    print(f"irrelevance {families['irrelevance'] / len(rows):.1%}, other answers in words {words / len(rows):.1%}")
+    print(
+        f"irrelevance {families['irrelevance'] / len(rows):.1%}, other answers in words {words / len(rows):.1%}"
+    )
     for threshold in (0.7, 0.8):
         near = NearDuplicates(threshold)
         kept = sum(

@@ -11,8 +11,8 @@ from tests.support.small_dataset import ROOT, small_recipe
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe
-from tunewright.datagen.chat_template import calls_of
 from tunewright.datagen.generate import generate_dataset
+from tunewright.datagen.round_trip import calls_of
 from tunewright.datagen.syntaxes import Syntax, ToolCall
 
 pytestmark = pytest.mark.slow
@@ -90,7 +90,11 @@ def test_a_share_of_the_examples_lists_tools_and_a_missing_tool_is_always_among_
     made = rows(tmp_path / "out")
     listed = ["\n\nTools:\n- " in row["messages"][0]["content"] for row in made]
     assert 0.4 < sum(listed) / len(listed) < 0.6
-    refused = [shown for row, shown in zip(made, listed) if row["messages"][-1]["content"].startswith("None of my tools")]
+    refused = [
+        shown
+        for row, shown in zip(made, listed)
+        if row["messages"][-1]["content"].startswith("None of my tools")
+    ]
     assert refused
     assert all(refused)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from jsonschema import Draft7Validator
 from tunewright.audit.audit import AuditReport, audit_dataset
 from tunewright.audit.checks import parse_check
 from tunewright.audit.config import read_config
-from tunewright.audit.page import html_report, visible
+from tunewright.audit.page import html_report
 from tunewright.audit.report import terminal_text
 from tunewright.audit.run import all_checks
 from tunewright.audit.sarif import sarif
@@ -97,6 +98,19 @@ def test_severities_come_in_order(report: AuditReport) -> None:
     )
 
 
+class Tags(HTMLParser):
+    """The names of all tags and attributes, as a browser reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
 def test_the_page_is_self_contained_and_its_policy_names_its_own_style_and_script(
     report: AuditReport,
 ) -> None:
@@ -104,17 +118,12 @@ def test_the_page_is_self_contained_and_its_policy_names_its_own_style_and_scrip
     policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1])  # pyright: ignore[reportOptionalSubscript]
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
-    assert not re.findall(
-        r"(?:src|href)\s*=", re.sub(r"<script>.*?</script>", "", html.unescape(""), flags=re.DOTALL)
-    )
+    tags = Tags()
+    tags.feed(page)
+    assert "summary" in tags.names
+    assert not tags.names & {"img", "svg", "link", "iframe", "a", "form", "object"}
+    assert not [name for name in tags.attributes if name in ("src", "href", "style") or name.startswith("on")]
     assert page.count("<script") == 1
-    assert "<img" not in page
-    assert "<svg" not in page
-
-
-def test_what_cannot_be_seen_is_written_out() -> None:
-    assert visible("a\u202eb\x00c\x1bd\u200be\U000e0041") == "a\\u202eb\\u0000c\\u001bd\\u200be\\ue0041"
-    assert visible("x" * 500) == "x" * 400 + "…"
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

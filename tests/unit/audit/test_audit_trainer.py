@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tunewright.audit.trainer import Span, Tokenizer, measure, mlx_batches, tokenizer_folder, trained_spans
+from tunewright.contract.errors import UserError
 from tunewright.contract.example import Example, Message
 from tunewright.contract.syntax import render_program
 
@@ -137,3 +138,9 @@ def test_a_row_that_is_too_long_trains_nothing_with_us() -> None:
 def test_a_model_that_is_not_here_has_no_tokenizer() -> None:
     assert tokenizer_folder("nobody/nothing", "0" * 40) is None
     assert tokenizer_folder("/no/such/folder", None) is None
+
+
+def test_a_damaged_tokenizer_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text('{"broken')
+    with pytest.raises(UserError, match=r"tokenizer\.json cannot be read"):
+        Tokenizer(tmp_path)

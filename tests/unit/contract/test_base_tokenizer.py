@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.contract.base_tokenizer import chat_template, tokenizer_folder
+from tunewright.contract.base_tokenizer import chat_template, special_tokens, tokenizer_folder
+from tunewright.contract.errors import UserError
 
 
 def test_the_embedded_model_brings_a_template() -> None:
@@ -36,3 +37,26 @@ def test_a_template_stands_in_a_file_or_in_the_config_alone_or_among_several(tmp
     assert chat_template(tmp_path) == "d"
     (tmp_path / "chat_template.jinja").write_text("file")
     assert chat_template(tmp_path) == "file"
+
+
+def test_special_tokens_are_written_as_text_or_with_their_flags(tmp_path: Path) -> None:
+    assert special_tokens(tmp_path) == {}
+    config = {
+        "bos_token": {"content": "<s>", "lstrip": False},
+        "eos_token": "</s>",
+        "unk_token": None,
+        "legacy": 1,
+    }
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    assert special_tokens(tmp_path) == {"bos_token": "<s>", "eos_token": "</s>"}
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff"])
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "tokenizer_config.json").write_bytes(content)
+    for read in (chat_template, special_tokens):
+        with pytest.raises(UserError, match=r"tokenizer_config\.json cannot be read"):
+            read(tmp_path)
+    (tmp_path / "chat_template.jinja").write_bytes(b"\xff")
+    with pytest.raises(UserError, match=r"chat_template\.jinja cannot be read"):
+        chat_template(tmp_path)

@@ -23,7 +23,9 @@ def test_a_tool_that_is_needed_is_offered_once(tool: str, seed: int) -> None:
 
 
 @given(NEEDED, st.integers(0, 500))
-def test_a_tool_that_is_missing_is_not_offered_and_nothing_that_could_replace_it(tool: str, seed: int) -> None:
+def test_a_tool_that_is_missing_is_not_offered_and_nothing_that_could_replace_it(
+    tool: str, seed: int
+) -> None:
     offer = draw_offer(CATALOG, [tool], Random(seed), missing=True, mask=False)
     assert not {tool, "run_command", *INSTEAD.get(tool, ())} & set(offer.names)
     assert offer.names

@@ -163,7 +163,7 @@ def test_a_server_says_how_long_to_wait_but_not_for_ever(server: Server) -> None
 
 def test_one_that_keeps_failing_is_given_up(server: Server) -> None:
     server.behave = lambda body: (500, {}, b'{"error": {"message": "no memory\\u001b[31m left"}}')
-    with pytest.raises(HostError, match=r"keeps failing: 500 no memory \[31m left"):
+    with pytest.raises(HostError, match=r"keeps failing: 500 no memory⟦U\+001B⟧\[31m left"):
         answer(server.endpoint())
     assert len(server.asked) == 6
 

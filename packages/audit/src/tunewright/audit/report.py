@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from tunewright.audit.audit import AuditReport
 from tunewright.audit.sarif import sarif
+from tunewright.contract.visible import one_line
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -21,7 +22,7 @@ def verdict_line(report: AuditReport) -> str:
     faults = [finding for finding in report.findings if finding.severity == report.verdict]
     if report.verdict == "pass":
         return f"PASS: no faults in {_count(report.examples, 'example')}."
-    return f"{report.verdict.upper()}: {_line(faults[0].message, 500)}."
+    return f"{report.verdict.upper()}: {one_line(faults[0].message, 500)}."
 
 
 def headline_text(report: AuditReport) -> str:
@@ -55,7 +56,7 @@ def terminal_view(report: AuditReport) -> "Group":
     hints = list(dict.fromkeys(f.hint for f in report.findings if f.severity != "info" and f.hint))
     if hints:
         parts.append(Text("What to do:"))
-        parts += [Text(f"  - {_line(hint, 500)}") for hint in hints[:8]]
+        parts += [Text(f"  - {one_line(hint, 500)}") for hint in hints[:8]]
     if report.known:
         parts.append(Text(f"{_count(report.known, 'finding')} of the baseline left out."))
     return Group(*parts)
@@ -73,11 +74,13 @@ def _table(findings: "tuple[Finding, ...]") -> "Table":
     table.add_column("effect", justify="right", no_wrap=True)
     table.add_column("what", overflow="fold")
     for finding in findings:
-        what = Text(_line(finding.message, 500))
+        what = Text(one_line(finding.message, 500))
         if finding.rows:
             row = finding.rows[0]
-            name = _line(row.file.rpartition("/")[2])
-            what.append(f"\n{name}:{row.line}" + (f" {_line(row.detail)}" if row.detail else ""), style="dim")
+            name = one_line(row.file.rpartition("/")[2], 160)
+            what.append(
+                f"\n{name}:{row.line}" + (f" {one_line(row.detail, 160)}" if row.detail else ""), style="dim"
+            )
         table.add_row(
             Text(finding.severity.upper(), style=_STYLES[finding.severity]),
             finding.check,
@@ -86,12 +89,6 @@ def _table(findings: "tuple[Finding, ...]") -> "Table":
             what,
         )
     return table
-
-
-def _line(text: str, limit: int = 160) -> str:
-    """One line of printable characters: data may hold escape sequences."""
-    shown = "".join(character if character.isprintable() else " " for character in text)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 def _count(number: int, noun: str) -> str:

@@ -14,6 +14,7 @@ import duckdb
 
 from tunewright.audit.views import COLUMNS, RUN_TABLES, make_dataset_views, make_run_views
 from tunewright.contract.errors import UserError
+from tunewright.contract.visible import cut
 
 Format = Literal["table", "json", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = ("table", "json", "csv", "parquet")
@@ -25,8 +26,8 @@ def run_query(query: str, data: Sequence[Path], runs: Path | None, format: str =
     """Run SQL over the views; text, or bytes for Parquet.
 
     `data` are the dataset's files, folders or globs, `runs` a folder of runs, or None before there is one. Only the
-    views that the query names are filled. The connection then loses the disk, the network and its own settings before it sees the query. Raises
-    UserError for SQL that does not run and for input that cannot be read.
+    views that the query names are filled. The connection then loses the disk, the network and its own settings before it
+    sees the query. Raises UserError for SQL that does not run and for input that cannot be read.
     """
     if format not in FORMATS:
         raise UserError(f"no format {format!r}", f"Known: {', '.join(FORMATS)}.")
@@ -157,7 +158,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = json.dumps(_plain(value), ensure_ascii=False) if isinstance(value, list | dict) else str(value)
-    shown = "".join(
-        c if c.isprintable() else {"\n": "⏎", "\t": " "}.get(c, "\N{REPLACEMENT CHARACTER}") for c in text
-    )
-    return shown if len(shown) <= 500 else shown[:499] + "…"
+    return cut(text, 500).replace("\n", "⏎").replace("\t", " ")

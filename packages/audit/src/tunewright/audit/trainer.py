@@ -9,14 +9,16 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from tunewright.audit.calls import MARKER_PATTERN
 from tunewright.audit.database import insert
 from tunewright.audit.ingest import Report
-from tunewright.contract.base_tokenizer import chat_template, tokenizer_folder
+from tunewright.contract.base_tokenizer import chat_template, special_tokens, tokenizer_folder
+from tunewright.contract.chat_template import ChatTemplate, TemplateRefusal
+from tunewright.contract.errors import UserError
 
 if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
@@ -54,55 +56,32 @@ class Measured:
 
 
 class Tokenizer:
-    """A model's tokenizer and chat template, from its folder; runs no code of the model's but the sandboxed template."""
+    """A model's tokenizer and chat template, from its folder; runs no code of the model's but the sandboxed template.
+
+    Raises UserError when a file of the folder is damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
-        from jinja2.ext import loopcontrols
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
         from tokenizers import Tokenizer as Fast
 
-        self._fast = Fast.from_file(str(folder / "tokenizer.json"))
-        config = json.loads((folder / "tokenizer_config.json").read_bytes())
-        template = chat_template(folder)
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-        )
-        environment.filters["tojson"] = _as_json
-        # A date that never changes: lengths must not depend on the day.
-        cast("dict[str, Any]", environment.globals).update(raise_exception=_refuse, strftime_now=_fixed_date)
-        self._template = environment.from_string(template)
-        self._special = {
-            name: token["content"] if isinstance(token, dict) else token
-            for name, token in config.items()
-            if name.endswith("_token") and token
-        }
-        self.has_template = bool(template)
+        path = folder / "tokenizer.json"
+        try:
+            self._fast = Fast.from_file(str(path))
+        except Exception as error:  # tokenizers raises Exception itself
+            raise UserError(
+                f"{path} cannot be read: {error}", "Is it whole? Fetch the base model again."
+            ) from error
+        text = chat_template(folder)
+        self._template = ChatTemplate(text, special_tokens(folder))
+        self.has_template = bool(text)
 
     def render(self, messages: Sequence[dict[str, Any]], tools: list[Any] | None, opened: bool) -> str:
         """The conversation as text, ending with the opening of an answer when `opened`."""
-        return self._template.render(
-            messages=messages, tools=tools, add_generation_prompt=opened, **self._special
-        )
+        return self._template.render(messages, tools, opened=opened)
 
     def encode(self, text: str) -> list[tuple[int, int]]:
         """Where each token begins and ends in the text."""
         return self._fast.encode(text, add_special_tokens=False).offsets
-
-
-class TemplateRefusal(ValueError):
-    """What a chat template says about a conversation that it does not take."""
-
-
-def _as_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _fixed_date(_format: str) -> str:
-    return "2026-01-01"
-
-
-def _refuse(message: str) -> str:
-    raise TemplateRefusal(message)
 
 
 def measure(messages: Sequence[dict[str, Any]], tools: list[Any] | None, tokenizer: Tokenizer) -> Measured:
@@ -122,8 +101,8 @@ def measure(messages: Sequence[dict[str, Any]], tools: list[Any] | None, tokeniz
             edges.append((number + 1, start, end, _call_start(message, whole, start, end)))
         answered = bool(messages) and messages[-1]["role"] == "assistant"
         prompt = len(tokenizer.render(messages[:-1], tools, answered)) if len(messages) > 1 else 0
-    except Exception as error:  # noqa: BLE001 - a template is a program of the model's author
-        return Measured(0, 0, (), f"{type(error).__name__}: {error}"[:200])
+    except TemplateRefusal as error:
+        return Measured(0, 0, (), str(error)[:200])
     offsets = tokenizer.encode(whole)
     place = _places(offsets)
     spans = tuple(

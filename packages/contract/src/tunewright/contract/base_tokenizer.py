@@ -4,6 +4,9 @@ import importlib.util
 import json
 import os
 from pathlib import Path
+from typing import Any
+
+from tunewright.contract.errors import UserError
 
 
 def tokenizer_folder(base: str, revision: str | None) -> Path | None:
@@ -22,12 +25,44 @@ def tokenizer_folder(base: str, revision: str | None) -> Path | None:
 
 
 def chat_template(folder: Path) -> str:
-    """The Jinja text of the template in a tokenizer's folder, of several the default one; empty when it has none."""
+    """The Jinja text of the template in a tokenizer's folder, of several the default one; empty when it has none.
+
+    Raises UserError for files that cannot be read.
+    """
     path = folder / "chat_template.jinja"
     if path.is_file():
-        return path.read_text(encoding="utf-8")
-    config = folder / "tokenizer_config.json"
-    template = json.loads(config.read_bytes()).get("chat_template") or "" if config.is_file() else ""
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise _damaged(path, error) from error
+    template = _config(folder).get("chat_template") or ""
     if isinstance(template, list):
-        template = next((entry["template"] for entry in template if entry.get("name") == "default"), "")
+        named = [entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default"]
+        template = named[0].get("template", "") if named else ""
     return str(template)
+
+
+def special_tokens(folder: Path) -> dict[str, str]:
+    """The special tokens of a tokenizer's folder by name (`bos_token`, …). Raises UserError like `chat_template`."""
+    found = {name: token for name, token in _config(folder).items() if name.endswith("_token") and token}
+    return {
+        name: str(token.get("content", "") if isinstance(token, dict) else token)
+        for name, token in found.items()
+    }
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return {}
+    try:
+        config: Any = json.loads(path.read_bytes())
+        if not isinstance(config, dict):
+            raise ValueError("it holds no JSON object")
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    return config
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} cannot be read: {error}", "Is it whole? Fetch the base model again.")

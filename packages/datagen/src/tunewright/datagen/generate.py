@@ -12,10 +12,10 @@ from random import Random
 from typing import Any
 
 from tunewright.contract.catalog import Catalog, load_catalog
+from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Data, Recipe
 from tunewright.datagen.catalogs import Function
-from tunewright.datagen.chat_template import ChatTemplate
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.dataset_folder import Row, finished_dataset, write_dataset

@@ -7,15 +7,16 @@ from random import Random
 from typing import Any
 
 from tunewright.contract.catalog import Catalog
+from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Data
 from tunewright.contract.syntax import CallSyntaxError
-from tunewright.datagen.chat_template import ChatTemplate, unrenderable
 from tunewright.datagen.conversation import Exchange, Message, TooLong, compose
 from tunewright.datagen.families.direct import Question
 from tunewright.datagen.maker import VOLATILE, Made, Maker
 from tunewright.datagen.offers import Offer, decline, draw_offer
 from tunewright.datagen.reword import Reworder
+from tunewright.datagen.round_trip import unrenderable
 from tunewright.datagen.structure import Form, choose_preamble, draw_forms
 from tunewright.datagen.syntaxes import openai_tools
 

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from tunewright.contract.visible import one_line
 from tunewright.eval.charts import share_bars
 from tunewright.eval.gates import said_difference, said_p
-from tunewright.eval.page import render_page
+from tunewright.eval.page import render_report
 from tunewright.eval.statistics import Paired
-from tunewright.eval.visible import one_line
 
 if TYPE_CHECKING:
     from tunewright.eval.compare import Comparison
@@ -35,7 +35,7 @@ def render_comparison(comparison: "Comparison") -> str:
         }
         for name, paired in comparison.suites.items()
     ]
-    return render_page(
+    return render_report(
         "compare.html.jinja",
         _FILTER,
         comparison=comparison,

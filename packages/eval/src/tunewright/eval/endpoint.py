@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.suite import Case, Prediction, Suite
 from tunewright.contract.syntax import CallSyntaxError, render_program
+from tunewright.contract.visible import one_line
 
 KEY = "TUNEWRIGHT_API_KEY"  # the environment variable that holds a key; a command line is seen by others
 TIMEOUT = 300.0  # seconds without a byte of an answer
@@ -295,7 +296,7 @@ def _said(error: urllib.error.HTTPError) -> str:
         text = str(found.get("message", found) if isinstance(found, dict) else found)
     except (ValueError, OSError, RecursionError, http.client.HTTPException):
         text = str(error.reason)
-    return "".join(c if c.isprintable() else " " for c in text)[:300]
+    return one_line(text, 300)
 
 
 def _asked_wait(text: str | None) -> float:

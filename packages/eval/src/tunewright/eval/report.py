@@ -10,17 +10,17 @@ from tunewright.contract.atomic import write_text
 from tunewright.contract.example import Message
 from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.contract.suite import Case, Expectation
+from tunewright.contract.visible import one_line
 from tunewright.eval.audit_view import view_audit
 from tunewright.eval.charts import loss_chart, share_bars
 from tunewright.eval.gates import paired_scores, said_difference
 from tunewright.eval.history import History, read_history
 from tunewright.eval.outcome import Outcome, said
-from tunewright.eval.page import render_page
+from tunewright.eval.page import render_report
 from tunewright.eval.run_scores import RunScores, read_json_object
 from tunewright.eval.score import SuiteScore
 from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.summary import render_summary
-from tunewright.eval.visible import one_line
 
 _SHARES = ("overall", "discrimination", "field_access")
 
@@ -75,7 +75,7 @@ def write_report(run: RunFolder, scores: RunScores) -> tuple[Path, Path]:
     audit = view_audit(read_json_object(run.audit))
     facts = run_facts(spec, history, scores)
     suites = [_suite_view(scores, name) for name in scores.suites]
-    html = render_page(
+    html = render_report(
         "report.html.jinja",
         _filter_style(len(suites)),
         scores=scores,

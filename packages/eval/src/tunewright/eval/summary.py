@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from tunewright.contract.run import RunSpec
+from tunewright.contract.visible import markdown_cell
 from tunewright.eval.audit_view import AuditView
 from tunewright.eval.gates import GateResult, paired_scores, said_difference
 from tunewright.eval.history import History
 from tunewright.eval.run_scores import RunScores
-from tunewright.eval.visible import markdown_cell
 
 
 def render_summary(

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 
 from tunewright.contract.run import RunFolder, Status
+from tunewright.contract.visible import visible
 from tunewright.remote.follow import follow_run, write_status
 from tunewright.remote.host import Host, read_file
 from tunewright.remote.host_run import ask_worker, find_on_host
 from tunewright.remote.house_keeping import RunRow, clean_runs, list_runs
 from tunewright.remote.new_run import new_run
-from tunewright.remote.progress import plain
 from tunewright.remote.pull import pull_run
 from tunewright.remote.retry import persist
 from tunewright.remote.transfer import link_blobs, make_folders, put_blobs, write_file
@@ -106,7 +106,7 @@ def run_log(host: Host, run: RunFolder, lines: int) -> str:
         return read_file(host, log, max(0, size - max(LOG_TAIL, 400 * lines))) or b""
 
     text = _COLOUR.sub("", persist(read, _silent).decode(errors="replace"))
-    text = plain(text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = visible(text.replace("\r\n", "\n").replace("\r", "\n"), len(text))
     return "".join(line + "\n" for line in text.splitlines()[-max(0, lines) :] if lines > 0)
 
 

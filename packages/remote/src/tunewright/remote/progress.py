@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import Event
+from tunewright.contract.visible import visible
 
 QUIET = 5.0  # seconds between two plain progress lines of one stage
 NAME_WIDTH = 9
@@ -37,7 +38,7 @@ def show_events(
 def describe(event: Event) -> str | None:
     """The event as a plain line; None for kinds that say nothing to a reader."""
     data = event.data
-    name = f"{plain(event.stage):<{NAME_WIDTH}}"
+    name = f"{visible(event.stage):<{NAME_WIDTH}}"
     match event.kind:
         case "stage_start":
             total, step = _whole(data.get("total")), _whole(data.get("step"))
@@ -52,7 +53,7 @@ def describe(event: Event) -> str | None:
             text = f"step {_whole(data.get('step'))}: validation loss {_number(data.get('loss'))}"
         case "warning" | "error":
             hint = f" {data['hint']}" if data.get("hint") else ""
-            return f"{name} {event.kind}: {plain(str(data.get('message', '')))}{plain(hint)}"
+            return f"{name} {event.kind}: {visible(str(data.get('message', '')))}{visible(hint)}"
         case "stage_end":
             text = f"done in {_seconds(data.get('seconds'))}"
         case "stage_reused":
@@ -62,11 +63,6 @@ def describe(event: Event) -> str | None:
         case _:
             return None
     return f"{name} {text}"
-
-
-def plain(text: str) -> str:
-    """Text from a host without what would steer a terminal; lines and tabs stay."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _draw_lines(events: Iterable[Event], stream: IO[str], clock: Callable[[], float]) -> None:
@@ -108,7 +104,7 @@ def _draw_bars(events: Iterable[Event], recipe: Recipe, stream: IO[str]) -> None
                 if bar is not None:
                     progress.remove_task(bar)
                 bars[event.stage] = progress.add_task(
-                    "", total=total, completed=step, stage=escape(plain(event.stage)), note=""
+                    "", total=total, completed=step, stage=escape(visible(event.stage)), note=""
                 )
             elif event.kind == "progress" and bar is not None:
                 total = _whole(data.get("total")) or None

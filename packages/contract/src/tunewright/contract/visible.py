@@ -26,6 +26,11 @@ def _spelled(character: str) -> str:
     return character
 
 
+def cut(text: str, longest: int = 400) -> str:
+    """The first `longest` characters, made visible, with an ellipsis for the rest."""
+    return visible(text[:longest]) + ("…" if len(text) > longest else "")
+
+
 def one_line(text: str, longest: int = 200) -> str:
     """The same in one line, cut with an ellipsis."""
     shown = " ".join(visible(text, max(longest * 2, longest + 1)).split())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.eval.visible import markdown_cell, one_line, visible
+from tunewright.contract.visible import cut, markdown_cell, one_line, visible
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,8 @@ def test_nothing_invisible_comes_through(text: str) -> None:
 
 def test_what_is_left_out_is_counted() -> None:
     assert visible("x" * 30_000) == "x" * 20_000 + "\n⟦10,000 more characters⟧"
+    assert cut("x" * 500) == "x" * 400 + "…"
+    assert cut("a\u202e", 2) == "a⟦U+202E⟧"
     assert one_line("a\n b\t" + "c" * 500, 10) == "a b ccccc…"
 
 

@@ -1,52 +1,16 @@
 """Renders a row through a model's chat template and reads its calls back: what does not survive is no example."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tunewright.contract.catalog import Catalog
-from tunewright.contract.errors import UserError
+from tunewright.contract.chat_template import ChatTemplate, TemplateRefusal
 from tunewright.contract.syntax import CallSyntaxError, parse_turn
+from tunewright.contract.visible import one_line
 from tunewright.datagen.syntaxes import Syntax, ToolCall, read_calls, read_openai
 
 Row = Mapping[str, Any]
-
-
-class ChatTemplate:
-    """A Jinja chat template, rendered as `transformers` does: sandboxed, blocks trimmed, `tojson` plain."""
-
-    def __init__(self, text: str) -> None:
-        from jinja2 import TemplateError
-        from jinja2.ext import loopcontrols
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-        )
-
-        def refuse(message: str) -> None:
-            raise TemplateError(message)
-
-        def to_json(value: Any, **options: Any) -> str:
-            options.setdefault("ensure_ascii", False)
-            return json.dumps(value, **options)
-
-        def a_day(_: str) -> str:
-            return "2024-01-01"  # a row must not depend on the day it was made
-
-        environment.filters["tojson"] = to_json
-        functions: dict[str, Any] = {"raise_exception": refuse, "strftime_now": a_day}
-        environment.globals.update(functions)
-        try:
-            self._template = environment.from_string(text)
-        except TemplateError as error:
-            raise UserError(
-                f"the chat template cannot be read: {error}", "Check the model's chat_template."
-            ) from error
-
-    def render(self, messages: Sequence[Mapping[str, Any]], tools: Any = None) -> str:
-        """The conversation as one text. Raises jinja2.TemplateError when the template refuses it."""
-        return self._template.render(messages=list(messages), tools=tools, add_generation_prompt=False)
 
 
 def unrenderable(row: Row, template: ChatTemplate, syntax: Syntax, catalog: Catalog) -> str | None:
@@ -55,13 +19,11 @@ def unrenderable(row: Row, template: ChatTemplate, syntax: Syntax, catalog: Cata
     Every assistant message has to stand in the rendered text: as it is, or, for OpenAI's form, as calls that
     the template itself wrote in a syntax we can read.
     """
-    from jinja2 import TemplateError
-
     messages = [_decoded(message) for message in row["messages"]]
     try:
         text = template.render(messages, row.get("tools"))
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
-        return f"the chat template refuses it: {type(error).__name__}"
+    except TemplateRefusal as refusal:
+        return f"the chat template refuses it: {one_line(str(refusal), 80)}"
     at = 0
     for message in row["messages"]:
         if message["role"] != "assistant":
