@@ -8,7 +8,8 @@ from tunewright.audit.shortcuts import FOLDS
 
 LABELS = ("tool", "call", "calls")
 _SQL = {
-    "tool": "answer_tool",
+    # What the row calls first, also after small talk; where it calls nothing that can be read, what its answer is.
+    "tool": "coalesce(tool, answer_tool)",
     "call": f"CASE WHEN answer_tool = '{NO_CALL}' THEN 'no call' ELSE 'call' END",
     "calls": "CASE WHEN answer_calls >= 3 THEN '3+' ELSE answer_calls::VARCHAR END",
 }

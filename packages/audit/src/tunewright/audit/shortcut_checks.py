@@ -80,7 +80,8 @@ def count_tables(connection: duckdb.DuckDBPyConnection, min_support: float) -> l
 
 def _table(feature: str, label: str, counted: list[tuple[str, str, int, int]]) -> Table | None:
     values = sorted({row[0] for row in counted})
-    classes = sorted({row[1] for row in counted})
+    # Of two classes the first is tested, and named: that has to be the tool.
+    classes = sorted({row[1] for row in counted}, key=lambda name: (name == ANOTHER, name))
     if len(values) < 2 or len(classes) < 2:
         return None
     counts = np.zeros((len(values), len(classes), FOLDS), dtype=np.int64)
@@ -152,8 +153,9 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Rows:
         among = "AND l.toolset IS NOT NULL"
         if table.label == "tool":
             parameters["tool"] = next(name for name in table.classes if name != ANOTHER)
+            parameters["size"] = table.stratum
             among = (
-                "AND l.toolset IN (SELECT toolset FROM offered WHERE kind = $tool) AND l.tools_offered <> '1'"
+                "AND l.toolset IN (SELECT toolset FROM offered WHERE kind = $tool) AND l.tools_offered = $size"
             )
             label = f"if(l.label_tool = $tool, $tool, '{ANOTHER}')"
     columns = connection.execute(

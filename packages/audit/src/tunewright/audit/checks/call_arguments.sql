@@ -7,7 +7,7 @@ WITH schemas AS (
         coalesce(json_keys(parameters, '$.properties'), []) AS names,
         coalesce(from_json(parameters -> '$.required', '["VARCHAR"]'), []) AS required,
         coalesce(parameters ->> '$.additionalProperties' = 'true', false)
-            OR json_type(parameters, '$.additionalProperties') = 'OBJECT' AS open
+            OR coalesce(json_type(parameters, '$.additionalProperties') = 'OBJECT', false) AS open
     FROM offered WHERE parameters <> ''
     QUALIFY row_number() OVER (PARTITION BY toolset, tool ORDER BY position) = 1
 ), given AS (

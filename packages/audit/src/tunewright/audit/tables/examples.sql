@@ -1,5 +1,6 @@
 -- One row an example: where it came from, its structure, and what its first answer does.
 -- The first answer is the first assistant message: what stands before it is all that a model sees when it decides.
+-- The last request is what the first call answers, or else the first answer: small talk may come before.
 -- Made a range of examples at a time.
 WITH placed AS (
     SELECT *, nullif(coalesce(list_position(roles, 'assistant'), 0), 0) AS answer
@@ -9,15 +10,17 @@ WITH placed AS (
 ), made AS (
     -- Tools by their own names, not by those they go by in a row.
     FROM named_calls WHERE example BETWEEN $first AND $last
+), first_calls AS (
+    SELECT example, min(message) AS call_message FROM made GROUP BY example
 ), shape AS (
     SELECT m.example,
         arg_min(m.content, position) FILTER (m.role = 'system') AS system,
         arg_min(m.content, position) FILTER (m.role = 'user') AS request,
-        arg_max(m.content, position) FILTER (m.role = 'user' AND (answer IS NULL OR position < answer)) AS last_request,
+        arg_max(m.content, position) FILTER (m.role = 'user' AND position < coalesce(call_message, answer, 1000000000)) AS last_request,
         arg_min(m.content, position) FILTER (m.role = 'assistant') AS first_answer,
         bit_xor(hash(position, m.role, m.content)) AS text_hash,
         bit_xor(hash(position, m.role, m.content)) FILTER (answer IS NULL OR position < answer) AS prompt_hash
-    FROM said m JOIN placed USING (example)
+    FROM said m JOIN placed USING (example) LEFT JOIN first_calls USING (example)
     GROUP BY m.example
 ), asked AS (
     -- What was asked: the request that the first call answers, or else the first answer. A word or two ("and there?")
@@ -30,7 +33,7 @@ WITH placed AS (
             WHEN regexp_matches(m.content, '\s\s|[\t\n\v\f\r]|^ | $') THEN trim(regexp_replace(m.content, '\s+', ' ', 'g'))
             ELSE m.content END)) AS text_hash
         FROM said m JOIN placed USING (example)
-        LEFT JOIN (SELECT example, min(message) AS call_message FROM made GROUP BY example) c USING (example)
+        LEFT JOIN first_calls USING (example)
         WHERE m.role = 'user' AND m.position < coalesce(call_message, answer, 1000000000)
     ) GROUP BY example
 ), called AS (
