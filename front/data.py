@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from front.door import ROOT, command, need, one_of
-from front.steps import DATA, RUNS, Progress, own_dataset, say, write_result
+from front.steps import DATA, RUNS, Progress, check_outputs, check_place, own_dataset, say, write_result
 
 BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")
 DATASET = "a file, a folder with splits, or a glob"
@@ -68,6 +68,7 @@ def audit(
     from tunewright.audit.report import terminal_text
     from tunewright.contract.atomic import write_text
 
+    check_outputs(json, html, sarif)
     plan = None
     if recipe:
         from tunewright.contract.recipe import load_recipe
@@ -128,6 +129,7 @@ def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> No
     from tunewright.contract.recipe import load_recipe
 
     need(data=data, out=out)
+    check_place(out)
     structure = load_recipe(recipe, ROOT).data.structure if recipe else None
     print(normalize_dataset(Path(data), Path(out), structure).text())
 
@@ -154,6 +156,7 @@ def merge(
     from tunewright.datagen.merge import merge_datasets
 
     need(data=data, out=out)
+    check_place(out)
     made = merge_datasets(
         [Path(name) for name in data],
         Path(out),
