@@ -8,7 +8,6 @@ WITH pairs AS (
 ), called AS (SELECT DISTINCT example, message FROM calls),
 identified AS (SELECT example, message, tool_call_id AS id FROM calls WHERE tool_call_id <> ''),
 answered AS (SELECT example, position, tool_call_id AS id FROM messages WHERE role = 'tool' AND tool_call_id <> ''),
-lengths AS (SELECT example, len(roles) AS last FROM rows),
 found AS (
     SELECT example, position, 'fail' AS severity, 'a system message that is not the first' AS message
     FROM pairs WHERE role = 'system' AND position > 1
@@ -35,7 +34,7 @@ found AS (
     UNION ALL
     -- Only where results are told apart by ids, and the conversation goes on after the call.
     SELECT DISTINCT i.example, i.message, 'warn', 'a call without its result, although the conversation goes on'
-    FROM identified i JOIN lengths l ON l.example = i.example AND i.message < l.last
+    FROM identified i JOIN rows r ON r.example = i.example AND i.message < len(r.roles)
     WHERE NOT EXISTS (FROM answered a WHERE a.example = i.example AND a.id = i.id AND a.position > i.message)
         AND i.example IN (SELECT example FROM answered)
     UNION ALL
