@@ -246,6 +246,7 @@ def test_what_was_removed_is_shown_too(tmp_path: Path) -> None:
     _, done = normalized(tmp_path, [talk(n, "Be merry.") for n in range(5)], NONE)
     assert 'Removed, in 5 rows: "Be merry."' in done.text(200)
     assert "place of" not in done.text(200)
+    assert "The common system message" not in done.text(200)  # nobody got it
 
 
 @pytest.mark.parametrize("structure", [ALL, NONE, Structure()])

@@ -75,7 +75,8 @@ class Normalized:
         lines = [f"Changed, in rows: {_counted(self.changes.rows) or 'nothing'}. The rows are shuffled."]
         if left := _counted(self.changes.left):
             lines.append(f"Left as they are, in rows: {left}.")
-        lines.append(f'The common system message ({self.origin}): "{one_line(self.system)}"')
+        if self.changes.rows["system message added"] or self.changes.replaced:
+            lines.append(f'The common system message ({self.origin}): "{one_line(self.system)}"')
         for what, texts in (
             ("It stands in the place of", self.changes.replaced),
             ("Removed", self.changes.removed),
@@ -89,4 +90,4 @@ class Normalized:
 
 
 def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{what}: {count:,}" for what, count in sorted((+counts).items()))
+    return "; ".join(f"{what}: {count:,}" for what, count in sorted((+counts).items()))
