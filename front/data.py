@@ -121,7 +121,8 @@ def sql(c: Context, query: str, data: list[str] = [], runs: str = "", format: st
 @command(
     data="the dataset: a file, or a folder with splits",
     out="the folder to make",
-    recipe="take the rates of this recipe's [data.structure]",
+    recipe="take the rates of this recipe's [data.structure], and its data.system where the data have no common system "
+    "message",
 )
 def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> None:
     """Give every slice of a dataset the same structure; calls stay byte for byte."""
@@ -130,8 +131,10 @@ def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> No
 
     need(data=data, out=out)
     check_place(out)
-    structure = load_recipe(recipe, ROOT).data.structure if recipe else None
-    print(normalize_dataset(Path(data), Path(out), structure).text())
+    wanted = load_recipe(recipe, ROOT).data if recipe else None
+    # The default of data.system is meant for coding tools; only a text that the recipe gives is meant for these data.
+    system = wanted.system if wanted and "system" in wanted.model_fields_set else ""
+    print(normalize_dataset(Path(data), Path(out), wanted and wanted.structure, system).text())
 
 
 @command(
