@@ -17,7 +17,7 @@ from tunewright.datagen.families.scenario import PLACES, Scenario, fill
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.language_server import ServerDied
 from tunewright.datagen.ledger import Ledger
-from tunewright.datagen.program import Outcome, ProgramFailed, Sandbox
+from tunewright.datagen.program import Call, Outcome, ProgramFailed, Sandbox
 from tunewright.datagen.sites import Slots, sites_of
 from tunewright.datagen.tools import Rejected, Toolbox, ToolFailed
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
@@ -29,6 +29,17 @@ TESTED_FILES = 2  # files of a corpus whose tests are run: each run takes a seco
 
 NAVIGATION_ENGINES = " ".join(f"{name}=={version(name)}" for name in ("ty", "jedi"))
 CHECKED = {"goto_definition", "find_references"}
+# Where a tool of ours lists what it found. How a command ends is a result in itself.
+FOUND = {
+    **{"goto_definition": "locations", "find_references": "references", "hover": "signature"},
+    **{
+        "document_symbols": "symbols",
+        "workspace_symbols": "symbols",
+        "git_log": "commits",
+        "git_diff": "hunks",
+    },
+    **{"typecheck": "errors", "ruff_check": "violations", "pytest_run": "tests"},
+}
 VOLATILE = {"pytest_run"}  # tools whose results differ from run to run in some field
 
 # How often each kind of work is shown, where a tool has it.
@@ -187,7 +198,8 @@ class Maker:
         parameters = {tool.name: tool.parameter_names for tool in self.catalog.tools}
         known = box.functions | {n: as_tool(f, box.workspace.repo) for n, f in self.functions.items()}
         tools = {name: function for name, function in known.items() if name in parameters}
-        return self.sandbox.run(program, tools, parameters)
+        with box.program():
+            return self.sandbox.run(program, tools, parameters)
 
     def _box(self, corpus: Corpus) -> Toolbox:
         if corpus.name not in self._boxes:
@@ -213,7 +225,9 @@ def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:
         return "the response is too long"
     if not stdout.strip() and not scenario.nothing:
         return "printed nothing"
-    for call in outcome.calls:
+    for number, call in enumerate(outcome.calls):
+        if scenario.family != "failure" and in_vain(call, later=number > 0):
+            return "a call did not find what it was about"
         if (
             call.tool == "goto_definition"
             and scenario.family not in ("conditional", "failure")
@@ -223,6 +237,16 @@ def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:
         if call.tool == "goto_definition" and defines_itself(call.arguments, call.result):
             return "stands at its own definition"
     return None
+
+
+def in_vain(call: Call, *, later: bool) -> bool:
+    """Whether a call had nothing to work on. A checker that finds faults has worked, though it says no success."""
+    if call.result.get("success") is not False:
+        return False
+    if call.tool in ("read_file", "write_file"):
+        return True
+    found = FOUND.get(call.tool)
+    return later and found is not None and not call.result.get(found)
 
 
 def defines_itself(arguments: Slots, result: dict[str, object]) -> bool:
