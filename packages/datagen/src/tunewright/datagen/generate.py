@@ -38,6 +38,7 @@ from tunewright.datagen.families.snippets import snippet_questions
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.maker import Maker
+from tunewright.datagen.offers import ALWAYS
 from tunewright.datagen.plan import GENERATOR, plan_dataset
 from tunewright.datagen.program import Sandbox
 from tunewright.datagen.reword import Reworder
@@ -162,7 +163,9 @@ def make_splits(
     data, catalog = style.data, style.catalog
     # Users' tools may have the names of ours and other results: then only what is made from the catalog fits.
     scenarios = list(own_scenarios(catalog)) if functions else select(catalog)
-    pools = split_questions(catalog, guard, Random(seed), ledger)
+    # A row of single calls without a list of its own lists all tools; a shell among them can do nearly anything.
+    denies = not (style.single_calls and data.offered < 1 and ALWAYS in catalog.tool_names)
+    pools = split_questions(catalog, guard, Random(seed), ledger, beyond=denies)
     shares = {"train": 1 - data.valid, "valid": data.valid}
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
     asked = {
@@ -280,11 +283,11 @@ def _make_series(
 
 
 def split_questions(
-    catalog: Catalog, guard: SuiteGuard, random: Random, ledger: Ledger
+    catalog: Catalog, guard: SuiteGuard, random: Random, ledger: Ledger, *, beyond: bool = True
 ) -> dict[str, list[Question]]:
     """Questions without a call for each split; a wording belongs to one split only."""
     kept: list[Question] = []
-    for question in questions(catalog):
+    for question in questions(catalog, beyond=beyond):
         reason = guard.reason(question.text, question.template, ())
         if reason is None:
             kept.append(question)
