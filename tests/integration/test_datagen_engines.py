@@ -237,6 +237,38 @@ def test_git_tells_the_same_history_in_another_place(box: Toolbox, tmp_path: Pat
     assert len(box.functions["git_log"](limit=2)["commits"]) == 2
 
 
+def test_git_and_the_other_tools_speak_of_one_working_tree(tmp_path: Path) -> None:
+    box = Toolbox(open_workspace(installed_corpus("itsdangerous"), tmp_path / "i"))
+    tools = box.functions
+    status = {item["file"]: item["status"] for item in tools["git_status"]()["files"]}
+    assert set(status.values()) == {"modified", "deleted", "untracked"}
+    for file, state in status.items():
+        read = tools["read_file"](path=file)
+        assert read["success"] == (state != "deleted")
+        assert tools["run_command"](command=f"cat {file}")["stdout"] == read["content"]
+        lines = [
+            line for hunk in tools["git_diff"](path=file)["hunks"] for line in hunk["text"].split("\n")[1:]
+        ]
+        assert bool(lines) == (state != "untracked")
+        kept = "\n".join(line[1:] for line in lines if line[:1] in ("+", " "))
+        assert kept in read["content"]
+
+
+def test_a_file_of_the_history_has_a_first_and_a_last_commit_and_the_newest_is_listed_first(
+    tmp_path: Path,
+) -> None:
+    corpus = installed_corpus("itsdangerous")
+    tools = Toolbox(open_workspace(corpus, tmp_path / "i")).functions
+    assert tools["git_log"](limit=1)["commits"] == tools["git_log"]()["commits"][:1]
+    several = 0
+    for file in corpus.files:
+        commits = tools["git_log"](path=file, limit=1000)["commits"]
+        dates = [commit["date"] for commit in commits]
+        assert dates == sorted(set(dates), reverse=True)
+        several += len(dates) > 1
+    assert several >= len(corpus.files) - 1  # one is not committed yet
+
+
 def test_a_command_that_takes_too_long_is_killed_with_all_it_started(tmp_path: Path) -> None:
     workspace = open_workspace(CORPUS, tmp_path / "demo")
     start = time.monotonic()

@@ -90,7 +90,10 @@ def test_changes_not_committed_are_the_same_every_time() -> None:
     changes = planned_changes(corpus)
     assert changes == planned_changes(corpus)
     assert {change.status for change in changes} == {"modified", "deleted", "untracked"}
-    assert all(corpus.files.get(change.path) != change.text for change in changes)
+    for change in changes:
+        assert corpus.files.get(change.path) != change.committed
+        assert (change.path in corpus.files) == (change.status != "deleted")
+        assert (change.committed is None) == (change.status == "untracked")
 
 
 def test_sites_name_symbols_that_stand_on_their_line() -> None:
