@@ -159,6 +159,41 @@ def test_more_than_a_repository_can_show_is_said_and_nothing_is_written(tmp_path
     assert not (tmp_path / "out").exists()
 
 
+OWN = """
+import time
+from pathlib import Path
+from pydantic import BaseModel
+
+class Count(BaseModel):
+    words: int
+
+def count_words(root: Path, path: str) -> Count:
+    \"\"\"How many words a file has.\"\"\"
+    return Count(words=len((root / path).read_text().split()))
+
+def broken(path: str) -> Count:
+    \"\"\"How many lines a file has.\"\"\"
+    raise RuntimeError("boom")
+"""
+
+
+def test_own_tools_that_fail_cost_their_rows_and_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    plan = recipe(catalog=str(tmp_path / "mine.py"), tools=(), navigation=4, other=16)
+    made = generate_dataset(plan, tmp_path / "out", root=ROOT)
+    assert {row["meta"].get("tool") for row in rows(tmp_path / "out")} == {None, "count_words"}
+    assert made.facts["ledger"]["field_access"]["rejected"]["broken raised RuntimeError"] > 0
+
+
+def test_where_only_broken_tools_are_left_their_reason_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    plan = recipe(catalog=str(tmp_path / "mine.py"), tools=("broken",), navigation=4, other=16)
+    with pytest.raises(
+        UserError, match=r"nothing new to show for broken.*broken raised RuntimeError \(boom\), \d+ times"
+    ):
+        generate_dataset(plan, tmp_path / "out", repos=[checkout(tmp_path / "repo")], root=ROOT)
+
+
 def test_a_template_that_drops_what_is_said_stops_with_a_reason(tmp_path: Path) -> None:
     repo = checkout(tmp_path / "repo")
     with pytest.raises(UserError, match="could not be written"):

@@ -2,14 +2,13 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
 from tunewright.contract.catalog import Catalog
-from tunewright.datagen.catalogs import Function, as_tool
 from tunewright.datagen.conversation import Work
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck
@@ -17,9 +16,10 @@ from tunewright.datagen.families.scenario import PLACES, Scenario, fill
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.language_server import ServerDied
 from tunewright.datagen.ledger import Ledger
+from tunewright.datagen.own_tools import OwnTools, ToolFailed
 from tunewright.datagen.program import Call, Outcome, ProgramFailed, Sandbox
 from tunewright.datagen.sites import Slots, sites_of
-from tunewright.datagen.tools import Rejected, Toolbox, ToolFailed
+from tunewright.datagen.tools import Rejected, Toolbox
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 
 MAX_LINES = 8  # of a tool's response; what prints more is not asked for
@@ -83,9 +83,11 @@ class Maker:
     near: NearDuplicates
     check: CrossCheck
     ledger: Ledger = field(default_factory=Ledger)
-    functions: Mapping[str, Function] = field(default_factory=dict[str, Function])  # tools of the user's own
+    own: OwnTools | None = None  # tools of the user's own
+    _reasons: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # by first tool
     _boxes: dict[str, Toolbox] = field(default_factory=dict[str, Toolbox])
     _sites: dict[tuple[str, str], list[Slots]] = field(default_factory=dict[tuple[str, str], list[Slots]])
+    _details: dict[str, str] = field(default_factory=dict[str, str])  # what a user's tool said, by reason
     _turn: Counter[str] = field(default_factory=Counter[str])
     _used: Counter[str] = field(default_factory=Counter[str])
 
@@ -116,6 +118,17 @@ class Maker:
                     return made
         return None
 
+    def why_not(self, tools: Sequence[str]) -> str:
+        """The commonest reason for which attempts with these tools came to nothing; empty when there were none."""
+        reasons = Counter[str]()
+        for tool in tools:
+            reasons.update(self._reasons[tool])
+        if not reasons:
+            return ""
+        reason, count = reasons.most_common(1)[0]
+        detail = self._details.get(reason)
+        return f"{reason}{f' ({detail})' if detail else ''}, {count} times"
+
     def _least_used(self, names: list[str], scenarios: list[Scenario]) -> Scenario:
         fewest = min(self._used[name] for name in names)
         chosen = self.random.choice([s for s in scenarios if self._used[s.name] == fewest])
@@ -136,17 +149,18 @@ class Maker:
             slots["at"] = fill(self.random.choice(PLACES), slots)
         request = fill(template, slots)
         names = [str(slots[name]) for name in ("symbol", "file", "path", "other") if name in slots]
-        reason = self.guard.reason(request, template, names)
-        if reason is None:
-            reason, work = self._work(scenario, corpus, slots)
-            if reason is None and not self.near.add(request):
-                reason = "nearly the same request as another"
-        else:
-            work = None
+        refused = self.guard.reason(request, template, names)
+        reason, work = (refused, None) if refused else self._work(scenario, corpus, slots)
+        if reason is None and not self.near.add(request):
+            reason = refused = "nearly the same request as another"
+        if work is not None or refused:
+            # A wording that is refused has had its turn: one that can never pass would be taken for ever.
+            self._used[template] += 1
         if reason is not None or work is None:
-            self.ledger.reject(scenario.family, reason or "no work")
+            reason = reason or "no work"
+            self.ledger.reject(scenario.family, reason)
+            self._reasons[scenario.tool][reason] += 1
             return None
-        self._used[template] += 1
         engines = NAVIGATION_ENGINES if set(scenario.called) & CHECKED else ""
         values = needed_values(template, slots)
         about = slots.get("symbol") or slots.get("path") or slots.get("command") or ""
@@ -179,6 +193,7 @@ class Maker:
             self._restart(corpus)
             return "a tool took too long", None
         except ToolFailed as error:
+            self._details.setdefault(str(error), error.detail)
             return str(error), None
         except ServerDied:
             self._restart(corpus)
@@ -186,7 +201,7 @@ class Maker:
         stdout = outcome.stdout.rstrip("\n")
         reason = unfit(scenario, outcome, stdout)
         for call in outcome.calls:
-            if call.tool not in self.functions:
+            if self.own is None or call.tool not in self.own.names:
                 reason = reason or self.check.reason(call, self._box(corpus))
         if reason is not None:
             return reason, None
@@ -196,7 +211,7 @@ class Maker:
     def _run(self, program: str, corpus: Corpus) -> Outcome:
         box = self._box(corpus)
         parameters = {tool.name: tool.parameter_names for tool in self.catalog.tools}
-        known = box.functions | {n: as_tool(f, box.workspace.repo) for n, f in self.functions.items()}
+        known = box.functions | (self.own.bound(box.workspace.repo) if self.own else {})
         tools = {name: function for name, function in known.items() if name in parameters}
         with box.program():
             return self.sandbox.run(program, tools, parameters)

@@ -1,7 +1,7 @@
 """Everything that goes into a dataset, gathered before anything is made: its hash is what makes it the same one."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,7 @@ from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.suite import Suite, read_suite
-from tunewright.datagen.catalogs import Function, read_catalog
+from tunewright.datagen.catalogs import read_catalog
 from tunewright.datagen.corpus import TRAIN, VALID, Corpus, checkout_corpus, distinct_names, installed_corpus
 from tunewright.datagen.faults import with_failing_tests
 
@@ -27,7 +27,7 @@ class Plan:
     key: str
     seed: int
     catalog: Catalog
-    functions: Mapping[str, Function]
+    own: Path | None  # the file whose functions are the tools, where the user brings some along
     suites: tuple[Suite, ...]
     sides: dict[str, list[Corpus]]
     engines: dict[str, str]
@@ -66,7 +66,7 @@ def plan_dataset(
         key=sha256_json(inputs),
         seed=seed,
         catalog=catalog,
-        functions=functions,
+        own=Path(recipe.data.catalog).resolve() if functions else None,
         suites=tuple(read_suite(root / path) for path in suites),
         sides={
             split: [with_failing_tests(corpus, Random(f"{seed}/{corpus.name}")) for corpus in side]

@@ -148,8 +148,10 @@ class Series:
                     return made
                 self._exhausted.add(tool)
                 self._maker.ledger.reject("(all)", f"{tool} has nothing new to show")
+        why = self._maker.why_not(self._tools)
         raise UserError(
-            f"these repositories have nothing new to show for {', '.join(self._tools)}",
+            f"these repositories have nothing new to show for {', '.join(self._tools)}"
+            + (f"; most often: {why}" if why else ""),
             "Ask for fewer examples in [data], or give more repositories.",
         )
 

@@ -38,10 +38,6 @@ class Rejected(Exception):
     """A result that no example should be made of; the text is the reason, as the ledger counts it."""
 
 
-class ToolFailed(Exception):
-    """A user's own tool raised; the text says which and what."""
-
-
 class Toolbox:
     """Tools bound to one workspace. Results of tools that only read are kept and reused.
 
@@ -346,4 +342,4 @@ def _outcome(case: ElementTree.Element) -> Record:
     return {"name": case.get("name", ""), "outcome": outcome, "seconds": seconds, "message": message}
 
 
-__all__ = ["Record", "Rejected", "ToolFailed", "ToolTimeout", "Toolbox"]
+__all__ = ["Record", "Rejected", "ToolTimeout", "Toolbox"]

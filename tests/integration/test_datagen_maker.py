@@ -1,6 +1,7 @@
-"""Requests that write a file and then look at it: what is said is true of what was written."""
+"""One example after another: what is said after writing is true of what was written, and no wording blocks the others."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -24,11 +25,11 @@ CORPUS = Corpus(
 SCENARIOS = {s.name: s for s in (*files.SCENARIOS, *check_chains.SCENARIOS)}
 
 
-def made_by(scenario: Scenario, folder: Path, count: int) -> Iterator[Made]:
+def made_by(scenario: Scenario, folder: Path, count: int, corpus: Corpus = CORPUS) -> Iterator[Made]:
     jedi = Jedi()
     with Sandbox() as sandbox:
         maker = Maker(
-            corpora=[CORPUS],
+            corpora=[corpus],
             scenarios=[scenario],
             catalog=load_catalog("coding"),
             guard=SuiteGuard([]),
@@ -91,3 +92,13 @@ def test_a_call_that_finds_nothing_of_what_it_is_about_makes_no_example(
     before = (Call("write_file", {}, {"success": True}),) if later else ()
     outcome = Outcome("0\n", (*before, Call(tool, {}, dict(result))))
     assert (unfit(SCENARIOS["chain.write_read"], outcome, "0") is None) == fits
+
+
+def test_a_wording_that_can_pass_only_once_does_not_block_the_others(tmp_path: Path) -> None:
+    scenario = replace(
+        SCENARIOS["read.count"],
+        requests=("How long is that file of ours?", "How many lines does {path} have?"),
+    )
+    files = {f"some{n}/place{n}/module{n}.py": "x = 1\ny = 2\nz = 3\n" for n in range(30)}
+    made = list(made_by(scenario, tmp_path / "s", 12, Corpus("demo", "1", files)))
+    assert sum(one.template == scenario.requests[0] for one in made) == 1
