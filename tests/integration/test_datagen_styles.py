@@ -194,6 +194,14 @@ def test_where_only_broken_tools_are_left_their_reason_is_told(tmp_path: Path) -
         generate_dataset(plan, tmp_path / "out", repos=[checkout(tmp_path / "repo")], root=ROOT)
 
 
+def test_where_a_dataset_cannot_be_put_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made"):
+        generate_dataset(
+            recipe(), tmp_path / "file" / "out", report=lambda *_: pytest.fail("it began"), root=ROOT
+        )
+
+
 def test_a_template_that_drops_what_is_said_stops_with_a_reason(tmp_path: Path) -> None:
     repo = checkout(tmp_path / "repo")
     with pytest.raises(UserError, match="could not be written"):

@@ -16,6 +16,7 @@ from tunewright.datagen.corpus import (
 )
 from tunewright.datagen.faults import with_failing_tests
 from tunewright.datagen.history import planned_changes
+from tunewright.datagen.plan import choose_corpora
 from tunewright.datagen.sites import sites_of
 
 
@@ -83,6 +84,17 @@ def test_turned_assertions_keep_their_lines_and_still_parse() -> None:
         assert corpus.files[path].count("\n") == broken.files[path].count("\n")
         assert path in broken.trees
     assert with_failing_tests(corpus, Random(3)).sha256 == broken.sha256
+
+
+def test_the_same_checkout_is_not_taken_twice(tmp_path: Path) -> None:
+    for name in ("one", "two", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.py").write_text(f"x = {name == 'other'}\n")
+    one, two, other = (tmp_path / name for name in ("one", "two", "other"))
+    for repos in ([one, other, one], [one, two]):
+        with pytest.raises(UserError, match="hold the same files"):
+            choose_corpora(repos, 0.1)
+    assert [corpus.name for corpus in choose_corpora([one, other], 0.1)["train"]] == ["one"]
 
 
 def test_changes_not_committed_are_the_same_every_time() -> None:

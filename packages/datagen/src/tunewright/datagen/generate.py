@@ -1,7 +1,6 @@
 """The whole way from a recipe to a dataset folder."""
 
 import shutil
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from tunewright.contract.catalog import Catalog, load_catalog
 from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Data, Recipe
+from tunewright.contract.scratch import scratch_folder
 from tunewright.datagen.asked import (
     DIRECT,
     GROUPS,
@@ -26,7 +26,7 @@ from tunewright.datagen.asked import (
 )
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
-from tunewright.datagen.dataset_folder import Row, finished_dataset, write_dataset
+from tunewright.datagen.dataset_folder import Row, check_place, enough_room, finished_dataset, write_dataset
 from tunewright.datagen.families import (
     chains,
     check_chains,
@@ -82,6 +82,7 @@ def generate_dataset(
     last ones are for valid. `template` is a chat template: a row that does not survive being rendered with it
     and read back is rejected.
     """
+    check_place(out)
     plan = plan_dataset(recipe, seed, root=root, repos=repos, template=template)
     finished = finished_dataset(out, plan.key)
     if finished is not None:
@@ -96,7 +97,8 @@ def generate_dataset(
         ChatTemplate(template) if template else None,
         Reworder(wording, out.parent / ".rewordings") if wording else None,
     )
-    splits = make_splits(style, guard, plan.sides, plan.seed, ledger, report, plan.own)
+    with enough_room(out):
+        splits = make_splits(style, guard, plan.sides, plan.seed, ledger, report, plan.own)
     facts: dict[str, Any] = {
         "key": plan.key,
         "generator": GENERATOR,
@@ -187,7 +189,7 @@ def make_splits(
     for side in sides.values():
         for corpus in side:
             _ = corpus.trees  # parsed here, because threads may not silence warnings on their own
-    scratch = Path(tempfile.mkdtemp(prefix="tunewright-"))
+    scratch = scratch_folder("data")
     ledgers = {group: Ledger() for group in GROUPS}
 
     def make_group(group: str) -> dict[str, list[Row]]:

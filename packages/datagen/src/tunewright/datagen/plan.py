@@ -10,6 +10,7 @@ from typing import Any
 
 from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.catalog import Catalog
+from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.suite import Suite, read_suite
 from tunewright.datagen.catalogs import read_catalog
@@ -78,11 +79,22 @@ def plan_dataset(
 
 
 def choose_corpora(repos: Sequence[Path], valid: float) -> dict[str, list[Corpus]]:
-    """Repositories of each split: the pinned packages, or checkouts; one checkout alone is for train."""
+    """Repositories of each split: the pinned packages, or checkouts; one checkout alone is for train.
+
+    Raises UserError when two checkouts are the same: what is learnt from one would be asked about the other.
+    """
     pinned = {"train": TRAIN, "valid": VALID}
     if not repos:
         return {split: [installed_corpus(name) for name in names] for split, names in pinned.items()}
-    found = distinct_names([checkout_corpus(path) for path in repos])
+    checkouts = [checkout_corpus(path) for path in repos]
+    first: dict[str, Path] = {}
+    for path, corpus in zip(repos, checkouts):
+        if corpus.sha256 in first:
+            raise UserError(
+                f"{first[corpus.sha256]} and {path} hold the same files", "Give each repository once."
+            )
+        first[corpus.sha256] = path
+    found = distinct_names(checkouts)
     if len(found) == 1:
         return {"train": found, "valid": [installed_corpus(name) for name in VALID]}
     held = min(len(found) - 1, max(1, round(valid * len(found))))
