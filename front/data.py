@@ -170,6 +170,10 @@ def merge(
         find=lambda path: [file.path for file in find_files([path])],
         read=lambda path: read_rows(DataFile(path, split_of(path))),
     )
+    if straddling := made.facts.get("repositories_in_several_splits"):
+        say(
+            f"note      rows of {', '.join(straddling)} are in more than one split: they could not be held apart"
+        )
     for name, split in made.splits.items():
         print(f"{Path(out) / split.file}: {split.examples} examples ({name})")
 

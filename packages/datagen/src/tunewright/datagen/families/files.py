@@ -216,10 +216,10 @@ WRITE = (
         "Writing {path}: {out}.",
     ),
     Scenario(
-        "workflow.write_read",
+        "workflow.write_lint",
         "workflow",
         "write_file",
-        "new_file",
+        "new_module",
         (
             "Write `{content}` to {path}, then lint that path and print the violation count.",
             "Create {path} with `{content}` and run ruff on it; print how many violations.",
