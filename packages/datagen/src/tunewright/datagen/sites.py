@@ -43,7 +43,8 @@ _MODULES = ("os", "sys", "json", "math", "re", "time", "random", "logging", "ite
 
 
 def symbol_sites(corpus: Corpus) -> Iterator[Slots]:
-    """Uses of names that the corpus itself defines: `symbol`, `file`, `line`."""
+    """Uses of names that the corpus itself defines: `symbol`, `file`, `line`. A name that stands twice on its line
+    is left out: which of the two is meant, file and line do not say."""
     defined: set[str] = set()
     for tree in corpus.trees.values():
         for node in ast.walk(tree):
@@ -51,12 +52,15 @@ def symbol_sites(corpus: Corpus) -> Iterator[Slots]:
                 defined.add(node.name)
     defined = {name for name in defined if len(name) > 3 and not name.startswith("__")} - COMMON
     for file, tree in corpus.trees.items():
+        lines = corpus.files[file].split("\n")
         seen: set[tuple[int, str]] = set()
         for node in ast.walk(tree):
             name = _name_of(node)
             line = getattr(node, "lineno", 0)
             if name in defined and line <= MAX_LINE and (line, name) not in seen:
                 seen.add((line, name))
+                if len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", lines[line - 1])) != 1:
+                    continue
                 yield {"symbol": name, "file": file, "line": line}
 
 
