@@ -10,9 +10,10 @@ from front.steps import own_dataset
 from tests.support.small_dataset import ROOT, small_recipe
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
-from tunewright.contract.recipe import Recipe
+from tunewright.contract.recipe import Recipe, Structure
 from tunewright.datagen.generate import generate_dataset
 from tunewright.datagen.round_trip import calls_of
+from tunewright.datagen.series import CALLS_ONLY
 from tunewright.datagen.syntaxes import Syntax, ToolCall
 
 pytestmark = pytest.mark.slow
@@ -68,8 +69,33 @@ def test_every_syntax_makes_the_same_calls(tmp_path: Path) -> None:
             for row in rows(out)
         ]
         assert all(row["tools"] for row in rows(out))
+        assert {row["messages"][0]["content"] for row in rows(out)} == {CALLS_ONLY}
+        for row, calls in zip(rows(out), found[syntax]):
+            results = sum(message["role"] == "tool" for message in row["messages"])
+            assert results == len(calls) or (results, len(calls)) == (0, 1)
+            assert "result." not in row["messages"][-1]["content"]
     assert any(found["openai"])
     assert all(calls == found["openai"] for calls in found.values())
+
+
+def test_several_single_calls_stand_in_an_example_with_the_result_of_each(tmp_path: Path) -> None:
+    plan = recipe(syntax="openai", navigation=40, other=1, structure=Structure(multi_turn=1.0))
+    generate_dataset(plan, tmp_path / "out", root=ROOT)
+    catalog = load_catalog("coding")
+    several = 0
+    for row in rows(tmp_path / "out"):
+        roles = [m["role"] for m in row["messages"]]
+        calls = [m for m in row["messages"] if m["role"] == "assistant" and calls_of(m, "openai", catalog)]
+        several += len(calls) > 1
+        assert roles.count("tool") == len(calls) or (roles.count("tool"), len(calls)) == (0, 1)
+    assert several
+
+
+def test_a_recipe_s_own_system_message_stays_as_it_is(tmp_path: Path) -> None:
+    repo = checkout(tmp_path / "repo")
+    plan = recipe(syntax="pythonic", system="Call what helps.")
+    generate_dataset(plan, tmp_path / "out", repos=[repo], root=ROOT)
+    assert {row["messages"][0]["content"] for row in rows(tmp_path / "out")} == {"Call what helps."}
 
 
 def test_tools_are_offered_and_a_missing_one_is_told_honestly(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def make_splits(
     data, catalog = style.data, style.catalog
     # Users' tools may have the names of ours and other results: then only what is made from the catalog fits.
     scenarios = list(own_scenarios(catalog)) if functions else select(catalog)
-    pools = split_questions(catalog, guard, Random(seed), ledger)
+    pools = split_questions(catalog, guard, Random(seed), ledger, programs=not style.single_calls)
     shares = {"train": 1 - data.valid, "valid": data.valid}
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
     asked = {
@@ -280,11 +280,11 @@ def _make_series(
 
 
 def split_questions(
-    catalog: Catalog, guard: SuiteGuard, random: Random, ledger: Ledger
+    catalog: Catalog, guard: SuiteGuard, random: Random, ledger: Ledger, *, programs: bool = True
 ) -> dict[str, list[Question]]:
     """Questions without a call for each split; a wording belongs to one split only."""
     kept: list[Question] = []
-    for question in questions(catalog):
+    for question in questions(catalog, programs=programs):
         reason = guard.reason(question.text, question.template, ())
         if reason is None:
             kept.append(question)

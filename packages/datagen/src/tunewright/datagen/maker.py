@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -82,14 +82,11 @@ class Maker:
         for box in self._boxes.values():
             box.close()
 
-    def make(self, tool: str, *, response: bool) -> Made | None:
-        """An example whose first call is `tool`; None when no more can be found.
-
-        `response` says whether the example will show what its program printed.
-        """
+    def make(self, tool: str, fits: Callable[[Scenario], bool]) -> Made | None:
+        """An example whose first call is `tool`, of a scenario that `fits`; None when no more can be found."""
         families: dict[str, list[Scenario]] = defaultdict(list)
         for scenario in self.scenarios:
-            if scenario.tool == tool and (scenario.shows_response or not response):
+            if scenario.tool == tool and fits(scenario):
                 families[scenario.family].append(scenario)
         left = ATTEMPTS
         while left > 0 and families:
