@@ -29,6 +29,7 @@ from tunewright.datagen.families import (
     git,
     navigation,
     runs,
+    setbacks,
     symbols,
 )
 from tunewright.datagen.families.direct import Question, questions
@@ -49,7 +50,19 @@ GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
 SCENARIOS = tuple(
     scenario
-    for family in (navigation, checks, runs, files, commands, chains, check_chains, failures, symbols, git)
+    for family in (
+        navigation,
+        checks,
+        runs,
+        files,
+        commands,
+        chains,
+        check_chains,
+        symbols,
+        git,
+        failures,
+        setbacks,
+    )
     for scenario in family.SCENARIOS
 )
 Report = Callable[[str, int, int], None]

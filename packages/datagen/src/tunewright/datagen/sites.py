@@ -23,7 +23,12 @@ COMMON = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else 
 }
 MAX_PER_SYMBOL = 3  # requests that may speak of one name of a corpus
 MAX_LINE = 400  # line numbers above this are rare where people work, and long to write
-SLOW_COMMANDS = ("sleep 60", "sleep 90", "sleep 120")  # longer than a command may take
+# Commands that take longer than a command may.
+SLOW_COMMANDS = (
+    *("sleep 60", "sleep 90 && wc -l {file}", "tail -f {file}", "sleep 120", "while true; do sleep 1; done"),
+    "until test -e {file}.done; do sleep 1; done",
+)
+MISSING = ("_old", "_helpers", "_v2", "_new")  # ends of names that hardly any file has
 SHORT_FILE = 12  # lines; what a person would want printed whole
 
 _NAMES = (
@@ -87,7 +92,7 @@ def word_sites(corpus: Corpus) -> Iterator[Slots]:
 
 def file_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
     """Files a request of that kind may name: `path`."""
-    for file, text in corpus.files.items():
+    for number, (file, text) in enumerate(corpus.files.items()):
         lines = text.count("\n")
         if site == "short_file" and not 2 <= lines <= SHORT_FILE:
             continue
@@ -95,7 +100,7 @@ def file_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
             continue
         if site == "missing_file":
             stem, _, _ = file.rpartition(".")
-            yield {"path": f"{stem}_old.py"}
+            yield {"path": f"{stem}{MISSING[number % len(MISSING)]}.py"}
             yield {"path": file}
             continue
         if lines >= 2:
@@ -229,8 +234,16 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         found = [slots for slots in symbol_sites(corpus) if defines(corpus, slots)]
     elif site == "absent_symbol":
         found = list(absent_sites(corpus, random))
+    elif site == "maybe_symbol":
+        absent = list(absent_sites(corpus, random))
+        found = absent + random.sample(there := list(symbol_sites(corpus)), min(len(there), len(absent)))
+    elif site == "maybe_query":
+        there = list(query_sites(corpus))
+        found = there + [{"query": f"{slots['query']}_legacy"} for slots in there]
     elif site == "slow_command":
-        found = [{"command": command} for command in SLOW_COMMANDS]
+        # Few of them: each costs as long as a command may take.
+        file = random.choice(sorted(corpus.files))
+        found = [{"command": command.format(file=file)} for command in SLOW_COMMANDS]
     elif site == "query":
         found = list(query_sites(corpus))
     elif site == "nowhere":
@@ -243,6 +256,11 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
     elif site == "new_file":
         sites = new_file_sites(corpus, random)
         return [slots for slots, _ in zip(sites, range(200))]
+    elif site == "maybe_outside":
+        inside = [slots for slots, _ in zip(new_file_sites(corpus, random), range(200))]
+        found = [
+            slots | {"path": f"../{slots['path']}"} if n % 2 else slots for n, slots in enumerate(inside)
+        ]
     elif site.endswith(("command", "command_file")):
         found = list(command_sites(corpus, site))
     else:

@@ -33,6 +33,9 @@ Site = Literal[
     "maybe_changed_file",
     "nowhere",
     "absent_symbol",
+    "maybe_symbol",
+    "maybe_query",
+    "maybe_outside",
     "definition",
     "slow_command",
 ]
