@@ -188,7 +188,7 @@ class Series:
             or self._random.random() >= style.data.reword.share
         ):
             return made
-        text, reason = style.reworder.reword(made.request, made.values)
+        text, reason = style.reworder.reword(made.request, made.values, made.work.program)
         reason = reason or self._maker.guard.reason(text, text, ())
         if reason is not None:
             self._maker.ledger.reject("(reworded)", reason)
