@@ -132,6 +132,45 @@ def test_a_checkout_is_trained_on_and_valid_is_about_other_repositories(tmp_path
     assert any(entry.path == "repo==files" for entry in manifest.lineage)
 
 
+OWN = '''
+from pathlib import Path
+from pydantic import BaseModel
+
+
+class Listing(BaseModel):
+    success: bool
+    count: int
+
+
+def list_folder(root: Path, path: str, least: int = 0) -> Listing:
+    """List the files of a folder."""
+    folder = root / path
+    files = [f for f in folder.iterdir() if f.stat().st_size >= least] if folder.is_dir() else []
+    return Listing(success=bool(files), count=len(files))
+
+
+def resize(path: str, size: int) -> Listing:
+    """Resize an image."""
+    return Listing(success=False, count=size)
+'''
+
+
+def test_tools_of_the_users_own_are_asked_what_they_can_do_and_others_are_named(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    plan = recipe(catalog=str(tmp_path / "own.py"), tools=())
+    generate_dataset(plan, tmp_path / "out", root=ROOT)
+    said = [
+        m["content"] for row in rows(tmp_path / "out") for m in row["messages"] if m["role"] == "assistant"
+    ]
+    programs = [text for text in said if "list_folder(path=" in text]
+    assert programs
+    assert not [text for text in programs if '.py"' in text]
+    assert any(", least=" in text for text in programs)
+    facts = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    reasons = [reason for family in facts["facts"]["ledger"].values() for reason in family["rejected"]]
+    assert "resize requires what no place in a repository gives, or returns nothing to ask for" in reasons
+
+
 def test_more_than_a_repository_can_show_is_said_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "repo").mkdir()
     (tmp_path / "repo" / "a.py").write_text("x = 1\n")

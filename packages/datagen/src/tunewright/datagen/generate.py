@@ -33,7 +33,7 @@ from tunewright.datagen.families import (
     symbols,
 )
 from tunewright.datagen.families.direct import Question, questions
-from tunewright.datagen.families.own import own_scenarios
+from tunewright.datagen.families.own import own_scenarios, without_scenarios
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.families.snippets import snippet_questions
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
@@ -175,6 +175,8 @@ def make_splits(
     data, catalog = style.data, style.catalog
     # Users' tools may have the names of ours and other results: then only what is made from the catalog fits.
     scenarios = list(own_scenarios(catalog)) if functions else select(catalog)
+    for reason in without_scenarios(catalog, scenarios, functions or ()):
+        ledger.reject("(all)", reason)
     pools = split_questions(catalog, guard, Random(seed), ledger, programs=not style.single_calls)
     shares = {"train": 1 - data.valid, "valid": data.valid}
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]

@@ -127,6 +127,7 @@ class Maker:
             reason, work = self._work(scenario, corpus, slots)
             if reason is None and not self.near.add(request):
                 reason = "nearly the same request as another"
+                self._used[template] += 1  # or a short wording that is used up would be tried for ever
         else:
             work = None
         if reason is not None or work is None:
@@ -172,7 +173,9 @@ class Maker:
         stdout = outcome.stdout.rstrip("\n")
         reason = unfit(scenario, outcome, stdout)
         for call in outcome.calls:
-            if call.tool not in self.functions:
+            if call.tool in self.functions:
+                reason = reason or ("the tool says that it failed" if says_failed(call.result) else None)
+            else:
                 reason = reason or self.check.reason(call, self._box(corpus))
         if reason is not None:
             return reason, None
@@ -220,6 +223,12 @@ def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:
         if call.tool == "goto_definition" and defines_itself(call.arguments, call.result):
             return "stands at its own definition"
     return None
+
+
+def says_failed(result: dict[str, object]) -> bool:
+    """Whether a user's own tool had no success and nothing to show: what its fields hold then is no answer."""
+    shown = [value for key, value in result.items() if key != "success" and not isinstance(value, str | bool)]
+    return result.get("success") is False and not any(shown)
 
 
 def defines_itself(arguments: Slots, result: dict[str, object]) -> bool:

@@ -107,10 +107,15 @@ def file_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
             yield {"path": file}
 
 
+def folders_of(corpus: Corpus) -> list[str]:
+    """Folders that hold files."""
+    return sorted({file.rsplit("/", 1)[0] for file in corpus.files if "/" in file})
+
+
 def command_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
     """Commands that only read, and print the same everywhere: `command`, perhaps `path`."""
     files = sorted(corpus.files)
-    folders = sorted({file.rsplit("/", 1)[0] for file in files if "/" in file})
+    folders = folders_of(corpus)
     for file in files:
         good = (
             f"wc -l {file}",
@@ -234,6 +239,8 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         found = [slots for slots in symbol_sites(corpus) if defines(corpus, slots)]
     elif site == "absent_symbol":
         found = list(absent_sites(corpus, random))
+    elif site == "folder":
+        found = [{"path": folder} for folder in folders_of(corpus)]
     elif site == "maybe_symbol":
         absent = list(absent_sites(corpus, random))
         found = absent + random.sample(there := list(symbol_sites(corpus)), min(len(there), len(absent)))

@@ -14,6 +14,7 @@ Site = Literal[
     "symbol",
     "file",
     "short_file",
+    "folder",
     "missing_file",
     "lint_file",
     "type_file",
