@@ -1,6 +1,7 @@
 """The tools really run, say what their catalog entry promises, and their crashes and hangs cost one row."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,11 @@ from hypothesis import strategies as st
 from tunewright.contract.catalog import Catalog, is_list, item_type, load_catalog
 from tunewright.datagen.corpus import Corpus, installed_corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
+from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.generate import SCENARIOS
 from tunewright.datagen.language_server import LanguageServer, ServerDied, character_of, utf16_length
 from tunewright.datagen.program import Call, ProgramFailed, Sandbox
+from tunewright.datagen.sites import SLOW_COMMANDS, Slots
 from tunewright.datagen.tools import Rejected, Toolbox
 from tunewright.datagen.workspace import ToolTimeout, Workspace, open_workspace
 
@@ -293,6 +297,31 @@ def test_a_slow_command_is_an_honest_result(box: Toolbox, monkeypatch: pytest.Mo
         124,
         "timed out after 0.3 seconds",
     )
+
+
+@pytest.mark.parametrize("command", SLOW_COMMANDS)
+def test_a_command_that_is_called_slow_does_not_end_by_itself(tmp_path: Path, command: str) -> None:
+    workspace = open_workspace(CORPUS, tmp_path / "demo")
+    with pytest.raises(ToolTimeout):
+        workspace.run(["/bin/sh", "-c", command.format(file="lib.py")], timeout=0.5)
+
+
+@pytest.mark.parametrize(
+    "scenario", [s for s in SCENARIOS if s.family == "failure"], ids=lambda scenario: scenario.name
+)
+def test_what_fails_is_found_out_by_the_program_and_told(
+    box: Toolbox, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunewright.datagen.tools.COMMAND_SECONDS", 0.3)
+    slots: Slots = {"symbol": "greet", "file": "app.py", "line": 2, "at": "app.py:2", "path": "../none.py"}
+    slots |= {"query": "no_such_name", "content": "x = 1"}
+    slots["command"] = "sleep 20" if scenario.site == "slow_command" else "cat none.py"
+    parameters = {tool.name: tool.parameter_names for tool in load_catalog("coding").tools}
+    with Sandbox() as sandbox:
+        done = sandbox.run(scenario.fill_program(slots), box.functions, parameters)
+    answer = scenario.fill_answer(slots, done.stdout.rstrip("\n"))
+    told = "not|no such|missing|failed|exit code 124|no symbol|no commit|no definition|no signature"
+    assert re.search(told, answer), answer
 
 
 def test_a_server_that_dies_is_noticed_and_replaced(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from front.steps import own_dataset
 from tests.support.small_dataset import ROOT, small_recipe
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
-from tunewright.contract.recipe import Recipe
+from tunewright.contract.recipe import Recipe, Structure
 from tunewright.datagen.families.direct import questions
 from tunewright.datagen.generate import generate_dataset
 from tunewright.datagen.round_trip import calls_of
+from tunewright.datagen.series import CALLS_ONLY
 from tunewright.datagen.syntaxes import Syntax, ToolCall
 
 pytestmark = pytest.mark.slow
@@ -70,8 +71,33 @@ def test_every_syntax_makes_the_same_calls(tmp_path: Path) -> None:
             for row in rows(out)
         ]
         assert all(row["tools"] for row in rows(out))
+        assert {row["messages"][0]["content"] for row in rows(out)} == {CALLS_ONLY}
+        for row, calls in zip(rows(out), found[syntax]):
+            results = sum(message["role"] == "tool" for message in row["messages"])
+            assert results == len(calls) or (results, len(calls)) == (0, 1)
+            assert "result." not in row["messages"][-1]["content"]
     assert any(found["openai"])
     assert all(calls == found["openai"] for calls in found.values())
+
+
+def test_several_single_calls_stand_in_an_example_with_the_result_of_each(tmp_path: Path) -> None:
+    plan = recipe(syntax="openai", navigation=40, other=1, structure=Structure(multi_turn=1.0))
+    generate_dataset(plan, tmp_path / "out", root=ROOT)
+    catalog = load_catalog("coding")
+    several = 0
+    for row in rows(tmp_path / "out"):
+        roles = [m["role"] for m in row["messages"]]
+        calls = [m for m in row["messages"] if m["role"] == "assistant" and calls_of(m, "openai", catalog)]
+        several += len(calls) > 1
+        assert roles.count("tool") == len(calls) or (roles.count("tool"), len(calls)) == (0, 1)
+    assert several
+
+
+def test_a_recipe_s_own_system_message_stays_as_it_is(tmp_path: Path) -> None:
+    repo = checkout(tmp_path / "repo")
+    plan = recipe(syntax="pythonic", system="Call what helps.")
+    generate_dataset(plan, tmp_path / "out", repos=[repo], root=ROOT)
+    assert {row["messages"][0]["content"] for row in rows(tmp_path / "out")} == {"Call what helps."}
 
 
 def test_tools_are_offered_and_a_missing_one_is_told_honestly(tmp_path: Path) -> None:
@@ -149,6 +175,45 @@ def test_a_checkout_is_trained_on_and_valid_is_about_other_repositories(tmp_path
     manifest = generate_dataset(recipe(), tmp_path / "out", repos=[repo], root=ROOT)
     assert {row["meta"].get("corpus") for row in rows(tmp_path / "out")} - {None} == {"repo==files"}
     assert any(entry.path == "repo==files" for entry in manifest.lineage)
+
+
+OWN = '''
+from pathlib import Path
+from pydantic import BaseModel
+
+
+class Listing(BaseModel):
+    success: bool
+    count: int
+
+
+def list_folder(root: Path, path: str, least: int = 0) -> Listing:
+    """List the files of a folder."""
+    folder = root / path
+    files = [f for f in folder.iterdir() if f.stat().st_size >= least] if folder.is_dir() else []
+    return Listing(success=bool(files), count=len(files))
+
+
+def resize(path: str, size: int) -> Listing:
+    """Resize an image."""
+    return Listing(success=False, count=size)
+'''
+
+
+def test_tools_of_the_users_own_are_asked_what_they_can_do_and_others_are_named(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    plan = recipe(catalog=str(tmp_path / "own.py"), tools=())
+    generate_dataset(plan, tmp_path / "out", root=ROOT)
+    said = [
+        m["content"] for row in rows(tmp_path / "out") for m in row["messages"] if m["role"] == "assistant"
+    ]
+    programs = [text for text in said if "list_folder(path=" in text]
+    assert programs
+    assert not [text for text in programs if '.py"' in text]
+    assert any(", least=" in text for text in programs)
+    facts = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    reasons = [reason for family in facts["facts"]["ledger"].values() for reason in family["rejected"]]
+    assert "resize requires what no place in a repository gives, or returns nothing to ask for" in reasons
 
 
 def test_more_than_a_repository_can_show_is_said_and_nothing_is_written(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Tools described elsewhere become a catalog, and a wrong type is named with its tool and field."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from tunewright.datagen.catalogs import (
     load_functions,
     read_catalog,
 )
+from tunewright.datagen.families.direct import questions
+from tunewright.datagen.offers import Offer
+from tunewright.datagen.syntaxes import openai_tools
 from tunewright.datagen.tool_worker import answer
 
 
@@ -113,7 +117,23 @@ def test_openai_functions_become_tools() -> None:
     ]
     tool = catalog_from_json("openai", value, "f.json").tools[0]
     assert tool.signature() == "add(a: float)"
-    assert tool.result == {"content": "str"}
+
+
+def test_of_a_tool_whose_result_nobody_describes_nothing_is_said() -> None:
+    value = [
+        {"name": "get_weather", "description": "Current weather", "inputSchema": {"properties": {}}},
+        {"name": "search_docs", "description": "Search docs."},
+    ]
+    catalog = catalog_from_json("mcp", value, "list.json")
+    assert [tool.result for tool in catalog.tools] == [{}, {}]
+    found = list(questions(catalog))
+    assert not [q for q in found if q.tools and re.search("content|field|result|back", q.text + q.answer)]
+    assert "get_weather: Current weather. search_docs: Search docs." in [q.answer for q in found]
+    assert Offer(catalog).listing() == "- get_weather(): Current weather.\n- search_docs(): Search docs."
+    assert [tool["function"]["description"] for tool in openai_tools(catalog)] == [
+        "Current weather.",
+        "Search docs.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,14 @@ def test_single_calls_show_each_call_with_its_result(syntax: Syntax) -> None:
     assert messages[-1]["content"] == "It is in b.py."
 
 
+def test_several_single_calls_are_never_cut_short() -> None:
+    form = Form(system=True, earlier=False, loop=False, preamble=True)
+    with pytest.raises(ValueError, match="several calls"):
+        row("openai", form)
+    one = compose(form, "s", "r", Work("", "", "a", WORK.calls[:1]), None, "", "hermes_json")
+    assert [message["role"] for message in one] == ["system", "user", "assistant"]
+
+
 def test_code_mode_shows_the_program_and_what_it_printed() -> None:
     messages = row("code_mode")["messages"]
     assert [m["role"] for m in messages] == ["system", "user", "assistant", "tool", "assistant"]

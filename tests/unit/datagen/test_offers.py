@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunewright.audit.toolsets import tools_in_prompt
 from tunewright.contract.catalog import Catalog, Tool, load_catalog
 from tunewright.datagen.families.direct import BEYOND, Question, questions
 from tunewright.datagen.offers import DECOYS, INSTEAD, Offer, decline, draw_offer
@@ -33,6 +34,16 @@ def test_a_tool_that_is_missing_is_not_offered_and_nothing_that_could_replace_it
     assert not {tool, "run_command", *INSTEAD.get(tool, ())} & set(offer.names)
     assert offer.names
     assert all(name in decline(offer) for name in offer.catalog.tool_names)
+
+
+def test_a_list_names_the_fields_of_entries_and_the_audit_reads_it() -> None:
+    listing = Offer(CATALOG.only("find_references", "read_file")).listing()
+    assert listing.splitlines()[0].endswith(
+        " -> success, symbol, reference_count, references[file, line, column, preview]: Every place that uses a symbol."
+    )
+    found = tools_in_prompt(f"You are an assistant.\n\nTools:\n{Offer(CATALOG).listing()}")
+    assert [tool["tool"] for tool in found] == list(CATALOG.tool_names)
+    assert [tool["description"] for tool in found] == [tool.description for tool in CATALOG.tools]
 
 
 def test_the_right_tool_stands_anywhere_in_the_list() -> None:

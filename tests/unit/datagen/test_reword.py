@@ -11,7 +11,7 @@ import pytest
 
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Reword
-from tunewright.datagen.reword import Reworder, unfaithful
+from tunewright.datagen.reword import Reworder
 
 REQUEST = "Where is `run` defined? It stands at app.py:12."
 VALUES = ("run", "app.py", "12")
@@ -88,18 +88,3 @@ def test_an_endpoint_that_keeps_failing_is_named(endpoint: Endpoint, tmp_path: P
 def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not an address"):
         Reworder(Reword(endpoint="file:///etc/passwd", model="m"), tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("Where does run at app.py line 12 come from?", None),
-        ("Where does running at app.py line 12 come from?", "the new wording lost a value"),
-        ("Where does run at app.py line 12 of 300 come from?", "the new wording brought a number along"),
-        ("```run app.py 12```", "the new wording is no request"),
-        ("run", "the new wording is too short or too long"),
-        ("run app.py 12 " * 40, "the new wording is too short or too long"),
-    ],
-)
-def test_what_counts_as_faithful(text: str, reason: str | None) -> None:
-    assert unfaithful(REQUEST, text, VALUES) == reason

@@ -59,8 +59,73 @@ def test_whatever_a_program_is_given_stands_in_every_wording(scenario: Scenario)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_program_is_python_and_its_answers_can_be_filled(scenario: Scenario) -> None:
     ast.parse(scenario.fill_program(SLOTS))
-    assert "{" not in scenario.fill_answer(SLOTS, "one\ntwo")
-    scenario.fill_answer(SLOTS, "")
+    for count in (0, 1, 2):
+        for answer in answers(scenario, count):
+            assert "{" not in answer
+
+
+def answers(scenario: Scenario, count: int) -> list[str]:
+    """What is said when every number that was asked for or that came out is `count`, in as many lines."""
+    slots = SLOTS | {"limit": count, "count": count, "minutes": count}
+    outputs = list(scenario.when)
+    if "{out1}" in scenario.answer:
+        outputs.append(" ".join([str(count)] * 3))
+    elif scenario.answer:
+        outputs.append("\n".join([str(count)] * max(1, count)))
+        outputs.append(str(count))
+    if scenario.nothing and not count:
+        outputs.append("")
+    return [scenario.fill_answer(slots, output) for output in outputs]
+
+
+MANY = (
+    *(
+        "lines",
+        "references",
+        "definitions",
+        "violations",
+        "errors",
+        "tests",
+        "symbols",
+        "files",
+        "hunks",
+        "commits",
+    ),
+    *("times", "bytes", "seconds", "positions", "classes", "functions", "places", "codes", "numbers"),
+)
+ONE = ["use", "class", *(word.removesuffix("s") for word in MANY)]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_an_answer_about_one_thing_is_in_the_singular_and_about_others_in_the_plural(
+    scenario: Scenario,
+) -> None:
+    for answer in answers(scenario, 1):
+        assert not set(MANY) & set(re.findall(r"\w+", answer)), answer
+        assert " are " not in answer, answer
+    for count in (0, 2):
+        for answer in answers(scenario, count):
+            assert not re.search(rf"\b{count} (?:[a-z]+ )?(?:{'|'.join(ONE)})\b", answer), answer
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_an_answer_is_a_sentence_whatever_came_out(scenario: Scenario) -> None:
+    values = ["class Unused(Message):", "Is it?", "It is.", "wc: x: No such file;", "3 3 3"]
+    fits = values[-1:] if re.search(r"\{out(?::|\d)", scenario.answer) else values
+    fits = fits if scenario.answer else []
+    for output in [*scenario.when, *fits, *([""] if scenario.nothing else [])]:
+        answer = scenario.fill_answer(SLOTS, output)
+        assert not re.search(r"[.:;,!?][.:;,]", answer), answer
+        assert re.match(r"[A-Z`'\d]|[ac]/", answer) or answer.startswith(output), answer
+        assert answer.strip() == answer
+        assert answer.endswith((".", "`", ":", "?", ";", "!")) or answer.endswith(output), answer
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_request_speaks_of_one_thing_in_the_singular(scenario: Scenario) -> None:
+    for wording in scenario.requests:
+        request = fill(wording, SLOTS | {"limit": 1})
+        assert not re.search(rf"\b1 (?:{'|'.join(MANY)})\b", request), request
 
 
 @pytest.mark.parametrize(
@@ -91,6 +156,24 @@ def test_each_question_has_one_answer() -> None:
     assert len(answers) > 300
     assert all(len(found) == 1 for found in answers.values())
     assert all("{" not in text and "{" not in answer for text, found in answers.items() for answer in found)
+
+
+def test_what_a_tool_needs_is_what_it_cannot_do_without() -> None:
+    said = {question.text: question.answer for question in questions(CATALOG)}
+    assert said["Which arguments does git_log need?"] == "git_log needs none: path and limit are optional."
+    assert said["Which arguments does git_status need?"] == "git_status takes no arguments."
+    assert said["Which arguments does read_file need?"] == "read_file needs path."
+    assert said["Which arguments can find_references do without?"] == (
+        "find_references can do without include_declaration."
+    )
+    assert "Which arguments can read_file do without?" not in said
+
+
+def test_without_programs_no_answer_is_a_piece_of_one() -> None:
+    said = [question.answer for question in questions(CATALOG, programs=False) if question.tools]
+    assert len(said) > 300
+    assert not [answer for answer in said if re.search(r"result =|result\.|\w\(|item\.", answer)]
+    assert any("result." in question.answer for question in questions(CATALOG))
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.text(), min_size=2))

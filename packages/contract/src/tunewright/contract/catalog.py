@@ -27,7 +27,7 @@ class Parameter(BaseModel):
 
 
 class Tool(BaseModel):
-    """A tool: what it takes, and the fields of what it returns (`name -> type`)."""
+    """A tool: what it takes, and the fields of what it returns (`name -> type`); none where they are not known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -105,6 +105,11 @@ def item_type(annotation: str) -> str:
 
 def is_list(annotation: str) -> bool:
     return annotation.startswith("list[")
+
+
+def sentence(description: str) -> str:
+    """A description with the full stop that it may lack."""
+    return description + "." if description and description[-1] not in ".!?:" else description
 
 
 def _check_type(where: str, annotation: str, known: set[str] | frozenset[str]) -> None:

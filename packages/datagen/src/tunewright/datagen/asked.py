@@ -17,11 +17,17 @@ NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_sym
 
 
 def split_questions(
-    catalog: Catalog, guard: SuiteGuard, random: Random, ledger: Ledger, *, beyond: bool = True
+    catalog: Catalog,
+    guard: SuiteGuard,
+    random: Random,
+    ledger: Ledger,
+    *,
+    beyond: bool = True,
+    programs: bool = True,
 ) -> dict[str, list[Question]]:
     """Questions without a call for each split; a wording belongs to one split only."""
     kept: list[Question] = []
-    for question in questions(catalog, beyond=beyond):
+    for question in questions(catalog, beyond=beyond, programs=programs):
         reason = guard.reason(question.text, question.template, ())
         if reason is None:
             kept.append(question)

@@ -66,7 +66,10 @@ def read_catalog(name: str) -> tuple[Catalog, dict[str, Function]]:
 
 
 def catalog_from_json(name: str, value: Any, origin: str) -> Catalog:
-    """A catalog from our own form, an MCP `tools/list` result, or OpenAI function definitions."""
+    """A catalog from our own form, an MCP `tools/list` result, or OpenAI function definitions.
+
+    Where no schema describes a tool's result, its `result` is empty: nothing is known of it.
+    """
     listed = value.get("result", value).get("tools") if isinstance(value, dict) else value
     if not isinstance(listed, list) or not all(isinstance(tool, dict) for tool in listed):
         raise UserError(
@@ -88,7 +91,7 @@ def catalog_from_json(name: str, value: Any, origin: str) -> Catalog:
                 "name": _identifier(tool_name),
                 "description": _first_line(described.get("description") or ""),
                 "parameters": _schema_parameters(build, schema, where),
-                "result": _schema_fields(build, result, where, tool_name) or {"content": "str"},
+                "result": _schema_fields(build, result, where, tool_name),
             }
         )
     return build.finish(origin)

@@ -80,9 +80,11 @@ def _program(form: Form, work: Work, before: str, offer: Offer | None) -> list[M
 
 
 def _single_calls(form: Form, work: Work, before: str, syntax: Syntax, offer: Offer | None) -> list[Message]:
-    """Without a program each call is a turn of its own; a form without a loop shows the first one only."""
+    """Without a program each call is a turn of its own. Raises ValueError where a form has no place for all of them."""
+    if len(work.calls) > 1 and not form.loop:
+        raise ValueError("several calls need their results between them")
     messages: list[Message] = []
-    for number, made in enumerate(work.calls if form.loop else work.calls[:1]):
+    for number, made in enumerate(work.calls):
         name = offer.names.get(made.tool, made.tool) if offer else made.tool
         call = ToolCall(name, made.arguments)
         said = before if number == 0 else ""

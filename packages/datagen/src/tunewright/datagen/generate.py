@@ -37,10 +37,11 @@ from tunewright.datagen.families import (
     git,
     navigation,
     runs,
+    setbacks,
     symbols,
 )
 from tunewright.datagen.families.direct import Question
-from tunewright.datagen.families.own import own_scenarios
+from tunewright.datagen.families.own import own_scenarios, without_scenarios
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
@@ -55,7 +56,19 @@ from tunewright.datagen.series import Order, Series, Style, forms_for
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where enough of them list tools
 SCENARIOS = tuple(
     scenario
-    for family in (navigation, checks, runs, files, commands, chains, check_chains, failures, symbols, git)
+    for family in (
+        navigation,
+        checks,
+        runs,
+        files,
+        commands,
+        chains,
+        check_chains,
+        symbols,
+        git,
+        failures,
+        setbacks,
+    )
     for scenario in family.SCENARIOS
 )
 Report = Callable[[str, int, int], None]
@@ -170,9 +183,13 @@ def make_splits(
     data, catalog = style.data, style.catalog
     # Users' tools may have the names of ours and other results: then only what is made from the catalog fits.
     scenarios = list(own_scenarios(catalog)) if own else select(catalog)
+    for reason in without_scenarios(catalog, scenarios, catalog.tool_names if own else ()):
+        ledger.reject("(all)", reason)
     # A row of single calls without a list of its own lists all tools; a shell among them can do nearly anything.
     denies = not (style.single_calls and data.offered < 1 and ALWAYS in catalog.tool_names)
-    pools = split_questions(catalog, guard, Random(seed), ledger, beyond=denies)
+    pools = split_questions(
+        catalog, guard, Random(seed), ledger, beyond=denies, programs=not style.single_calls
+    )
     shares = {"train": 1 - data.valid, "valid": data.valid}
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
     asked = {

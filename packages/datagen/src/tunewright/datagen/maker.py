@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -95,14 +95,11 @@ class Maker:
         for box in self._boxes.values():
             box.close()
 
-    def make(self, tool: str, *, response: bool) -> Made | None:
-        """An example whose first call is `tool`; None when no more can be found.
-
-        `response` says whether the example will show what its program printed.
-        """
+    def make(self, tool: str, fits: Callable[[Scenario], bool]) -> Made | None:
+        """An example whose first call is `tool`, of a scenario that `fits`; None when no more can be found."""
         families: dict[str, list[Scenario]] = defaultdict(list)
         for scenario in self.scenarios:
-            if scenario.tool == tool and (scenario.shows_response or not response):
+            if scenario.tool == tool and fits(scenario):
                 families[scenario.family].append(scenario)
         left = ATTEMPTS
         while left > 0 and families:
@@ -201,7 +198,9 @@ class Maker:
         stdout = outcome.stdout.rstrip("\n")
         reason = unfit(scenario, outcome, stdout)
         for call in outcome.calls:
-            if self.own is None or call.tool not in self.own.names:
+            if self.own is not None and call.tool in self.own.names:
+                reason = reason or ("the tool says that it failed" if says_failed(call.result) else None)
+            else:
                 reason = reason or self.check.reason(call, self._box(corpus))
         if reason is not None:
             return reason, None
@@ -262,6 +261,12 @@ def in_vain(call: Call, *, later: bool) -> bool:
         return True
     found = FOUND.get(call.tool)
     return later and found is not None and not call.result.get(found)
+
+
+def says_failed(result: dict[str, object]) -> bool:
+    """Whether a user's own tool had no success and nothing to show: what its fields hold then is no answer."""
+    shown = [value for key, value in result.items() if key != "success" and not isinstance(value, str | bool)]
+    return result.get("success") is False and not any(shown)
 
 
 def defines_itself(arguments: Slots, result: dict[str, object]) -> bool:

@@ -7,7 +7,6 @@ and nowhere else.
 
 import json
 import os
-import re
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -17,12 +16,14 @@ from typing import Any
 from tunewright.contract.atomic import sha256_json, write_json
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Reword
+from tunewright.datagen.faithful import unfaithful
 
 SECONDS = 30.0  # for one answer
 MOST_FAILURES = 3  # in a row, before giving up
 PROMPT = (
     "Rephrase this request to a coding assistant in other words. Keep every file path, number, name and quoted text "
-    "exactly as it is, keep what is asked for, add nothing. Answer with the new request alone."
+    "exactly as it is, keep what is asked for and words like first, every, only, count, yes or no, add nothing. "
+    "Answer with the new request alone."
 )
 
 
@@ -39,8 +40,8 @@ class Reworder:
         self._cache = cache
         self._failures = 0
 
-    def reword(self, request: str, values: Sequence[str]) -> tuple[str, str | None]:
-        """Another wording that still holds each of `values`, or the request itself and why.
+    def reword(self, request: str, values: Sequence[str], program: str = "") -> tuple[str, str | None]:
+        """Another wording that still asks for the same, or the request itself and why: see `unfaithful`.
 
         Raises UserError when the endpoint fails several times in a row.
         """
@@ -55,7 +56,7 @@ class Reworder:
             text = answer
             write_json(path, {"request": request, "text": text})
         text = " ".join(text.split())
-        reason = unfaithful(request, text, values)
+        reason = unfaithful(request, text, values, program)
         return (request, reason) if reason else (text, None)
 
     def _ask(self, request: str) -> str | None:
@@ -87,18 +88,3 @@ class Reworder:
             return None
         self._failures = 0
         return str(text)
-
-
-def unfaithful(request: str, text: str, values: Sequence[str]) -> str | None:
-    """Why `text` may not stand for `request`; None when every value is in it, and none came in by itself."""
-    if not 5 <= len(text) <= 2 * len(request) + 80:
-        return "the new wording is too short or too long"
-    for value in values:
-        # A whole word: 12 must not be found in 120, nor a name inside a longer one.
-        if not re.search(rf"(?<![\w]){re.escape(value)}(?![\w])", text):
-            return "the new wording lost a value"
-    if set(re.findall(r"\d+", text)) - set(re.findall(r"\d+", request)):
-        return "the new wording brought a number along"
-    if "<tool_call>" in text or "```" in text:
-        return "the new wording is no request"
-    return None

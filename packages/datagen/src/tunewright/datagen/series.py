@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -13,6 +14,7 @@ from tunewright.contract.recipe import Data
 from tunewright.contract.syntax import CallSyntaxError
 from tunewright.datagen.conversation import Exchange, Message, TooLong, compose
 from tunewright.datagen.families.direct import BEYOND, Question
+from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.maker import VOLATILE, Made, Maker
 from tunewright.datagen.offers import ALWAYS, Offer, decline, draw_offer
 from tunewright.datagen.reword import Reworder
@@ -21,6 +23,7 @@ from tunewright.datagen.structure import Form, choose_preamble, draw_forms
 from tunewright.datagen.syntaxes import openai_tools
 
 Row = dict[str, Any]
+CALLS_ONLY = "You are a coding assistant. You can call tools."
 TRIES = 40  # requests tried for one example that does not survive being written down
 
 
@@ -39,6 +42,18 @@ class Order:
     def label(self) -> str:
         """What a model has to find out: the tool, or that there is none to call."""
         return "" if self.missing else self.tool
+
+
+def shows_all(scenario: Scenario, form: Form, *, single_calls: bool) -> bool:
+    """Whether an example of that form shows all that a scenario does.
+
+    The form is drawn first, so what an example is about is chosen to fit it. A single call without its result leaves
+    nothing to make a second one from: several calls need the loop.
+    """
+    if not form.loop:
+        return not single_calls or len(scenario.called) == 1
+    # Single calls show results whole, and so what differs from run to run in them.
+    return scenario.shows_response and not (single_calls and VOLATILE & set(scenario.called))
 
 
 def forms_for(orders: Sequence[Order], data: Data, random: Random) -> list[Form]:
@@ -67,6 +82,12 @@ class Style:
     def single_calls(self) -> bool:
         return self.data.syntax != "code_mode"
 
+    @property
+    def system(self) -> str:
+        """The recipe's system message. The default one speaks of programs, which single calls are not."""
+        ours = self.data.system == Data.model_fields["system"].default
+        return CALLS_ONLY if self.single_calls and ours else self.data.system
+
 
 class Series:
     """Fills orders. `tools` are the group's, `asked` the questions for direct answers, `earlier` those for an
@@ -88,7 +109,7 @@ class Series:
         self._earlier = list(earlier)
         self._dealt = deal(earlier, len(maker.corpora) + 1)
         self._random = random
-        self._exhausted: set[str] = set()
+        self._exhausted: set[tuple[str, bool]] = set()  # tools, with the tool's response and without
         self._uses: Counter[str] = Counter()
         self._earlier_uses: Counter[str] = Counter()
         self._pairs: set[frozenset[str]] = set()  # two questions never meet twice, in whichever order
@@ -98,8 +119,9 @@ class Series:
         if not order.tool:
             return self._direct(order, form)
         for _ in range(TRIES):
-            made = self._reworded(self._made(order, form))
-            row, reason = self._written(order, form, made)
+            made, fitted = self._made(order, form)
+            made = self._reworded(made)
+            row, reason = self._written(order, fitted, made)
             if reason is None:
                 self._maker.ledger.keep(row["meta"]["family"])
                 return row
@@ -139,14 +161,20 @@ class Series:
             return None
         return unrenderable(row, style.template, style.data.syntax, offer.catalog if offer else style.catalog)
 
-    def _made(self, order: Order, form: Form) -> Made:
+    def _made(self, order: Order, form: Form) -> tuple[Made, Form]:
         # Where a tool has nothing new to show any more, the next one of its group takes its place.
+        single_calls = self._style.single_calls and not order.missing
         for tool in [order.tool, *(tool for tool in self._tools if tool != order.tool)]:
-            if tool not in self._exhausted:
-                made = self._maker.make(tool, response=form.loop)
+            fitted = form
+            if single_calls and form.loop and tool in VOLATILE:
+                # Its result would differ from run to run; an earlier exchange gives the same number of turns.
+                fitted = replace(form, loop=False, earlier=True)
+            if (tool, fitted.loop) not in self._exhausted:
+                fits = partial(shows_all, form=fitted, single_calls=single_calls)
+                made = self._maker.make(tool, fits)
                 if made is not None:
-                    return made
-                self._exhausted.add(tool)
+                    return made, fitted
+                self._exhausted.add((tool, fitted.loop))
                 self._maker.ledger.reject("(all)", f"{tool} has nothing new to show")
         why = self._maker.why_not(self._tools)
         raise UserError(
@@ -163,7 +191,7 @@ class Series:
             or self._random.random() >= style.data.reword.share
         ):
             return made
-        text, reason = style.reworder.reword(made.request, made.values)
+        text, reason = style.reworder.reword(made.request, made.values, made.work.program)
         reason = reason or self._maker.guard.reason(text, text, ())
         if reason is not None:
             self._maker.ledger.reject("(reworded)", reason)
@@ -173,9 +201,6 @@ class Series:
 
     def _written(self, order: Order, form: Form, made: Made) -> tuple[Row, str | None]:
         style = self._style
-        if style.single_calls and form.loop and VOLATILE & set(made.scenario.called):
-            # A result shown whole would differ from run to run; an earlier exchange gives the same number of turns.
-            form = replace(form, loop=False, earlier=True)
         # Where the request itself names the tool, another name would be a riddle.
         mask = not order.missing and not any(tool in made.request for tool in made.scenario.called)
         offer = self._offer(form, made.scenario.called, missing=order.missing, mask=mask)
@@ -211,7 +236,7 @@ class Series:
         return Offer(catalog) if self._style.single_calls else None
 
     def _system(self, offer: Offer | None) -> str:
-        system = self._style.data.system
+        system = self._style.system
         # Single calls get their tools beside the messages, where chat templates look for them.
         if offer is None or self._style.single_calls:
             return system

@@ -23,7 +23,12 @@ COMMON = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else 
 }
 MAX_PER_SYMBOL = 3  # requests that may speak of one name of a corpus
 MAX_LINE = 400  # line numbers above this are rare where people work, and long to write
-SLOW_COMMANDS = ("sleep 60", "sleep 90", "sleep 120")  # longer than a command may take
+# Commands that take longer than a command may.
+SLOW_COMMANDS = (
+    *("sleep 60", "sleep 90 && wc -l {file}", "tail -f {file}", "sleep 120", "while true; do sleep 1; done"),
+    "until test -e {file}.done; do sleep 1; done",
+)
+MISSING = ("_old", "_helpers", "_v2", "_new")  # ends of names that hardly any file has
 SHORT_FILE = 12  # lines; what a person would want printed whole
 
 _NAMES = (
@@ -43,7 +48,8 @@ _MODULES = ("os", "sys", "json", "math", "re", "time", "random", "logging", "ite
 
 
 def symbol_sites(corpus: Corpus) -> Iterator[Slots]:
-    """Uses of names that the corpus itself defines: `symbol`, `file`, `line`."""
+    """Uses of names that the corpus itself defines: `symbol`, `file`, `line`. A name that stands twice on its line
+    is left out: which of the two is meant, file and line do not say."""
     defined: set[str] = set()
     for tree in corpus.trees.values():
         for node in ast.walk(tree):
@@ -51,12 +57,15 @@ def symbol_sites(corpus: Corpus) -> Iterator[Slots]:
                 defined.add(node.name)
     defined = {name for name in defined if len(name) > 3 and not name.startswith("__")} - COMMON
     for file, tree in corpus.trees.items():
+        lines = corpus.files[file].split("\n")
         seen: set[tuple[int, str]] = set()
         for node in ast.walk(tree):
             name = _name_of(node)
             line = getattr(node, "lineno", 0)
             if name in defined and line <= MAX_LINE and (line, name) not in seen:
                 seen.add((line, name))
+                if len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", lines[line - 1])) != 1:
+                    continue
                 yield {"symbol": name, "file": file, "line": line}
 
 
@@ -83,7 +92,7 @@ def word_sites(corpus: Corpus) -> Iterator[Slots]:
 
 def file_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
     """Files a request of that kind may name: `path`."""
-    for file, text in corpus.files.items():
+    for number, (file, text) in enumerate(corpus.files.items()):
         lines = text.count("\n")
         if site == "short_file" and not 2 <= lines <= SHORT_FILE:
             continue
@@ -91,17 +100,22 @@ def file_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
             continue
         if site == "missing_file":
             stem, _, _ = file.rpartition(".")
-            yield {"path": f"{stem}_old.py"}
+            yield {"path": f"{stem}{MISSING[number % len(MISSING)]}.py"}
             yield {"path": file}
             continue
         if lines >= 2:
             yield {"path": file}
 
 
+def folders_of(corpus: Corpus) -> list[str]:
+    """Folders that hold files."""
+    return sorted({file.rsplit("/", 1)[0] for file in corpus.files if "/" in file})
+
+
 def command_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
     """Commands that only read, and print the same everywhere: `command`, perhaps `path`."""
     files = sorted(corpus.files)
-    folders = sorted({file.rsplit("/", 1)[0] for file in files if "/" in file})
+    folders = folders_of(corpus)
     for file in files:
         good = (
             f"wc -l {file}",
@@ -142,9 +156,8 @@ def command_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
 
 def new_file_sites(corpus: Corpus, site: Site, random: Random) -> Iterator[Slots]:
     """Files to be made, in folders there may not be, with a line of content: `path`, `content`."""
-    suffixes = (
-        (".py",) if site == "new_module" else _SUFFIXES
-    )  # a checker of Python has nothing to say on others
+    # A checker of Python has nothing to say on other files.
+    suffixes = (".py",) if site == "new_module" else _SUFFIXES
     words = sorted(
         {
             node.name
@@ -228,8 +241,18 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         found = [slots for slots in symbol_sites(corpus) if defines(corpus, slots)]
     elif site == "absent_symbol":
         found = list(absent_sites(corpus, random))
+    elif site == "folder":
+        found = [{"path": folder} for folder in folders_of(corpus)]
+    elif site == "maybe_symbol":
+        absent = list(absent_sites(corpus, random))
+        found = absent + random.sample(there := list(symbol_sites(corpus)), min(len(there), len(absent)))
+    elif site == "maybe_query":
+        there = list(query_sites(corpus))
+        found = there + [{"query": f"{slots['query']}_legacy"} for slots in there]
     elif site == "slow_command":
-        found = [{"command": command} for command in SLOW_COMMANDS]
+        # Few of them: each costs as long as a command may take.
+        file = random.choice(sorted(corpus.files))
+        found = [{"command": command.format(file=file)} for command in SLOW_COMMANDS]
     elif site == "query":
         found = list(query_sites(corpus))
     elif site == "nowhere":
@@ -242,6 +265,11 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
     elif site in ("new_file", "new_module"):
         sites = new_file_sites(corpus, site, random)
         return [slots for slots, _ in zip(sites, range(200))]
+    elif site == "maybe_outside":
+        inside = [slots for slots, _ in zip(new_file_sites(corpus, "new_file", random), range(200))]
+        found = [
+            slots | {"path": f"../{slots['path']}"} if n % 2 else slots for n, slots in enumerate(inside)
+        ]
     elif site.endswith(("command", "command_file")):
         found = list(command_sites(corpus, site))
     else:

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Literal
 
 from tunewright.contract.atomic import sha256_json
-from tunewright.contract.catalog import Catalog, Parameter
+from tunewright.contract.catalog import Catalog, Parameter, Tool, sentence
 from tunewright.contract.syntax import CallSyntaxError
 
 Syntax = Literal["code_mode", "qwen_xml", "hermes_json", "openai", "pythonic", "mistral"]
@@ -119,7 +119,7 @@ def openai_tools(catalog: Catalog) -> list[dict[str, Any]]:
             "type": "function",
             "function": {
                 "name": tool.name,
-                "description": f"{tool.description} Returns {', '.join(tool.result)}.",
+                "description": _described(tool),
                 "parameters": {
                     "type": "object",
                     "properties": {p.name: _schema(p) for p in tool.parameters},
@@ -129,6 +129,11 @@ def openai_tools(catalog: Catalog) -> list[dict[str, Any]]:
         }
         for tool in catalog.tools
     ]
+
+
+def _described(tool: Tool) -> str:
+    returns = f"Returns {', '.join(tool.result)}." if tool.result else ""
+    return f"{sentence(tool.description)} {returns}".strip()
 
 
 _JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}

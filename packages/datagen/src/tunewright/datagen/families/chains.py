@@ -18,7 +18,7 @@ NAVIGATION = (
         ),
         _REFS
         + "for ref in result.references:\n    check = ruff_check(ref.file)\n    print(check.violation_count)",
-        "Violations in the files of its uses: {items}.",
+        "Violation count {n:in the file of its use|in the files of its uses, one after the other}: {items}.",
         "Nothing uses `{symbol}`, so there is no file to lint.",
         tools=("find_references", "ruff_check"),
     ),
@@ -34,7 +34,7 @@ NAVIGATION = (
         ),
         _REFS
         + "for ref in result.references:\n    check = typecheck(ref.file)\n    print(check.error_count)",
-        "Type errors in the files of its uses: {items}.",
+        "Type error count {n:in the file of its use|in the files of its uses, one after the other}: {items}.",
         "Nothing uses `{symbol}`, so there is no file to check.",
         tools=("find_references", "typecheck"),
     ),
@@ -50,7 +50,7 @@ NAVIGATION = (
         ),
         _GOTO
         + "check = typecheck(result.locations[0].file)\nfor error in check.errors:\n    print(error.message)",
-        "Type errors there: {n}. {items}",
+        "The file that defines `{symbol}` has {n} type {n:error|errors}: {items}.",
         "The file that defines `{symbol}` has no type errors.",
         tools=("goto_definition", "typecheck"),
     ),
@@ -67,7 +67,7 @@ NAVIGATION = (
         _GOTO
         + "check = ruff_check(result.locations[0].file)\nfor violation in check.violations:\n"
         + "    print(violation.code)",
-        "Codes found: {items}.",
+        "I found {n} {n:violation|violations} there: {items}.",
         "The file that defines `{symbol}` is clean.",
         tools=("goto_definition", "ruff_check"),
     ),
@@ -84,7 +84,7 @@ NAVIGATION = (
         _GOTO
         + "source = read_file(result.locations[0].file)\n"
         + "for text in source.content.splitlines()[:$count]:\n    print(text)",
-        "These are the first lines of the file that defines `{symbol}`.",
+        "That is how the file that defines `{symbol}` begins.",
         tools=("goto_definition", "read_file"),
     ),
     Scenario(
@@ -127,7 +127,8 @@ NAVIGATION = (
             "Give the defining file of `{symbol}` from {at}, and none when it cannot be found.",
         ),
         _GOTO + 'if result.success:\n    print(result.locations[0].file)\nelse:\n    print("none")',
-        "The file: {out}.",
+        "`{symbol}` is defined in {out}.",
+        when={"none": "No definition of `{symbol}` was found."},
     ),
     Scenario(
         "chain.references_count_each",
@@ -140,7 +141,8 @@ NAVIGATION = (
             "Count the references to `{symbol}` from {at}; below the count list their lines.",
         ),
         _REFS + "print(result.reference_count)\nfor ref in result.references:\n    print(ref.line)",
-        "Count, then lines: {items}.",
+        "`{symbol}` has {out1} {out1:use|uses}, on {out1:line|lines} {rest}.",
+        when={"0": "Nothing uses `{symbol}`."},
     ),
     Scenario(
         "chain.references_if_each",
@@ -155,7 +157,8 @@ NAVIGATION = (
         _REFS
         + 'if result.references:\n    for ref in result.references:\n        print(f"{ref.file}:{ref.line}")\n'
         + 'else:\n    print("unused")',
-        "Result: {items}.",
+        "`{symbol}` is used at {items}.",
+        when={"unused": "`{symbol}` is unused."},
     ),
 )
 
@@ -190,7 +193,7 @@ FROM_DEFINITION = (
             "Defined at {at}, `{symbol}` is used how many times?",
         ),
         _REFS + "print(result.reference_count)",
-        "It is used {out} times.",
+        "It is used {out} {out:time|times}.",
     ),
     Scenario(
         "defined.files",
@@ -203,7 +206,7 @@ FROM_DEFINITION = (
             "`{symbol}` comes from {at}; show the files of all its uses.",
         ),
         _REFS + "for ref in result.references:\n    print(ref.file)",
-        "Files of the uses: {items}.",
+        "{n:The file of its use is|The files of its uses are} {items}.",
         "Nothing uses `{symbol}`.",
     ),
     Scenario(
@@ -217,7 +220,7 @@ FROM_DEFINITION = (
             "`{symbol}` is declared at {at}; show me the source line of all its uses.",
         ),
         _REFS + "for ref in result.references:\n    print(ref.preview)",
-        "Uses found: {n}.",
+        "I found {n} {n:use|uses} of `{symbol}`.",
         "Nothing uses `{symbol}`.",
     ),
     Scenario(

@@ -15,7 +15,8 @@ CHECKS = (
         ),
         "lint = ruff_check($path)\ntypes = typecheck($path)\ntests = pytest_run($path)\n"
         "print(lint.violation_count, types.error_count, tests.passed)",
-        "Violations, type errors and passed tests: {out}.",
+        "{path} has {out1} {out1:violation|violations}, {out2} type {out2:error|errors} "
+        "and {out3} passed {out3:test|tests}.",
         tools=("ruff_check", "typecheck", "pytest_run"),
     ),
     Scenario(
@@ -29,7 +30,7 @@ CHECKS = (
             "How many type errors has {path}, and how many of its tests fail? Check types first.",
         ),
         "types = typecheck($path)\ntests = pytest_run($path)\nprint(types.error_count, tests.failed)",
-        "Type errors and failed tests: {out}.",
+        "{path} has {out1} type {out1:error|errors} and {out2} failed {out2:test|tests}.",
         tools=("typecheck", "pytest_run"),
     ),
     Scenario(
@@ -44,7 +45,7 @@ CHECKS = (
         ),
         "lint = ruff_check($path)\nif lint.violation_count > 0:\n    result = run_command($command)\n"
         "    print(result.exit_code)",
-        "There were violations; the command ended with {out}.",
+        "{path} is not clean; the command ended with exit code {out}.",
         "{path} is clean, so I did not run the command.",
         tools=("ruff_check", "run_command"),
     ),
@@ -59,7 +60,7 @@ CHECKS = (
             "First types of {path}, second `{command}`: print error count and stdout.",
         ),
         "types = typecheck($path)\nresult = run_command($command)\nprint(types.error_count)\nprint(result.stdout)",
-        "Error count and output: {items}.",
+        "{path} has {out1} type {out1:error|errors}; the command printed: {rest}.",
         tools=("typecheck", "run_command"),
     ),
     Scenario(
@@ -74,7 +75,7 @@ CHECKS = (
         ),
         "types = typecheck($path)\nif types.error_count > 0:\n    result = run_command($command)\n"
         "    print(result.stdout)",
-        "There are type errors; the command printed: {items}.",
+        "{path} does not type check; the command printed: {quoted}.",
         "{path} has no type errors, so I did not run the command.",
         tools=("typecheck", "run_command"),
     ),
@@ -89,7 +90,7 @@ CHECKS = (
             "Command `{command}`, then pytest on {path}: print the exit code and how many passed.",
         ),
         "result = run_command($command)\ntests = pytest_run($path)\nprint(result.exit_code, tests.passed)",
-        "Exit code and passed tests: {out}.",
+        "The command ended with exit code {out1}; {out2} {out2:test|tests} of {path} passed.",
         tools=("run_command", "pytest_run"),
     ),
     Scenario(
@@ -118,7 +119,7 @@ CHECKS = (
         ),
         "lint = ruff_check($path)\nresult = write_file($other, str(lint.violation_count))\n"
         "print(result.bytes_written)",
-        "The violation count is saved, {out} bytes.",
+        "The violation count is saved, {out} {out:byte|bytes}.",
         tools=("ruff_check", "write_file"),
     ),
     Scenario(
@@ -132,7 +133,7 @@ CHECKS = (
             "Read {path} only in case its tests fail, and print the line count then.",
         ),
         "tests = pytest_run($path)\nif tests.failed > 0:\n    source = read_file($path)\n    print(source.line_count)",
-        "Tests fail; the file has {out} lines.",
+        "Not every test of {path} passes; it has {out} {out:line|lines}.",
         "No test fails, so I did not read {path}.",
         tools=("pytest_run", "read_file"),
     ),
@@ -147,7 +148,7 @@ CHECKS = (
             "Put `{content}` in {path}; then open it and print the number of lines.",
         ),
         "result = write_file($path, $content)\nsource = read_file(result.path)\nprint(source.line_count)",
-        "{path} is written and has {out} line.",
+        "{path} is written and has {out} {out:line|lines}.",
         tools=("write_file", "read_file"),
     ),
     Scenario(
@@ -161,7 +162,7 @@ CHECKS = (
             "Line count of {path} by reading it, then its violation count by linting: print both.",
         ),
         "source = read_file($path)\nlint = ruff_check($path)\nprint(source.line_count, lint.violation_count)",
-        "Lines and violations: {out}.",
+        "{path} has {out1} {out1:line|lines} and {out2} {out2:violation|violations}.",
         tools=("read_file", "ruff_check"),
     ),
     Scenario(
@@ -176,7 +177,7 @@ CHECKS = (
             "Run {path} with pytest and print the duration in seconds.",
         ),
         "result = pytest_run($path)\nprint(result.seconds)",
-        "It took {out} seconds.",
+        "It took {out} {out:second|seconds}.",
         volatile=True,
     ),
     Scenario(
@@ -190,7 +191,10 @@ CHECKS = (
             "Test {path}; say slow when the seconds exceed {minutes}, fast otherwise.",
         ),
         'result = pytest_run($path)\nif result.seconds > $minutes:\n    print("slow")\nelse:\n    print("fast")',
-        "Compared with {minutes} seconds it is {out}.",
+        when={
+            "slow": "{path} is slow: it takes more than {minutes} {minutes:second|seconds}.",
+            "fast": "{path} is fast: it takes no more than {minutes} {minutes:second|seconds}.",
+        },
     ),
     Scenario(
         "chain.test_seconds",
@@ -203,7 +207,7 @@ CHECKS = (
             "Name and seconds of all tests of {path}, please.",
         ),
         "result = pytest_run($path)\nfor test in result.tests:\n    print(test.name, test.seconds)",
-        "Tests timed: {n}.",
+        "I timed {n} {n:test|tests} of {path}.",
         "There are no tests in {path}.",
         volatile=True,
     ),

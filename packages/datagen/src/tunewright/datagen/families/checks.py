@@ -1,7 +1,7 @@
 """Requests about types and lint."""
 
-from tunewright.datagen.families.fields import Listing, filtered_scenarios, listing_scenarios
-from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.families.fields import Filter, Listing, filtered_scenarios, listing_scenarios
+from tunewright.datagen.families.scenario import Scenario, yes_or_no
 
 _TYPES = "result = typecheck($path)"
 _LINT = "result = ruff_check($path)"
@@ -29,6 +29,19 @@ LINT_LISTING = Listing(
     {"line": "line", "code": "code", "message": "message", "column": "column", "fixable": "fixable flag"},
 )
 
+SEVERE = Filter(
+    "severe",
+    'error.severity == "error"',
+    "type error with the severity error",
+    "type errors with the severity error",
+    "has the severity error",
+    "have the severity error",
+)
+FIXABLE = Filter(
+    *("fixable", "violation.fixable"),
+    *("fixable violation", "fixable violations", "is fixable", "are fixable"),
+)
+
 TYPES = (
     Scenario(
         "typecheck.count",
@@ -43,7 +56,7 @@ TYPES = (
             "Print how many errors the type checker reports for {path}.",
         ),
         _TYPES + "\nprint(result.error_count)",
-        "Type errors in {path}: {out}.",
+        "{path} has {out} {out:type error|type errors}.",
     ),
     Scenario(
         "typecheck.not_style",
@@ -58,7 +71,7 @@ TYPES = (
             "Check {path} for wrong argument types and the like. How many errors?",
         ),
         _TYPES + "\nprint(result.error_count)",
-        "The type checker counts {out}.",
+        "The type checker counts {out} {out:error|errors}.",
     ),
     Scenario(
         "typecheck.clean",
@@ -72,7 +85,8 @@ TYPES = (
             "Are there typing problems in {path}? Print ok or the count.",
         ),
         _TYPES + '\nif result.error_count == 0:\n    print("ok")\nelse:\n    print(result.error_count)',
-        "Result of the type check: {out}.",
+        "{path} has {out} {out:type error|type errors}.",
+        when={"ok": "{path} is ok: the type checker finds no error."},
     ),
     Scenario(
         "typecheck.many",
@@ -80,21 +94,22 @@ TYPES = (
         "typecheck",
         "type_file",
         (
-            "Has {path} more than {limit} type errors? Print yes or no.",
-            "Print yes if type checking {path} gives over {limit} errors, else no.",
+            "Has {path} more than {limit} type {limit:error|errors}? Print yes or no.",
+            "Print yes if type checking {path} gives over {limit} {limit:error|errors}, else no.",
             "Does the error count of {path} exceed {limit} in the type check? yes or no.",
         ),
         _TYPES + '\nif result.error_count > $limit:\n    print("yes")\nelse:\n    print("no")',
-        "More than {limit} type errors: {out}.",
+        when=yes_or_no(
+            "{path} has more than {limit} type {limit:error|errors}",
+            "{path} does not have more than {limit} type {limit:error|errors}",
+        ),
     ),
     *listing_scenarios(
         TYPE_LISTING,
         [("message",), ("code",), ("line",), ("line", "message"), ("line", "code"), ("severity",)],
     ),
     *listing_scenarios(TYPE_LISTING, [("code", "message"), ("file", "line")]),
-    *filtered_scenarios(
-        TYPE_LISTING, 'error.severity == "error"', "error-severity", [("line",), ("code",), ("message",)]
-    ),
+    *filtered_scenarios(TYPE_LISTING, SEVERE, [("line",), ("code",), ("message",)]),
 )
 
 LINT = (
@@ -111,7 +126,7 @@ LINT = (
             "Lint {path}; how many violations are there?",
         ),
         _LINT + "\nprint(result.violation_count)",
-        "Violations in {path}: {out}.",
+        "{path} has {out} {out:violation|violations}.",
     ),
     Scenario(
         "ruff.fixable",
@@ -125,7 +140,7 @@ LINT = (
             "Of the violations in {path}, how many are auto-fixable? Just the count.",
         ),
         _LINT + "\nprint(result.fixable_count)",
-        "Ruff can fix {out} of them by itself.",
+        "Ruff can fix {out} {out:violation|violations} in {path} by itself.",
     ),
     Scenario(
         "ruff.both",
@@ -138,7 +153,7 @@ LINT = (
             "Two numbers for {path}: the violation count and the fixable count.",
         ),
         _LINT + "\nprint(result.violation_count, result.fixable_count)",
-        "Violations and, of these, fixable ones: {out}.",
+        "{path} has {out1} {out1:violation|violations}, of which {out2} {out2:is|are} fixable.",
     ),
     Scenario(
         "ruff.not_types",
@@ -153,7 +168,7 @@ LINT = (
             "PEP 8 check of {path}, please; print the count.",
         ),
         _LINT + "\nprint(result.violation_count)",
-        "The linter counts {out}.",
+        "The linter counts {out} {out:violation|violations}.",
     ),
     Scenario(
         "ruff.clean",
@@ -168,7 +183,8 @@ LINT = (
         ),
         _LINT
         + '\nif result.violation_count == 0:\n    print("tidy")\nelse:\n    print(result.violation_count)',
-        "Result of the lint run: {out}.",
+        "{path} has {out} {out:violation|violations}.",
+        when={"tidy": "{path} is tidy."},
     ),
     Scenario(
         "ruff.any_fixable",
@@ -182,16 +198,15 @@ LINT = (
         ),
         _LINT
         + '\nif result.fixable_count > 0:\n    print(result.fixable_count)\nelse:\n    print("nothing to fix")',
-        "Fixable: {out}.",
+        "Ruff can fix {out} {out:violation|violations} in {path}.",
+        when={"nothing to fix": "There is nothing to fix for ruff in {path}."},
     ),
     *listing_scenarios(
         LINT_LISTING,
         [("message",), ("code",), ("line",), ("line", "code"), ("code", "message"), ("line", "message")],
     ),
     *listing_scenarios(LINT_LISTING, [("line", "column"), ("code", "fixable")]),
-    *filtered_scenarios(
-        LINT_LISTING, "violation.fixable", "fixable", [("code",), ("line",), ("line", "code")]
-    ),
+    *filtered_scenarios(LINT_LISTING, FIXABLE, [("code",), ("line",), ("line", "code")]),
 )
 
 SCENARIOS = TYPES + LINT

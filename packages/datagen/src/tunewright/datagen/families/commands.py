@@ -20,7 +20,7 @@ COMMAND = (
             "Use the shell: `{command}`.",
         ),
         _RUN + "print(result.stdout)",
-        "The command printed: {items}.",
+        "The command printed: {quoted}.",
         "The command printed nothing.",
     ),
     Scenario(
@@ -48,7 +48,7 @@ COMMAND = (
             "Execute `{command}` and show only the error output, stderr.",
         ),
         _RUN + "print(result.stderr)",
-        "On stderr it said: {items}.",
+        "On stderr it said: {quoted}.",
         "It wrote nothing to stderr.",
     ),
     Scenario(
@@ -62,7 +62,8 @@ COMMAND = (
             "Exit code and output of `{command}`, please.",
         ),
         _RUN + "print(result.exit_code, result.stdout)",
-        "Exit code and output: {items}.",
+        "Exit code and output: {quoted}.",
+        when={code: f"It printed nothing and ended with exit code {code}." for code in ("0", "1")},
     ),
     Scenario(
         "command.ok",
@@ -76,7 +77,8 @@ COMMAND = (
             "Try `{command}` and print fine or the exit code it failed with.",
         ),
         _RUN + 'if result.exit_code == 0:\n    print("fine")\nelse:\n    print(result.exit_code)',
-        "`{command}`: {out}.",
+        "`{command}` failed with exit code {out}.",
+        when={"fine": "`{command}` went fine."},
     ),
     Scenario(
         "command.output_or_error",
@@ -89,7 +91,7 @@ COMMAND = (
             "If `{command}` works show stdout, if it fails show stderr.",
         ),
         _RUN + "if result.success:\n    print(result.stdout)\nelse:\n    print(result.stderr)",
-        "It said: {items}.",
+        "It said: {quoted}.",
         "It printed nothing.",
     ),
     Scenario(
@@ -103,7 +105,7 @@ COMMAND = (
             "Execute `{command}` and turn its output lines into a dashed list.",
         ),
         _RUN + 'for text in result.stdout.splitlines():\n    print("-", text)',
-        "Lines of output: {n}.",
+        "The command printed {n} {n:line|lines}.",
         "The command printed nothing.",
     ),
     Scenario(
@@ -121,7 +123,7 @@ COMMAND = (
             "Do a textual search for '{text}' through {path}.",
         ),
         _GREP + "print(result.stdout)",
-        "Lines with '{text}': {n}.",
+        "'{text}' stands on {n} {n:line|lines} of {path}.",
         "The text '{text}' does not occur in {path}.",
     ),
     Scenario(
@@ -135,7 +137,10 @@ COMMAND = (
             "Print found if a grep for '{text}' in {path} hits, else absent.",
         ),
         _GREP + 'if result.success:\n    print("found")\nelse:\n    print("absent")',
-        "The text '{text}' is {out} in {path}.",
+        when={
+            "found": "The text '{text}' is found in {path}.",
+            "absent": "The text '{text}' is absent from {path}.",
+        },
     ),
     Scenario(
         "workflow.command_read",
@@ -148,7 +153,7 @@ COMMAND = (
             "First `{command}`, then open {path}: print exit code, line count.",
         ),
         _RUN + "source = read_file($path)\nprint(result.exit_code, source.line_count)",
-        "Exit code and line count: {out}.",
+        "The command ended with exit code {out1}; {path} has {out2} {out2:line|lines}.",
         tools=("run_command", "read_file"),
     ),
     Scenario(
@@ -162,7 +167,7 @@ COMMAND = (
             "Only if `{command}` succeeds: lint {path}, print the violation count.",
         ),
         _RUN + "if result.success:\n    lint = ruff_check($path)\n    print(lint.violation_count)",
-        "The command worked; violations in {path}: {out}.",
+        "The command worked; {path} has {out} {out:violation|violations}.",
         "The command failed, so I did not lint {path}.",
         tools=("run_command", "ruff_check"),
     ),

@@ -99,7 +99,7 @@ DEFINITIONS = (
             "Exact position (line, column) of the definition of `{symbol}` from {at}?",
         ),
         _GOTO + "loc = result.locations[0]\nprint(loc.line, loc.column)",
-        "Line and column of the definition: {out}.",
+        "It is defined on line {out1}, column {out2}.",
     ),
     Scenario(
         "definition.preview",
@@ -128,7 +128,7 @@ DEFINITIONS = (
             "Is {symbol} at {at} defined once or several times? Print how many.",
         ),
         _GOTO + "print(len(result.locations))",
-        "Number of definitions of `{symbol}`: {out}.",
+        "`{symbol}` has {out} {out:definition|definitions}.",
     ),
     Scenario(
         "definition.found",
@@ -146,7 +146,8 @@ DEFINITIONS = (
         _GOTO
         + 'if result.success:\n    loc = result.locations[0]\n    print(f"{loc.file}:{loc.line}")\n'
         + 'else:\n    print("not found")',
-        "For `{symbol}` I got: {out}.",
+        "`{symbol}` is defined at {out}.",
+        when={"not found": "No definition of `{symbol}` was found."},
     ),
     Scenario(
         "definition.same_file",
@@ -161,7 +162,10 @@ DEFINITIONS = (
         ),
         _GOTO
         + 'if result.locations[0].file == $file:\n    print("same file")\nelse:\n    print("other file")',
-        "`{symbol}` is defined in the {out}.",
+        when={
+            "same file": "`{symbol}` is defined in that same file.",
+            "other file": "`{symbol}` is defined in another file.",
+        },
     ),
     Scenario(
         "definition.each",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tunewright.contract.catalog import Catalog, Tool, is_list, item_type
+from tunewright.contract.catalog import Catalog, Tool, is_list, item_type, sentence
 from tunewright.datagen.families.fields import in_words
 
 BEYOND = "irrelevance"  # the family of requests that no tool can meet
@@ -27,6 +27,7 @@ _TYPE_WORDS = {
     "float": "a number",
     "bool": "true or false",
 }
+_MANY_WORDS = {"str": "strings", "int": "whole numbers", "float": "numbers", "bool": "true or false values"}
 
 # Wordings with the answer each of them gets; every pair of tool and field meets a few of them.
 _FIELD_WORDINGS = (
@@ -49,15 +50,16 @@ _ITEM_WORDINGS = (
 _TOOL_WORDINGS = (
     ("Explain {tool} in a sentence.", "{tool}: {description}"),
     ("What is the purpose of {tool}?", "{tool} answers this: {description}"),
-    ("Which arguments does {tool} need?", "{tool} takes {parameters}."),
+    ("Which arguments does {tool} need?", "{needs}"),
+    ("Which arguments can {tool} do without?", "{tool} can do without {optional}."),
     ("Name the result fields of {tool}.", "{tool} returns {fields}."),
     ("How is {tool} called?", "Like this: {signature}."),
     ("What comes back from {tool}?", "A record with {fields}."),
     ("Tell me about the tool {tool}.", "{description} Its result has {fields}."),
 )
 _PARAMETER_WORDINGS = (
-    ("What do I pass as `{parameter}` to {tool}?", "`{parameter}` is {type}: {about}."),
-    ("Does {tool} take `{parameter}`?", "Yes, {tool} takes `{parameter}`: {about}."),
+    ("What do I pass as `{parameter}` to {tool}?", "`{parameter}` is {type}{about}."),
+    ("Does {tool} take `{parameter}`?", "Yes, {tool} takes `{parameter}`{about}."),
 )
 _PAIR_WORDINGS = (
     ("How do {tool} and {other} differ?", "{tool}: {description} {other}: {other_description}"),
@@ -198,11 +200,28 @@ _CHOICE = (
 )
 
 
-def questions(catalog: Catalog, *, beyond: bool = True) -> Iterator[Question]:
+# What only makes sense where calls are written in programs.
+_ABOUT_PROGRAMS = frozenset(
+    {
+        "How do I read `{field}` after calling {tool}?",
+        "How do I get the `{field}` of everything in {tool}'s {list}?",
+        "How is {tool} called?",
+    }
+)
+
+
+def questions(catalog: Catalog, *, programs: bool = True, beyond: bool = True) -> Iterator[Question]:
     """Every question there is about these tools and about Python, each text once, in a fixed order.
 
-    With `beyond` also what none of the tools can do: of that only what none of them comes near.
+    Without `programs` none whose answer is a piece of one; with `beyond` also what none of the tools can do: of that only
+    what none of them comes near.
     """
+    for question in _all_questions(catalog, beyond):
+        if programs or question.template not in _ABOUT_PROGRAMS:
+            yield question
+
+
+def _all_questions(catalog: Catalog, beyond: bool) -> Iterator[Question]:
     for tool in catalog.tools:
         yield from _about(catalog, tool)
     for index, tool in enumerate(catalog.tools):
@@ -210,17 +229,17 @@ def questions(catalog: Catalog, *, beyond: bool = True) -> Iterator[Question]:
             words = {
                 "tool": tool.name,
                 "other": other.name,
-                "description": tool.description,
-                "other_description": other.description,
+                "description": sentence(tool.description),
+                "other_description": sentence(other.description),
             }
-            for wording, answer in _PAIR_WORDINGS:
+            for wording, answer in _PAIR_WORDINGS if tool.description and other.description else ():
                 yield Question(
                     wording.format(**words), answer.format(**words), wording, (tool.name, other.name)
                 )
     for name, wording in _CHOICE:
         tool = catalog.tool(name)
         if tool is not None:
-            yield Question(wording, f"{name}: {tool.description}", wording, (name,))
+            yield Question(wording, f"{name}: {sentence(tool.description)}", wording, (name,))
     said = words_about(catalog)
     for text, deed, stems in _BEYOND:
         if beyond and not any(word.startswith(stems) for word in said):
@@ -238,18 +257,21 @@ def words_about(catalog: Catalog) -> set[str]:
 def _about(catalog: Catalog, tool: Tool) -> Iterator[Question]:
     words = {
         "tool": tool.name,
-        "description": tool.description,
+        "description": sentence(tool.description),
         "signature": tool.signature(),
-        "fields": in_words(list(tool.result)),
-        "parameters": in_words(list(tool.parameter_names)) if tool.parameters else "no arguments",
+        "fields": in_words(list(tool.result)) if tool.result else "",
+        "needs": _needs(tool),
+        "optional": in_words(optional) if (optional := _optional(tool)) else "",
     }
+    known = {name for name, word in words.items() if word}
     for wording, answer in _TOOL_WORDINGS:
-        yield Question(wording.format(**words), answer.format(**words), wording, (tool.name,))
+        if set(re.findall(r"\{(\w+)\}", answer)) <= known:
+            yield Question(wording.format(**words), answer.format(**words), wording, (tool.name,))
     for parameter in tool.parameters:
         more = words | {
             "parameter": parameter.name,
             "type": _in_words(parameter.type),
-            "about": parameter.description or "see its signature",
+            "about": f": {parameter.description.rstrip('.')}" if parameter.description else "",
         }
         for wording, answer in _PARAMETER_WORDINGS:
             yield Question(wording.format(**more), answer.format(**more), wording, (tool.name,))
@@ -264,8 +286,24 @@ def _about(catalog: Catalog, tool: Tool) -> Iterator[Question]:
                     yield Question(wording.format(**more), answer.format(**more), wording, (tool.name,))
 
 
+def _needs(tool: Tool) -> str:
+    names = [parameter.name for parameter in tool.parameters if parameter.required]
+    if names:
+        return f"{tool.name} needs {in_words(names)}."
+    names = _optional(tool)
+    if not names:
+        return f"{tool.name} takes no arguments."
+    return f"{tool.name} needs none: {in_words(names)} {'is' if len(names) == 1 else 'are'} optional."
+
+
+def _optional(tool: Tool) -> list[str]:
+    return [parameter.name for parameter in tool.parameters if not parameter.required]
+
+
 def _in_words(annotation: str) -> str:
+    kind = item_type(annotation)
     if is_list(annotation):
-        return f"a list of {item_type(annotation)} records"
-    words = _TYPE_WORDS.get(item_type(annotation), f"a {item_type(annotation)} record")
+        words = f"a list of {_MANY_WORDS.get(kind, f'{kind} records')}"
+    else:
+        words = _TYPE_WORDS.get(kind, f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind} record")
     return f"{words} or None" if annotation.endswith("| None") else words

@@ -18,7 +18,8 @@ SCENARIOS = (
             "Try {symbol} at {at}: defining file, or no such symbol if that fails.",
         ),
         _GOTO + 'if result.success:\n    print(result.locations[0].file)\nelse:\n    print("no such symbol")',
-        "Looking for `{symbol}` there gave: {out}.",
+        "`{symbol}` is defined in {out}.",
+        when={"no such symbol": "There is no such symbol: `{symbol}` was not found at {at}."},
     ),
     Scenario(
         "failure.references",
@@ -32,7 +33,8 @@ SCENARIOS = (
             "Try to count what uses {symbol} at {at}; no such symbol when that fails.",
         ),
         _REFS + 'if result.success:\n    print(result.reference_count)\nelse:\n    print("no such symbol")',
-        "Looking for uses of `{symbol}` there gave: {out}.",
+        "`{symbol}` is used {out} {out:time|times}.",
+        when={"no such symbol": "There is no such symbol: `{symbol}` was not found at {at}."},
     ),
     Scenario(
         "failure.read",
@@ -46,7 +48,8 @@ SCENARIOS = (
             "Print how many lines {path} has, and missing if there is no such file.",
         ),
         'source = read_file($path)\nif source.success:\n    print(source.line_count)\nelse:\n    print("missing")',
-        "Reading {path} gave: {out}.",
+        "{path} has {out} {out:line|lines}.",
+        when={"missing": "{path} is missing, so there is nothing to count."},
     ),
     Scenario(
         "failure.command",
@@ -59,6 +62,7 @@ SCENARIOS = (
             "Exit code of `{command}`, please, plus stderr when it goes wrong.",
         ),
         "result = run_command($command)\nprint(result.exit_code)\nif not result.success:\n    print(result.stderr)",
-        "It ended like this: {items}.",
+        "`{command}` ended with exit code {out1}: {rest}.",
+        when={"0": "`{command}` ended with exit code 0."},
     ),
 )

@@ -26,24 +26,50 @@ class Listing:
     newest_call: str = ""  # of a tool that lists the newest first: the line that gets that one alone
 
 
+@dataclass(frozen=True)
+class Filter:
+    """Some of a listing's items: those for which `condition` (on `Listing.item`) holds.
+
+    `one` and `many` are their names in words, `is_one` and `are_many` what is said of them.
+    """
+
+    name: str
+    condition: str
+    one: str
+    many: str
+    is_one: str
+    are_many: str
+
+
+PROSE = frozenset(
+    {"message", "preview", "subject", "text"}
+)  # fields to be put in quotes when an answer repeats them
+
 _FIRST = (
-    "Of the first {one} {target} print {fields}.",
+    "Of the first {one} {target} print the {fields}.",
     "First {one} {target}: give its {fields}.",
-    "Take only the first {one} {target} and show {fields}.",
+    "Take only the first {one} {target} and show its {fields}.",
     "I need just the {fields} of the very first {one} {target}.",
 )
 _LAST = (
     "Print the {fields} of the last {one} {target}.",
-    "Last {one} {target}: what is its {fields}?",
+    "Last {one} {target}: what {is} its {fields}?",
     "Only the final {one} {target}; print its {fields}.",
 )
 _EACH = (
-    "List the {many} {target} with {fields}.",
-    "Print the {fields} of all {many} {target}.",
-    "Walk over the {many} {target} and print {fields}.",
-    "Each {one} {target}, one a line: {fields}.",
-    "I want {fields} of every single {one} {target}.",
-    "All {many} {target}: print their {fields}.",
+    "List the {many} {target}, each with its {fields}.",
+    "Print the {fields} of every {one} {target}.",
+    "Walk over the {many} {target} and print the {fields} of each.",
+    "Each {one} {target}, one a line: its {fields}.",
+    "I want the {fields} of every single {one} {target}.",
+    "All {many} {target}: print the {fields} of each.",
+)
+_FILTERED = (
+    "Print the {fields} of each {kind} {target}.",
+    "Only the {kinds} {target}: print the {fields} of each.",
+    "List the {fields} of every {one} {target} that {is_one}.",
+    "Skip each {one} {target} unless it {is_one}, and print the {fields} of the others.",
+    "Which {many} {target} {are_many}? Show the {fields} of each.",
 )
 
 
@@ -54,12 +80,8 @@ def listing_scenarios(listing: Listing, subsets: Iterable[Sequence[str]]) -> tup
     """
     scenarios: list[Scenario] = []
     for subset in subsets:
-        words = {
-            "fields": in_words([listing.words[field] for field in subset]),
-            "one": listing.one,
-            "many": listing.many,
-            "target": listing.target,
-        }
+        words = _words(listing, subset)
+        shown = "quoted" if PROSE & set(subset) else "items"
         name = f"{listing.tool}.{{}}.{'_'.join(subset)}"
 
         def worded(wordings: tuple[str, ...], words: dict[str, str] = words) -> tuple[str, ...]:
@@ -82,7 +104,7 @@ def listing_scenarios(listing: Listing, subsets: Iterable[Sequence[str]]) -> tup
                     listing.site,
                     worded(wordings),
                     f"{call}\n{code}",
-                    _put("The {fields} of the " + which + " {one}: {{out}}.", words),
+                    _put("The {fields} of the " + which + " {one}{is_or_are} {{" + shown + "}}.", words),
                 )
             )
         scenarios.append(
@@ -94,47 +116,53 @@ def listing_scenarios(listing: Listing, subsets: Iterable[Sequence[str]]) -> tup
                 worded(_EACH),
                 f"{listing.call}\nfor {listing.item} in result.{listing.items}:\n"
                 f"    {_print(listing.item, subset)}",
-                _put("The {many} number {{n}}: {{items}}.", words),
-                _put("There are no {many}.", words),
+                _put("I found {{n}} {{n:{one}|{many}}}. {Fields}: {{" + shown + "}}.", words),
+                _put("There are no {many} {target}.", words),
             )
         )
     return tuple(scenarios)
 
 
 def filtered_scenarios(
-    listing: Listing, condition: str, adjective: str, subsets: Iterable[Sequence[str]]
+    listing: Listing, some: Filter, subsets: Iterable[Sequence[str]]
 ) -> tuple[Scenario, ...]:
-    """Only the items for which `condition` (on `listing.item`) holds; `adjective` names them in words."""
-    wordings = (
-        "Print the {fields} of each {adjective} {one} {target}.",
-        "Only {adjective} {many} {target}: print {fields}.",
-        "List {fields} of the {many} {target} that are {adjective}.",
-        "Skip what is not {adjective}: {fields} of the {many} {target}.",
-        "Which {many} {target} are {adjective}? Show their {fields}.",
-    )
+    """Only some of a listing's items, for each subset of an item's fields."""
     scenarios: list[Scenario] = []
     for subset in subsets:
-        words = {
-            "fields": in_words([listing.words[field] for field in subset]),
-            "one": listing.one,
-            "many": listing.many,
-            "target": listing.target,
-            "adjective": adjective,
+        words = _words(listing, subset) | {
+            "kind": some.one,
+            "kinds": some.many,
+            "is_one": some.is_one,
+            "are_many": some.are_many,
         }
+        shown = "quoted" if PROSE & set(subset) else "items"
         scenarios.append(
             Scenario(
-                f"{listing.tool}.{adjective}.{'_'.join(subset)}",
+                f"{listing.tool}.{some.name}.{'_'.join(subset)}",
                 "iteration",
                 listing.tool,
                 listing.site,
-                tuple(_put(wording, words) for wording in wordings),
-                f"{listing.call}\nfor {listing.item} in result.{listing.items}:\n    if {condition}:\n"
+                tuple(_put(wording, words) for wording in _FILTERED),
+                f"{listing.call}\nfor {listing.item} in result.{listing.items}:\n    if {some.condition}:\n"
                 f"        {_print(listing.item, subset)}",
-                _put("{adjective}: {{items}}.", words).capitalize(),
-                _put("None of the {many} is {adjective}.", words),
+                _put("I found {{n}} {{n:{kind}|{kinds}}}. {Fields}: {{" + shown + "}}.", words),
+                _put("None of the {many} {target} {is_one}.", words),
             )
         )
     return tuple(scenarios)
+
+
+def _words(listing: Listing, subset: Sequence[str]) -> dict[str, str]:
+    fields = in_words([listing.words[field] for field in subset])
+    return {
+        "fields": fields,
+        "Fields": fields[0].upper() + fields[1:],
+        "is": "is" if len(subset) == 1 else "are",
+        "is_or_are": " is" if len(subset) == 1 else ":",
+        "one": listing.one,
+        "many": listing.many,
+        "target": listing.target,
+    }
 
 
 def _print(item: str, fields: Sequence[str]) -> str:

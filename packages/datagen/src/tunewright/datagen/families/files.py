@@ -1,6 +1,6 @@
 """Requests about reading and writing files."""
 
-from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.families.scenario import Scenario, yes_or_no
 
 _READ = "source = read_file($path)\n"
 _WRITE = "result = write_file($path, $content)\n"
@@ -19,7 +19,7 @@ READ = (
             "Number of lines in {path}, please.",
         ),
         _READ + "print(source.line_count)",
-        "{path} has {out} lines.",
+        "{path} has {out} {out:line|lines}.",
     ),
     Scenario(
         "read.head",
@@ -34,7 +34,7 @@ READ = (
             "I'd like to see the head of {path}: {count} lines.",
         ),
         _READ + "for text in source.content.splitlines()[:$count]:\n    print(text)",
-        "These are the first lines of {path}, as printed above.",
+        "That is how {path} begins.",
     ),
     Scenario(
         "read.content",
@@ -50,7 +50,7 @@ READ = (
             "Cat {path} for me.",
         ),
         _READ + "print(source.content)",
-        "That is the whole of {path}: {n} lines with text.",
+        "That is the whole of {path}: {n} {n:line|lines} with text.",
         "{path} is empty.",
         printed_whole=True,
     ),
@@ -110,7 +110,7 @@ READ = (
         ),
         _READ
         + 'for text in source.content.splitlines():\n    if text.startswith("import"):\n        print(text)',
-        "It imports: {items}.",
+        "{n} {n:line starts|lines start} with import: {quoted}.",
         "No line of {path} starts with import.",
     ),
     Scenario(
@@ -125,7 +125,7 @@ READ = (
         ),
         _READ
         + 'for text in source.content.splitlines():\n    if text.startswith("class"):\n        print(text)',
-        "Its classes: {items}.",
+        "{n} {n:line starts|lines start} with class: {quoted}.",
         "No line of {path} starts with class.",
     ),
     Scenario(
@@ -139,7 +139,7 @@ READ = (
             "Print yes or no: is {text} in the text of {path} when you read it?",
         ),
         _READ + 'if $text in source.content:\n    print("yes")\nelse:\n    print("no")',
-        "Whether {path} contains {text}: {out}.",
+        when=yes_or_no("{path} contains {text}", "{path} does not contain {text}"),
     ),
     Scenario(
         "read.long",
@@ -147,12 +147,15 @@ READ = (
         "read_file",
         "file",
         (
-            "Read {path}: print long if it has more than {limit} lines, else short.",
-            "Is {path} longer than {limit} lines? Print long or short.",
+            "Read {path}: print long if it has more than {limit} {limit:line|lines}, else short.",
+            "Is {path} longer than {limit} {limit:line|lines}? Print long or short.",
             "Print long when the line count of {path} is above {limit}, otherwise short.",
         ),
         _READ + 'if source.line_count > $limit:\n    print("long")\nelse:\n    print("short")',
-        "Measured against {limit} lines it is {out}.",
+        when={
+            "long": "{path} is long: it has more than {limit} {limit:line|lines}.",
+            "short": "{path} is short: it has no more than {limit} {limit:line|lines}.",
+        },
     ),
 )
 
@@ -170,7 +173,7 @@ WRITE = (
             "Store `{content}` at {path} and print the byte count.",
         ),
         _WRITE + "print(result.bytes_written)",
-        "Wrote {out} bytes to {path}.",
+        "Wrote {out} {out:byte|bytes} to {path}.",
     ),
     Scenario(
         "write.path",
@@ -213,7 +216,7 @@ WRITE = (
             "Save `{content}` in {path} and tell me saved or failed.",
         ),
         _WRITE + 'if result.success:\n    print("saved")\nelse:\n    print("failed")',
-        "Writing {path}: {out}.",
+        when={"saved": "{path} is saved.", "failed": "Writing {path} failed."},
     ),
     Scenario(
         "workflow.write_lint",
@@ -226,7 +229,7 @@ WRITE = (
             "Put `{content}` in {path}, lint it afterwards, print the violation count.",
         ),
         _WRITE + "lint = ruff_check(result.path)\nprint(lint.violation_count)",
-        "After writing {path}, violations: {out}.",
+        "{path} is written and has {out} {out:violation|violations}.",
         tools=("write_file", "ruff_check"),
     ),
     Scenario(
@@ -241,7 +244,7 @@ WRITE = (
             "Make {other} a copy of {path}; print the byte count.",
         ),
         _READ + "result = write_file($other, source.content)\nprint(result.bytes_written)",
-        "Copied {path} to {other}, {out} bytes.",
+        "Copied {path} to {other}, {out} {out:byte|bytes}.",
         tools=("read_file", "write_file"),
     ),
     Scenario(

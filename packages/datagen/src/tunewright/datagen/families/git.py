@@ -1,6 +1,6 @@
 """Requests about git, and chains that start with git or with a symbol's name."""
 
-from tunewright.datagen.families.fields import Listing, filtered_scenarios, listing_scenarios
+from tunewright.datagen.families.fields import Filter, Listing, filtered_scenarios, listing_scenarios
 from tunewright.datagen.families.scenario import Scenario
 
 _HOVER = "result = hover($file, $line, $symbol)\n"
@@ -18,8 +18,8 @@ STATUS = Listing(
     "item",
     "changed file",
     "changed files",
-    "of the working tree",
-    {"file": "file", "status": "status"},
+    "in the working tree",
+    {"file": "path", "status": "status"},
 )
 DIFF = Listing(
     "git_diff",
@@ -29,7 +29,7 @@ DIFF = Listing(
     "hunk",
     "hunk",
     "hunks",
-    "of the diff of {path}",
+    "in the diff of {path}",
     {"added": "added count", "removed": "removed count", "text": "text"},
 )
 LOG = Listing(
@@ -38,12 +38,19 @@ LOG = Listing(
     _LOG_ALL,
     "commits",
     "commit",
-    "commit",
-    "commits",
-    "that touched {path}",
+    "commit in the log",
+    "commits in the log",
+    "of {path}",
     {"sha": "sha", "author": "author", "date": "date", "subject": "subject"},
     newest_call=_LOG_NEWEST,
 )
+
+
+def _files_that_are(status: str) -> Filter:
+    condition = f'item.status == "{status}"'
+    return Filter(status, condition, f"{status} file", f"{status} files", f"is {status}", f"are {status}")
+
+
 GIT = (
     Scenario(
         "status.clean",
@@ -57,7 +64,8 @@ GIT = (
             "Print clean when git sees no change, otherwise the number of files it lists.",
         ),
         _STATUS + '\nif result.clean:\n    print("clean")\nelse:\n    print(len(result.files))',
-        "The working tree: {out}.",
+        "{out} {out:file differs|files differ} from the last commit.",
+        when={"clean": "The working tree is clean."},
     ),
     Scenario(
         "status.branch",
@@ -72,7 +80,7 @@ GIT = (
             "Tell me the current git branch.",
         ),
         _STATUS + "\nprint(result.branch)",
-        "You are on {out}.",
+        "The branch is {out}.",
     ),
     Scenario(
         "diff.counts",
@@ -85,7 +93,7 @@ GIT = (
             "Added and removed lines of {path}, please.",
         ),
         _DIFF + "\nprint(result.added, result.removed)",
-        "Added and removed lines: {out}.",
+        "{path} has {out1} added and {out2} removed {out2:line|lines}.",
     ),
     Scenario(
         "diff.changed",
@@ -98,7 +106,8 @@ GIT = (
             "Does {path} differ from what is committed? Hunk count or unchanged.",
         ),
         _DIFF + '\nif result.hunks:\n    print(len(result.hunks))\nelse:\n    print("unchanged")',
-        "{path}: {out}.",
+        "{path} differs from the last commit in {out} {out:hunk|hunks}.",
+        when={"unchanged": "{path} is unchanged."},
     ),
     Scenario(
         "diff.not_file",
@@ -111,7 +120,7 @@ GIT = (
             "Show the uncommitted edits in {path}, each hunk's text.",
         ),
         _DIFF + "\nfor hunk in result.hunks:\n    print(hunk.text)",
-        "These are the changes in {path}.",
+        "That is what changed in {path}.",
         "{path} has no changes.",
     ),
     Scenario(
@@ -126,7 +135,7 @@ GIT = (
             "Newest commit: subject only.",
         ),
         "result = git_log(limit=1)\nprint(result.commits[0].subject)",
-        "The latest commit says: {out}.",
+        "The latest commit says `{out}`.",
     ),
     Scenario(
         "log.limit",
@@ -139,13 +148,15 @@ GIT = (
             "The latest {count} commits, please: author and subject of each.",
         ),
         "result = git_log(limit=$count)\nfor commit in result.commits:\n    print(commit.author, commit.subject)",
-        "The commits: {items}.",
+        "I found {n} {n:commit|commits}: {items}.",
         "There are no commits.",
     ),
     *listing_scenarios(STATUS, [("file",), ("status",), ("file", "status")]),
-    *filtered_scenarios(STATUS, 'item.status == "modified"', "modified", [("file",)]),
-    *filtered_scenarios(STATUS, 'item.status == "untracked"', "untracked", [("file",)]),
-    *filtered_scenarios(STATUS, 'item.status == "deleted"', "deleted", [("file",)]),
+    *(
+        scenario
+        for status in ("modified", "untracked", "deleted")
+        for scenario in filtered_scenarios(STATUS, _files_that_are(status), [("file",)])
+    ),
     *listing_scenarios(DIFF, [("added",), ("added", "removed")]),
     *listing_scenarios(LOG, [("subject",), ("author",), ("date",), ("sha", "subject"), ("author", "date")]),
     Scenario(
@@ -159,7 +170,7 @@ GIT = (
             "Take the first file that git reports as changed and print how much its diff adds and removes.",
         ),
         _STATUS + "\ndiff = git_diff(result.files[0].file)\nprint(diff.added, diff.removed)",
-        "Added and removed lines of the first changed file: {out}.",
+        "The first changed file has {out1} added and {out2} removed {out2:line|lines}.",
         tools=("git_status", "git_diff"),
     ),
     Scenario(
@@ -173,7 +184,7 @@ GIT = (
             "Latest author of {path} from the log, then added and removed from its diff.",
         ),
         _LOG_NEWEST + "\ndiff = git_diff($path)\nprint(result.commits[0].author, diff.added, diff.removed)",
-        "Author, added and removed: {out}.",
+        "Author, added count and removed count: {out}.",
         tools=("git_log", "git_diff"),
     ),
     Scenario(
@@ -189,7 +200,7 @@ GIT = (
         _HOVER
         + "print(result.signature)\nplace = goto_definition($file, $line, $symbol)\n"
         + "print(place.locations[0].file)",
-        "Signature and file: {items}.",
+        "Signature and file: {quoted}.",
         tools=("hover", "goto_definition"),
     ),
     Scenario(
@@ -204,7 +215,7 @@ GIT = (
         ),
         "symbols = document_symbols($path)\nlint = ruff_check($path)\n"
         "print(symbols.symbol_count, lint.violation_count)",
-        "Symbols and violations: {out}.",
+        "{path} has {out1} {out1:symbol|symbols} and {out2} {out2:violation|violations}.",
         tools=("document_symbols", "ruff_check"),
     ),
     Scenario(
@@ -219,7 +230,7 @@ GIT = (
         ),
         "result = workspace_symbols($query)\nfirst = result.symbols[0]\n"
         "refs = find_references(first.file, first.line, first.name)\nprint(refs.reference_count)",
-        "The first match is used this often: {out}.",
+        "The first match is used {out} {out:time|times}.",
         tools=("workspace_symbols", "find_references"),
     ),
 )

@@ -22,7 +22,7 @@ WORKFLOWS = (
             "Definition first, reference count second: `{symbol}` at {at}.",
         ),
         _THEN_REFS + "print(refs.reference_count)",
-        "From its definition, `{symbol}` has this many references: {out}.",
+        "From its definition, `{symbol}` has {out} {out:reference|references}.",
         tools=("goto_definition", "find_references"),
     ),
     Scenario(
@@ -53,7 +53,7 @@ WORKFLOWS = (
             "Resolve {symbol} at {at}, open the defining file and tell me how many lines it has.",
         ),
         _THEN_READ + "print(source.line_count)",
-        "The file that defines `{symbol}` has {out} lines.",
+        "The file that defines `{symbol}` has {out} {out:line|lines}.",
         tools=("goto_definition", "read_file"),
     ),
     Scenario(
@@ -68,7 +68,7 @@ WORKFLOWS = (
             "Resolve {symbol} at {at}, ruff-check its file, print the number of violations.",
         ),
         _GOTO + "check = ruff_check(result.locations[0].file)\nprint(check.violation_count)",
-        "The file that defines `{symbol}` has this many violations: {out}.",
+        "The file that defines `{symbol}` has {out} {out:violation|violations}.",
         tools=("goto_definition", "ruff_check"),
     ),
     Scenario(
@@ -83,7 +83,7 @@ WORKFLOWS = (
             "Resolve {symbol} at {at}, type check its file, print the number of type errors.",
         ),
         _GOTO + "check = typecheck(result.locations[0].file)\nprint(check.error_count)",
-        "The file that defines `{symbol}` has this many type errors: {out}.",
+        "The file that defines `{symbol}` has {out} type {out:error|errors}.",
         tools=("goto_definition", "typecheck"),
     ),
     Scenario(
@@ -97,7 +97,7 @@ WORKFLOWS = (
             "Take the first use of `{symbol}` from {at}, then read its file and print the line count.",
         ),
         _REFS + "source = read_file(result.references[0].file)\nprint(source.line_count)",
-        "The file of the first use has {out} lines.",
+        "The file of the first use has {out} {out:line|lines}.",
         tools=("find_references", "read_file"),
     ),
     Scenario(
@@ -111,7 +111,7 @@ WORKFLOWS = (
             "First use of `{symbol}` from {at}: run the type checker on its file, print the error count.",
         ),
         _REFS + "check = typecheck(result.references[0].file)\nprint(check.error_count)",
-        "The file of the first use has this many type errors: {out}.",
+        "The file of the first use has {out} type {out:error|errors}.",
         tools=("find_references", "typecheck"),
     ),
     Scenario(
@@ -126,7 +126,7 @@ WORKFLOWS = (
             "References of {symbol} at {at} first; then ruff-check the file of the first, print the count.",
         ),
         _REFS + "check = ruff_check(result.references[0].file)\nprint(check.violation_count)",
-        "The file of the first use has this many violations: {out}.",
+        "The file of the first use has {out} {out:violation|violations}.",
         tools=("find_references", "ruff_check"),
     ),
 )

@@ -2,7 +2,7 @@
 
 from tunewright.datagen.families.definitions import SUBSETS, WORDS
 from tunewright.datagen.families.fields import Listing, listing_scenarios
-from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.families.scenario import Scenario, yes_or_no
 
 _REFS = "result = find_references($file, $line, $symbol)\n"
 
@@ -41,7 +41,7 @@ REFERENCES = (
             "Usages only, no definition: `{symbol}` at {at}.",
         ),
         _REFS + 'for ref in result.references:\n    print(f"{ref.file}:{ref.line}")',
-        "The references are {items}.",
+        "{n:The reference is|The references are} {items}.",
         "There is no reference to `{symbol}`.",
     ),
     Scenario(
@@ -59,7 +59,7 @@ REFERENCES = (
             "How many times do we call `{symbol}`? See {at}.",
         ),
         _REFS + "print(result.reference_count)",
-        "Number of references to `{symbol}`: {out}.",
+        "`{symbol}` has {out} {out:reference|references}.",
     ),
     Scenario(
         "references.lines",
@@ -74,7 +74,7 @@ REFERENCES = (
             "For each use of `{symbol}` at {at} print its line number.",
         ),
         _REFS + "for ref in result.references:\n    print(ref.line)",
-        "`{symbol}` is used on lines {items}.",
+        "`{symbol}` is used on {n:line|lines} {items}.",
         "`{symbol}` is used on no line.",
     ),
     Scenario(
@@ -106,7 +106,7 @@ REFERENCES = (
             "Let me read every line of code that uses `{symbol}`, seen at {at}.",
         ),
         _REFS + "for ref in result.references:\n    print(ref.preview)",
-        "Lines of code that use it: {n}. The output above shows them.",
+        "{n} {n:line of code uses|lines of code use} `{symbol}`, as shown above.",
         "No line of code uses `{symbol}`.",
     ),
     Scenario(
@@ -121,7 +121,7 @@ REFERENCES = (
             "Exact positions, line and column, where {symbol} at {at} is used.",
         ),
         _REFS + "for ref in result.references:\n    print(ref.line, ref.column)",
-        "Positions found: {n}. As line and column: {items}.",
+        "I found {n} {n:position|positions}. Line and column: {items}.",
         "There is no position: nothing uses `{symbol}`.",
     ),
     Scenario(
@@ -167,7 +167,8 @@ REFERENCES = (
         _REFS
         + "if result.reference_count > 0:\n    print(result.reference_count)\n"
         + 'else:\n    print("unused")',
-        "Uses of `{symbol}`: {out}.",
+        "`{symbol}` has {out} {out:use|uses}.",
+        when={"unused": "`{symbol}` is unused."},
     ),
     Scenario(
         "references.many",
@@ -175,13 +176,16 @@ REFERENCES = (
         "find_references",
         "symbol",
         (
-            "Is `{symbol}` at {at} used more than {limit} times? Print yes or no.",
-            "Print yes if {symbol} ({at}) has over {limit} references, else no.",
+            "Is `{symbol}` at {at} used more than {limit} {limit:time|times}? Print yes or no.",
+            "Print yes if {symbol} ({at}) has over {limit} {limit:reference|references}, else no.",
             "Does the reference count of `{symbol}` from {at} exceed {limit}? yes or no.",
-            "More than {limit} uses of {symbol} at {at}? Say yes or no.",
+            "More than {limit} {limit:use|uses} of {symbol} at {at}? Say yes or no.",
         ),
         _REFS + 'if result.reference_count > $limit:\n    print("yes")\nelse:\n    print("no")',
-        "More than {limit} uses: {out}.",
+        when=yes_or_no(
+            "`{symbol}` is used more than {limit} {limit:time|times}",
+            "`{symbol}` is not used more than {limit} {limit:time|times}",
+        ),
     ),
     Scenario(
         "references.same_file",
@@ -195,7 +199,7 @@ REFERENCES = (
             "Restrict it to {file}: lines that reference {symbol} of line {line}.",
         ),
         _REFS + "for ref in result.references:\n    if ref.file == $file:\n        print(ref.line)",
-        "In {file} it is used on lines {items}.",
+        "In {file} it is used on {n:line|lines} {items}.",
         "Nothing in {file} uses `{symbol}`.",
     ),
     Scenario(
@@ -228,7 +232,7 @@ REFERENCES = (
         ),
         "result = find_references($file, $line, $symbol, include_declaration=True)\n"
         + "print(result.reference_count)",
-        "With imports and the declaration, `{symbol}` occurs {out} times.",
+        "Its declaration and every import counted, `{symbol}` occurs {out} {out:time|times}.",
     ),
 )
 

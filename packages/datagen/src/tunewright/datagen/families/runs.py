@@ -1,7 +1,7 @@
 """Requests about running tests, and about running one checker after another."""
 
-from tunewright.datagen.families.fields import Listing, filtered_scenarios, listing_scenarios
-from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.families.fields import Filter, Listing, filtered_scenarios, listing_scenarios
+from tunewright.datagen.families.scenario import Scenario, yes_or_no
 
 _TESTS = "result = pytest_run($path)"
 
@@ -17,6 +17,13 @@ TEST_LISTING = Listing(
     {"name": "name", "outcome": "outcome"},
 )
 
+FAILED = Filter(
+    "failed", 'test.outcome == "failed"', "failed test", "failed tests", "has failed", "have failed"
+)
+PASSED = Filter(
+    "passed", 'test.outcome == "passed"', "passed test", "passed tests", "has passed", "have passed"
+)
+
 TESTS = (
     Scenario(
         "pytest.counts",
@@ -30,7 +37,7 @@ TESTS = (
             "Do a test run of {path} and give me both numbers, passed and failed.",
         ),
         _TESTS + "\nprint(result.passed, result.failed)",
-        "Passed and failed: {out}.",
+        "{out1} {out1:test|tests} of {path} passed and {out2} failed.",
     ),
     Scenario(
         "pytest.passed",
@@ -44,7 +51,7 @@ TESTS = (
             "Count the tests that succeed in {path}.",
         ),
         _TESTS + "\nprint(result.passed)",
-        "Tests of {path} that pass: {out}.",
+        "{out} {out:test passes|tests pass} in {path}.",
     ),
     Scenario(
         "pytest.failed",
@@ -58,7 +65,7 @@ TESTS = (
             "Number of broken tests in {path}?",
         ),
         _TESTS + "\nprint(result.failed)",
-        "Tests of {path} that fail: {out}.",
+        "{out} {out:test fails|tests fail} in {path}.",
     ),
     Scenario(
         "pytest.not_lint",
@@ -72,7 +79,7 @@ TESTS = (
             "Put {path} through pytest and print how many passed.",
         ),
         _TESTS + "\nprint(result.passed)",
-        "{out} tests passed.",
+        "{out} {out:test|tests} passed.",
     ),
     Scenario(
         "pytest.green",
@@ -86,7 +93,8 @@ TESTS = (
             "If no test in {path} fails say green, else print the failed count.",
         ),
         _TESTS + '\nif result.failed == 0:\n    print("green")\nelse:\n    print(result.failed)',
-        "Result of the test run: {out}.",
+        "{out} {out:test fails|tests fail} in {path}.",
+        when={"green": "{path} is green: no test fails."},
     ),
     Scenario(
         "pytest.enough",
@@ -94,16 +102,19 @@ TESTS = (
         "pytest_run",
         "test_file",
         (
-            "Do more than {limit} tests of {path} pass? Print yes or no.",
-            "Print yes if over {limit} tests in {path} passed, else no.",
+            "Do more than {limit} {limit:test|tests} of {path} pass? Print yes or no.",
+            "Print yes if over {limit} {limit:test|tests} in {path} passed, else no.",
             "Run {path}: yes if the passed count is above {limit}, no otherwise.",
         ),
         _TESTS + '\nif result.passed > $limit:\n    print("yes")\nelse:\n    print("no")',
-        "More than {limit} passed: {out}.",
+        when=yes_or_no(
+            "{path} has more than {limit} passing {limit:test|tests}",
+            "{path} does not have more than {limit} passing {limit:test|tests}",
+        ),
     ),
     *listing_scenarios(TEST_LISTING, [("name",), ("outcome",), ("name", "outcome")]),
-    *filtered_scenarios(TEST_LISTING, 'test.outcome == "failed"', "failed", [("name",), ("name", "outcome")]),
-    *filtered_scenarios(TEST_LISTING, 'test.outcome == "passed"', "passed", [("name",)]),
+    *filtered_scenarios(TEST_LISTING, FAILED, [("name",), ("name", "outcome")]),
+    *filtered_scenarios(TEST_LISTING, PASSED, [("name",)]),
 )
 
 WORKFLOWS = (
@@ -119,7 +130,7 @@ WORKFLOWS = (
             "Run both checkers on {path}, the linter first, and print the two counts.",
         ),
         "lint = ruff_check($path)\ntypes = typecheck($path)\nprint(lint.violation_count, types.error_count)",
-        "Violations and type errors: {out}.",
+        "{path} has {out1} {out1:violation|violations} and {out2} type {out2:error|errors}.",
         tools=("ruff_check", "typecheck"),
     ),
     Scenario(
@@ -133,7 +144,7 @@ WORKFLOWS = (
             "How many type errors and how many violations has {path}? Types first.",
         ),
         "types = typecheck($path)\nlint = ruff_check($path)\nprint(types.error_count, lint.violation_count)",
-        "Type errors and violations: {out}.",
+        "{path} has {out1} type {out1:error|errors} and {out2} {out2:violation|violations}.",
         tools=("typecheck", "ruff_check"),
     ),
     Scenario(
@@ -147,7 +158,7 @@ WORKFLOWS = (
             "Run ruff on {path}, then read the file; print violation count and line count.",
         ),
         "lint = ruff_check($path)\nsource = read_file($path)\nprint(lint.violation_count, source.line_count)",
-        "Violations and lines: {out}.",
+        "{path} has {out1} {out1:violation|violations} on {out2} {out2:line|lines}.",
         tools=("ruff_check", "read_file"),
     ),
     Scenario(
@@ -161,7 +172,7 @@ WORKFLOWS = (
             "Execute {path} with pytest and lint it afterwards. Print failed count, violation count.",
         ),
         "tests = pytest_run($path)\nlint = ruff_check($path)\nprint(tests.failed, lint.violation_count)",
-        "Failed tests and violations: {out}.",
+        "{out1} {out1:test fails|tests fail} in {path}, and it has {out2} {out2:violation|violations}.",
         tools=("pytest_run", "ruff_check"),
     ),
     Scenario(
@@ -176,7 +187,7 @@ WORKFLOWS = (
         ),
         "types = typecheck($path)\nif types.error_count == 0:\n    lint = ruff_check($path)\n"
         "    print(lint.violation_count)",
-        "No type errors; violations: {out}.",
+        "{path} type checks without an error and has {out} {out:violation|violations}.",
         "There are type errors, so I did not lint it.",
         tools=("typecheck", "ruff_check"),
     ),
@@ -192,7 +203,7 @@ WORKFLOWS = (
         ),
         "tests = pytest_run($path)\nif tests.failed == 0:\n    source = read_file($path)\n"
         "    print(source.line_count)",
-        "All tests pass; the file has {out} lines.",
+        "No test of {path} fails; it has {out} {out:line|lines}.",
         "Some tests fail, so I did not read the file.",
         tools=("pytest_run", "read_file"),
     ),

@@ -1,7 +1,7 @@
 """Requests about signatures, and about the symbols of a file or of the project."""
 
-from tunewright.datagen.families.fields import Listing, filtered_scenarios, listing_scenarios
-from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.families.fields import Filter, Listing, filtered_scenarios, listing_scenarios
+from tunewright.datagen.families.scenario import Scenario, yes_or_no
 
 _HOVER = "result = hover($file, $line, $symbol)\n"
 
@@ -44,7 +44,8 @@ HOVER = (
             "Print undocumented when `{symbol}` from {at} lacks a docstring, else the docstring.",
         ),
         _HOVER + 'if result.docstring:\n    print(result.docstring)\nelse:\n    print("undocumented")',
-        "For `{symbol}` I got: {out}",
+        "`{symbol}` is documented: {out}",
+        when={"undocumented": "`{symbol}` is undocumented."},
     ),
     Scenario(
         "hover.not_file",
@@ -84,6 +85,10 @@ WORKSPACE = Listing(
     "whose name matches {query}",
     _SYMBOL_WORDS,
 )
+CLASSES = Filter("class", 'symbol.kind == "class"', "class", "classes", "is a class", "are classes")
+FUNCTIONS = Filter(
+    *("function", 'symbol.kind == "function"', "function", "functions", "is a function", "are functions")
+)
 SYMBOLS = (
     Scenario(
         "document.count",
@@ -96,7 +101,7 @@ SYMBOLS = (
             "Number of definitions inside {path}, please.",
         ),
         "result = document_symbols($path)\nprint(result.symbol_count)",
-        "{path} defines {out} symbols.",
+        "{path} defines {out} {out:symbol|symbols}.",
     ),
     Scenario(
         "document.many",
@@ -104,11 +109,14 @@ SYMBOLS = (
         "document_symbols",
         "file",
         (
-            "Does {path} define more than {limit} symbols? Print yes or no.",
-            "Print yes if {path} has over {limit} symbols, else no.",
+            "Does {path} define more than {limit} {limit:symbol|symbols}? Print yes or no.",
+            "Print yes if {path} has over {limit} {limit:symbol|symbols}, else no.",
         ),
         'result = document_symbols($path)\nif result.symbol_count > $limit:\n    print("yes")\nelse:\n    print("no")',
-        "More than {limit} symbols: {out}.",
+        when=yes_or_no(
+            "{path} defines more than {limit} {limit:symbol|symbols}",
+            "{path} does not define more than {limit} {limit:symbol|symbols}",
+        ),
     ),
     Scenario(
         "workspace.count",
@@ -121,7 +129,7 @@ SYMBOLS = (
             "Number of symbols called like {query}, please.",
         ),
         "result = workspace_symbols($query)\nprint(result.symbol_count)",
-        "Symbols that match {query}: {out}.",
+        "{out} {out:symbol matches|symbols match} {query}.",
     ),
     Scenario(
         "workspace.exists",
@@ -135,13 +143,12 @@ SYMBOLS = (
         ),
         "result = workspace_symbols($query)\nif result.success:\n    print(result.symbols[0].file)\n"
         'else:\n    print("none")',
-        "For {query} I got: {out}.",
+        "The first match for {query} is in {out}.",
+        when={"none": "No symbol of the project matches {query}."},
     ),
     *listing_scenarios(DOCUMENT, [("name",), ("kind",), ("name", "line"), ("name", "kind")]),
-    *filtered_scenarios(DOCUMENT, 'symbol.kind == "class"', "class-kind", [("name",), ("name", "line")]),
-    *filtered_scenarios(
-        DOCUMENT, 'symbol.kind == "function"', "function-kind", [("name",), ("name", "line")]
-    ),
+    *filtered_scenarios(DOCUMENT, CLASSES, [("name",), ("name", "line")]),
+    *filtered_scenarios(DOCUMENT, FUNCTIONS, [("name",), ("name", "line")]),
     *listing_scenarios(WORKSPACE, [("name",), ("file",), ("file", "line"), ("name", "kind")]),
 )
 

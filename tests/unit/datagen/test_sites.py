@@ -1,0 +1,44 @@
+"""Places that requests can point at."""
+
+from random import Random
+
+import pytest
+
+from tunewright.datagen.corpus import Corpus
+from tunewright.datagen.families.scenario import Site
+from tunewright.datagen.sites import SLOW_COMMANDS, Slots, sites_of, symbol_sites
+
+TWICE = "def double(x):\n    return x\n\n\ndef start():\n    return double(1) + double(2)\n\n\nvalue = double(3)\n"
+
+
+def test_a_name_that_stands_twice_on_its_line_is_not_asked_about() -> None:
+    corpus = Corpus("demo", "1", {"a.py": TWICE})
+    found = {(slots["symbol"], slots["line"]) for slots in symbol_sites(corpus)}
+    assert found == {("double", 1), ("start", 5), ("double", 9)}
+
+
+FILES = {f"lib/part{n}.py": f"def part_{n}(x):\n    return x\n\n\nvalue = part_{n}(1)\n" for n in range(8)}
+
+
+def is_there(slots: Slots) -> bool:
+    if "symbol" in slots:
+        return str(slots["symbol"]) in FILES[str(slots["file"])].split("\n")[int(slots["line"]) - 1]
+    if "query" in slots:
+        return any(f"def {slots['query']}(" in text for text in FILES.values())
+    if "content" in slots:
+        return not str(slots["path"]).startswith("../")
+    return slots["path"] in FILES
+
+
+@pytest.mark.parametrize("site", ["maybe_symbol", "maybe_query", "maybe_outside", "missing_file"])
+def test_where_work_may_fail_about_as_much_does_not(site: Site) -> None:
+    found = [is_there(slots) for slots in sites_of(Corpus("demo", "1", FILES), site, Random(1))]
+    assert 0.4 < sum(found) / len(found) < 0.6
+    assert len(set(found[:8])) == 2
+
+
+def test_slow_commands_name_a_file_of_the_repository_and_are_few() -> None:
+    found = sites_of(Corpus("demo", "1", FILES), "slow_command", Random(1))
+    assert len(found) == len(SLOW_COMMANDS)
+    assert all("{" not in str(slots["command"]) for slots in found)
+    assert any(file in str(slots["command"]) for slots in found for file in FILES)
