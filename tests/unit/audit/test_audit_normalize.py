@@ -15,6 +15,7 @@ from tunewright.audit.normalize import normalize_dataset
 from tunewright.audit.redraw import PREAMBLES, Draw, Wanted, redraw_row
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import DatasetManifest
+from tunewright.contract.recipe import Structure
 from tunewright.contract.syntax import render_program
 
 WORDS = ["".join(chr(97 + (n * k) % 23) for k in (3, 5, 7, 11, 13)) for n in range(400)]
@@ -148,3 +149,51 @@ def test_what_is_finished_is_not_replaced(tmp_path: Path) -> None:
     normalize_dataset(data, tmp_path / "out")
     with pytest.raises(UserError, match="exists already"):
         normalize_dataset(data, tmp_path / "out")
+
+
+def test_a_system_message_that_lists_tools_as_json_stays_with_its_row(tmp_path: Path) -> None:
+    def listing(name: str) -> str:
+        return "You may use:\n" + json.dumps([{"name": name, "parameters": {"properties": {}}}])
+
+    rows = [row(f"find {w}", f"[{t}()]", system=listing(t)) for w in WORDS[:50] for t in ("one", "two")]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    normalize_dataset(tmp_path / "train.jsonl", tmp_path / "out")
+    made = [r["messages"] for r in read(tmp_path / "out" / "train.jsonl")]
+    assert len(made) == 100
+    assert all(m[0]["content"] == listing(m[-1]["content"].strip("[]()")) for m in made)
+
+
+def test_rows_of_known_datasets_become_messages_and_lose_nothing(tmp_path: Path) -> None:
+    tools = json.dumps([{"name": "one"}, {"name": "two"}])
+    block = {"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}}
+    rows = [
+        {"id": 7, "query": "find that", "answers": '[{"name": "one", "arguments": {}}]', "tools": tools},
+        {
+            "text": f"<s>[AVAILABLE_TOOLS] {tools}[/AVAILABLE_TOOLS][INST] find this [/INST] there</s>",
+            "id": 8,
+        },
+        {"chat": "USER: find it\n\n\nASSISTANT: there <|endoftext|>", "system": "SYSTEM: Be kind to Ada."},
+        {"instruction": ["odd"], "output": "there", "history": [["before", "after"]], "input": "x"},
+        {"input": row("find them", "")["messages"][:1], "output": "there", "system_prompt": "Think of Ada."},
+        {**row("find all", "there"), "system": [block]},
+    ]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    wanted = Structure(system_message=1, multi_turn=0, preamble=0)
+    normalize_dataset(tmp_path / "train.jsonl", tmp_path / "out", wanted)
+    made = {r["messages"][-2]["content"]: r for r in read(tmp_path / "out" / "train.jsonl")}
+    assert {"messages", "id", "tools"} == set(made["find that"]) == set(made["find this"])
+    assert sorted(tool["name"] for tool in made["find this"]["tools"]) == ["one", "two"]
+    assert made["find that"]["messages"][-1]["tool_calls"][0]["function"]["name"] == "one"
+    assert made["find it"]["messages"][0]["content"] == "Be kind to Ada."
+    odd = [m["content"] for m in made["['odd']\n\nx"]["messages"][1:]]
+    assert odd == ["before", "after", "['odd']\n\nx", "there"]
+    assert made["find them"]["messages"][0]["content"] == "Think of Ada."
+    assert made["find all"]["messages"][0]["content"] == [block]
+    assert all(set(r) == {"messages"} for said, r in made.items() if said not in ("find that", "find this"))
+
+
+def test_tools_in_a_text_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    text = '[AVAILABLE_TOOLS] [{"name": [/AVAILABLE_TOOLS][INST] find it [/INST] there</s>'
+    (tmp_path / "train.jsonl").write_text(json.dumps({"text": text}) + "\n")
+    with pytest.raises(UserError, match=r"train\.jsonl:1: tools would be lost"):
+        normalize_dataset(tmp_path / "train.jsonl", tmp_path / "out")

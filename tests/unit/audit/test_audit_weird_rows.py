@@ -59,6 +59,45 @@ WEIRD: list[Any] = [
     {"messages": [{"role": "user", "content": "x"}] * 3000 + [OK[1]]},
     {"messages": [*OK, {"role": "tool", "content": "[1," * 50}]},
     {"conversations": [{"from": "function_call", "value": "{bad"}, {"from": "human", "value": None}]},
+    {
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result"},
+                    {"type": "tool_result", "tool_use_id": 5, "content": 5},
+                    {"type": "image_url", "image_url": [None, {"a": 1}]},
+                    {"type": ["x"]},
+                ],
+            },
+            OK[1],
+        ]
+    },
+    {"messages": OK, "tools": '[{"name": "f"'},
+    {
+        "messages": OK,
+        "tools": [{"name": "f", "parameters": {"a": {"type": ["x"]}, "b": {"type": "", "description": 5}}}],
+    },
+    {
+        "messages": [
+            {"role": "system", "content": '<tools>[{"name": "f", [{"name": 5}] </tools> {"name": ""}'},
+            *OK,
+        ]
+    },
+    {"query": 5, "answers": 5, "tools": 5},
+    {"query": None, "answers": [None, 5, {"name": 5}], "tools": "[]"},
+    {"query": "q", "answers": '[{"name": ', "tools": [{"name": "f"}], "system": 5},
+    {
+        "chat": "USER:ASSISTANT:<functioncall><functioncall> 5 <functioncall> {}\nFUNCTION RESPONSE:",
+        "system": [5, None],
+    },
+    {"chat": ""},
+    {"text": "[INST][/INST]"},
+    {"text": "[/INST] [INST] <<SYS>><</SYS>> [TOOL_RESULTS] [/AVAILABLE_TOOLS] </s></s>[AVAILABLE_TOOLS] x"},
+    {"input": {"a": 1}, "output": 5},
+    {"input": None, "output": None, "system": "s", "history": [[None, 5]]},
+    {"chosen": "Human:\n\nAssistant:\n\nAssistant:"},
+    {"data": [{"messages": OK}]},
     {"text": ""},
     {"prompt": 5, "completion": []},
     {"prompt": None, "completion": None},

@@ -253,3 +253,14 @@ def test_balance_by_family_uses_the_rows_own_word(tmp_path: Path) -> None:
     assert manifest.facts["cut"] == {"common": 18}
     families = Counter(row["meta"]["family"] for split in rows_of(tmp_path / "out").values() for row in split)
     assert families["common"] == 2
+
+
+def test_tools_that_cannot_be_read_are_not_lost_in_silence(tmp_path: Path) -> None:
+    tools = json.dumps([{"name": "look"}])
+    good, cut = (
+        {**chat(f"request {n}", "answer"), "tools": text} for n, text in enumerate((tools, tools[:-3]))
+    )
+    merge_datasets([write(tmp_path / "good.jsonl", [good])], tmp_path / "out", valid=0)
+    assert rows_of(tmp_path / "out")["train"][0]["tools"] == [{"name": "look"}]
+    with pytest.raises(UserError, match=r"bad\.jsonl:2: tools is text that is not JSON"):
+        merge_datasets([write(tmp_path / "bad.jsonl", [good, cut])], tmp_path / "two", valid=0)

@@ -8,10 +8,11 @@ import re
 from typing import Any
 
 from tunewright.audit.message import Message
-from tunewright.contract.shapes import ROLES, UnknownShapeError, canonical
+from tunewright.contract.chat_messages import ROLES
+from tunewright.contract.shapes import LISTS, TOOLS, UnknownShapeError, canonical
 
 Row = dict[str, Any]
-_LISTS = ("messages", "conversations", "conversation", "dialog", "turns")
+_BESIDE = ("system", "system_prompt", "history")
 # Roles that trainers know; ShareGPT's and others are translated.
 _KNOWN_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _NOT_TRAINED_ON = ("chosen", "rejected", "rejected_response", "rejected_messages")
@@ -25,11 +26,11 @@ def is_preference(value: Any) -> bool:
         return False
     if any(value.get(key) for key in _NOT_TRAINED_ON):
         return True
-    if any(isinstance(value.get(key), list) for key in _LISTS):
+    if any(isinstance(value.get(key), list) for key in LISTS):
         return False
     if "chosen" in value:
         return True
-    answered = "prompt" in value and ("completion" in value or "response" in value)
+    answered = ("prompt" in value or "question" in value) and ("completion" in value or "response" in value)
     return answered and isinstance(value.get("label"), bool)
 
 
@@ -38,36 +39,33 @@ def as_messages(value: Any) -> Row:
     read = canonical(value)
     if not isinstance(value, dict):
         return {"messages": [_message(item) for item in value]}
-    key = next((key for key in _LISTS if isinstance(value.get(key), list)), None)
-    used: tuple[str, ...]
-    if key:
-        used, messages = (key,), [_message(item) for item in value[key]]
-    elif "prompt" in value and ("completion" in value or "response" in value):
-        answer = "completion" if "completion" in value else "response"
-        used, messages = ("prompt", answer), _continued(read.messages, value["prompt"], value[answer])
-    elif "instruction" in value and "output" in value:
-        used, messages = (
-            ("instruction", "input", "output", "history"),
-            [*_history(value.get("history")), *read.messages],
-        )
-    else:
+    for kind, detail in read.notes:
+        if not any(value.get(key) for key in TOOLS):  # they stand in the text that is taken apart
+            raise UnknownShapeError(f"{kind} would be lost: {detail}")
+    used = read.read_from
+    first = used[0]
+    # What is said beside the conversation comes first; what is in it is made from the row itself.
+    inner = canonical({key: said for key, said in value.items() if key not in _BESIDE}).messages
+    beside, messages = read.messages[: len(read.messages) - len(inner)], inner
+    if first in LISTS:
+        messages = [_message(item) for item in value[first]]
+    elif read.shape == "chatml":
         _nothing_outside(value["text"])
-        used, messages = ("text",), read.messages
-    if isinstance(system := value.get("system"), str) and system and messages and not _is_system(messages[0]):
-        used, messages = (*used, "system"), [{"role": "system", "content": system}, *messages]
-    if not messages:
-        raise UnknownShapeError("the prompt and the answer are empty")
+    elif read.shape == "prompt" and len(used) > 1 and used[1] not in _BESIDE:
+        request = "" if first == "instruction" else value[first]
+        messages = _continued(inner, request, value[used[1]])
+    if "system" in used and isinstance(value["system"], list):
+        beside = [{"role": "system", "content": value["system"]}, *beside[1:]]
+    messages = [*beside, *messages]
     row: Row = {}
     for name, kept in value.items():
-        if name == used[0]:
+        if name == first:
             row["messages"] = messages
         elif name not in used and name != "messages":
             row[name] = kept
+    if read.tools and not any(value.get(key) for key in TOOLS):
+        row["tools"] = read.tools
     return row
-
-
-def _is_system(message: Message) -> bool:
-    return ROLES[message["role"]] == "system"
 
 
 def _message(item: Message) -> Message:
@@ -105,13 +103,3 @@ def _continued(read: list[Message], prompt: Any, answer: Any) -> list[Message]:
 def _nothing_outside(text: str) -> None:
     if not _TOKENS.fullmatch(_CHATML_TURN.sub("", text)):
         raise UnknownShapeError("there is text outside the <|im_start|> turns, which would be lost")
-
-
-def _history(history: Any) -> list[Message]:
-    """Alpaca's earlier exchanges: pairs of a request and an answer. Raises UnknownShapeError."""
-    messages: list[Message] = []
-    for pair in history or ():
-        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(s, str) for s in pair):
-            raise UnknownShapeError("`history` is no list of pairs of texts")
-        messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
-    return messages

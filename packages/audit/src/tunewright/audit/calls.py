@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunewright.contract.chat_messages import call_name
 from tunewright.contract.syntax import CallSyntaxError, parse_program
 
 # What makes SQL hand a message to `read_turn` (RE2 syntax).
@@ -112,8 +113,8 @@ def _hermes_call(text: str) -> FoundCall:
     try:
         value = _load(text)
     except ValueError as error:
-        name = re.search(r'"name"\s*:\s*"([^"]+)"', text)
-        return FoundCall("hermes_json", name.group(1) if name else None, error=f"not JSON: {error}")
+        # What Python printed is no JSON, and still says which tool is called.
+        return FoundCall("hermes_json", call_name(text), error=f"not JSON: {error}")
     return _json_call("hermes_json", value)
 
 
@@ -216,12 +217,9 @@ def _read_mistral(text: str, turn: FoundTurn) -> None:
             else:
                 turn.calls.append(FoundCall("mistral", None, error="no call after [TOOL_CALLS]"))
         except ValueError as error:
-            name = re.search(r'"name"\s*:\s*"([^"]+)"|^\s*([\w.-]+)', part)
-            turn.calls.append(
-                FoundCall(
-                    "mistral", (name.group(1) or name.group(2)) if name else None, error=f"not JSON: {error}"
-                )
-            )
+            bare = re.match(r"\s*([\w.-]+)", part)
+            name = bare.group(1) if bare else call_name(part)
+            turn.calls.append(FoundCall("mistral", name, error=f"not JSON: {error}"))
 
 
 def _read_pythonic(text: str, turn: FoundTurn) -> None:

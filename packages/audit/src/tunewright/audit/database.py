@@ -30,6 +30,8 @@ CREATE TABLE calls (
 CREATE TABLE turns (example BIGINT, message INTEGER, preamble VARCHAR, syntaxes VARCHAR[], dialect VARCHAR);
 CREATE TABLE problems (example BIGINT, message INTEGER, kind VARCHAR, detail VARCHAR);
 CREATE TABLE toolset_texts (toolset VARCHAR, tools VARCHAR);
+CREATE TABLE bare_prompts (toolset VARCHAR, text VARCHAR);
+CREATE TABLE toolset_faults (toolset VARCHAR, detail VARCHAR);
 CREATE TABLE offered (
     toolset VARCHAR, position INTEGER, tool VARCHAR, description VARCHAR, parameters VARCHAR, written VARCHAR,
     kind VARCHAR

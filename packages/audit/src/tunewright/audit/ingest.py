@@ -24,9 +24,18 @@ from tunewright.audit.database import connect, insert, insert_json, silent
 from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
 from tunewright.audit.reading import read_batches
-from tunewright.audit.toolsets import LISTS_TOOLS, find_kinds, tools_in_prompt, toolset_of
+from tunewright.audit.toolsets import (
+    LISTS_TOOLS,
+    bare_prompt,
+    find_kinds,
+    tools_in_prompt,
+    toolset_of,
+    unread_block,
+    unread_entries,
+)
 from tunewright.contract.errors import UserError
 from tunewright.contract.scratch import scratch_folder
+from tunewright.contract.shapes import KNOWN_SHAPES
 
 PAGE = 10_000  # examples whose texts are in Python's memory at a time
 
@@ -116,7 +125,8 @@ def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> 
         ).fetchone()
         where = f"{store.files[first[0]].path}:{first[1]}: {first[2]}" if first else str(store.files[0].path)
         raise UserError(
-            f"{where}: no example can be read", "Rows are JSON objects with `messages`, one a line."
+            f"{where}: no example can be read",
+            f"Rows are JSON objects, one a line or in one array. {KNOWN_SHAPES}",
         )
     _read_text_calls(connection, base, helpers, report)
     _read_toolsets(connection)
@@ -164,12 +174,16 @@ def _read_text_calls(
 
 
 def _read_toolsets(connection: duckdb.DuckDBPyConnection) -> None:
-    """Tools offered, by the row or in its system prompt, each distinct list once."""
+    """Tools offered, by the row or in its system prompt, each distinct list once, and what cannot be read of them."""
     rows: list[dict[str, Any]] = []
+    faults: list[dict[str, str]] = []
     for toolset, text in connection.execute(
         "SELECT DISTINCT toolset, tools FROM toolset_texts ORDER BY 1"
     ).fetchall():
-        rows += [{"toolset": toolset, **tool} for tool in toolset_of(json.loads(text))]
+        tools = json.loads(text)
+        rows += [{"toolset": toolset, **tool} for tool in toolset_of(tools)]
+        if detail := unread_entries(tools):
+            faults.append({"toolset": toolset, "detail": detail})
     # Few prompts are distinct: each is looked at once, and for that the filter has to stay behind the grouping.
     prompts = connection.execute(
         "SELECT content FROM (SELECT any_value(content) AS content FROM messages WHERE role = 'system' "
@@ -177,25 +191,27 @@ def _read_toolsets(connection: duckdb.DuckDBPyConnection) -> None:
         [LISTS_TOOLS],
     ).fetchall()
     listed: list[dict[str, Any]] = []
+    unread: list[dict[str, str]] = []
+    bare: list[dict[str, str]] = []
     for (content,) in prompts:
         if tools := tools_in_prompt(content):
             # The name of the list is the hash of the prompt that holds it.
-            listed += [{"content": content, **tool} for tool in tools]
+            listed += [{"toolset": _md5(content), **tool} for tool in tools]
+            bare.append({"toolset": _md5(content), "text": bare_prompt(content)})
+        if detail := unread_block(content):
+            unread.append({"toolset": _md5(content), "detail": detail})
     structure = (
-        '{"%s":"VARCHAR","position":"INTEGER","tool":"VARCHAR","description":"VARCHAR","parameters":"VARCHAR",'
+        '{"toolset":"VARCHAR","position":"INTEGER","tool":"VARCHAR","description":"VARCHAR","parameters":"VARCHAR",'
         '"written":"VARCHAR"}'
     )
-    insert(connection, "offered BY NAME", structure % "toolset", rows)
-    if listed:
-        insert(
-            connection,
-            "offered BY NAME",
-            structure % "toolset",
-            [{**r, "toolset": _md5(r.pop("content"))} for r in listed],
-        )
+    insert(connection, "offered BY NAME", structure, [*rows, *listed])
+    insert(connection, "toolset_faults", '{"toolset":"VARCHAR","detail":"VARCHAR"}', [*faults, *unread])
+    insert(connection, "bare_prompts", '{"toolset":"VARCHAR","text":"VARCHAR"}', bare)
+    if listed or unread:
         connection.execute(
             "UPDATE rows SET toolset = md5(m.content) FROM messages m WHERE m.example = rows.example "
-            "AND rows.toolset IS NULL AND m.role = 'system' AND md5(m.content) IN (SELECT toolset FROM offered)"
+            "AND rows.toolset IS NULL AND m.role = 'system' "
+            "AND md5(m.content) IN (SELECT toolset FROM offered UNION ALL SELECT toolset FROM toolset_faults)"
         )
     find_kinds(connection)
     connection.execute("DROP TABLE toolset_texts")

@@ -1,4 +1,4 @@
-"""One JSON array of rows, taken apart row by row as it is read: a large array never stands in memory whole."""
+"""One JSON array of rows, alone or in an object, taken apart row by row as it is read: it never stands in memory whole."""
 
 import json
 import re
@@ -8,19 +8,30 @@ from tunewright.audit.batch import LONG_ROW, Batch, Fault, decode, long_row
 from tunewright.audit.data_files import DataFile
 
 _BLANK = re.compile(r"[ \t\r\n,]*")
+# An object around the array: {"data": [{…
+_WRAPPED = re.compile(rb'\s*\{\s*"(?:data|rows|examples|train|items)"\s*:\s*(?=\[\s*\{)')
 _DECODER = json.JSONDecoder()
 
 
+def unwrapped(data: bytes) -> bytes:
+    """The beginning of a file without what stands before an array of rows that is in an object; its lines still count."""
+    found = _WRAPPED.match(data)
+    return b"\n" * data.count(b"\n", 0, found.end()) + data[found.end() :] if found else data
+
+
 def is_array(data: bytes, complete: bool) -> bool:
-    """Whether a file that begins with `data` is one array of rows, and not lines that happen to be arrays."""
-    if not data.lstrip().startswith(b"["):
+    """Whether a file that begins with `data` is one array of rows, alone or in an object, and not a row a line."""
+    start = data.lstrip()
+    found = _WRAPPED.match(start)
+    if not found and not start.startswith(b"["):
         return False
-    first, _, following = data.lstrip().partition(b"\n")
+    first, _, following = start.partition(b"\n")
     try:
         value = json.loads(first)
     except (ValueError, RecursionError):
         return True
-    bare = any(isinstance(item, dict) and ("role" in item or "from" in item) for item in value)
+    items = next(value[key] for key in value) if found else value
+    bare = any(isinstance(item, dict) and ("role" in item or "from" in item) for item in items)
     return not bare and not following.strip() and complete
 
 

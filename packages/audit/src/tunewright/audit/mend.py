@@ -60,6 +60,7 @@ def mend_row(line: int, text: str, torn: bool, faults: list[Fault]) -> dict[str,
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         faults.append(Fault(line, "shape", reason))
         return None
+    faults += [Fault(line, kind, detail) for kind, detail in row.notes]
     keys = list(value) if isinstance(value, dict) else []
     kept = {key: value[key] for key in ("meta", "metadata", "source", "dataset") if key in keys}
     return {

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from tunewright.audit.calls import MARKER, MARKER_PATTERN, read_turn
-from tunewright.contract.shapes import ROLES, canonical
+from tunewright.contract.chat_messages import ROLES
+from tunewright.contract.shapes import canonical
 
 Message = dict[str, Any]
 # Text before a call above this length says something, and is kept.

@@ -14,10 +14,17 @@ from typing import Any, BinaryIO
 
 from tunewright.audit.batch import Batch, Fault, decode, long_rows
 from tunewright.audit.data_files import COMPRESSIONS, DataFile
-from tunewright.audit.json_array import array_batches, is_array
+from tunewright.audit.json_array import array_batches, is_array, unwrapped
 from tunewright.contract.errors import UserError
 
 BATCH_BYTES = 16 << 20
+# Longest first: the mark of UTF-32 begins with that of UTF-16.
+_WIDE = (
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
 _BOM = Fault(1, "bom", "the file begins with a byte order mark")
 
 
@@ -89,6 +96,11 @@ def _line_batches(file: DataFile, stream: BinaryIO, batch_bytes: int) -> Iterato
         data = rest + data
         if first:
             first = False
+            if wide := next((name for mark, name in _WIDE if data.startswith(mark)), None):
+                raise UserError(
+                    f"{file.path}: {wide}, not UTF-8",
+                    f"Write it again: iconv -f {wide} -t UTF-8 {file.path.name} > new.jsonl",
+                )
             bom = data.startswith(b"\xef\xbb\xbf")
             data = data.removeprefix(b"\xef\xbb\xbf")
             if not at_end and len(data) < batch_bytes:
@@ -97,7 +109,7 @@ def _line_batches(file: DataFile, stream: BinaryIO, batch_bytes: int) -> Iterato
             if is_array(data, complete=at_end):
                 faults = [_BOM] if bom else []
                 rest_of_file = iter(()) if at_end else iter(lambda: _read(stream, batch_bytes)[0], b"")
-                yield from array_batches(file, chain([data], rest_of_file), faults, batch_bytes)
+                yield from array_batches(file, chain([unwrapped(data)], rest_of_file), faults, batch_bytes)
                 return
             if bom:
                 yield Batch([], 1, [], [_BOM])

@@ -1,10 +1,14 @@
-"""Lists of offered tools: from a row's own `tools`, or from a `<tools>` block in its system prompt."""
+"""Lists of offered tools: from a row's own `tools`, or from its system prompt."""
 
 import ast
 import json
 import re
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
+
+from tunewright.audit.written_tools import json_values, schema_of, tools_in_json
 
 if TYPE_CHECKING:
     import duckdb
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 MOST_BRACKETS = 20  # of a line; a signature has few
 # Which prompts are looked at for tools (RE2 syntax).
-LISTS_TOOLS = r"<tools>|(?m:^\s*(?:[-*]|\d+[.)])\s+`?[A-Za-z_]\w*\()"
+LISTS_TOOLS = r"""<tools>|"name"\s*:\s*"|(?m:^\s*(?:[-*]|\d+[.)])\s+`?[A-Za-z_]\w*\()"""
 _JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _HEADING = re.compile(r"\b(?:tools|functions)\b", re.IGNORECASE)
 _SIGNATURE = re.compile(r"\s*(?:[-*]|\d+[.)])\s+`?([A-Za-z_]\w*)(\(.*)")
@@ -25,29 +29,60 @@ def toolset_of(tools: Any) -> list[dict[str, Any]]:
     """One entry a named tool: position from 1, tool, description, parameters (JSON schema as text), written."""
     entries: list[dict[str, Any]] = []
     for position, item in enumerate(tools if isinstance(tools, list) else [], start=1):
-        tool = item.get("function", item) if isinstance(item, dict) else {"name": item}
-        if not isinstance(tool, dict) or not isinstance(name := tool.get("name"), str):
+        tool = _named(item)
+        if tool is None:
             continue
         parameters = tool.get("parameters", tool.get("input_schema"))
         entries.append(
             {
                 "position": position,
-                "tool": name,
+                "tool": tool["name"],
                 "description": str(tool.get("description") or ""),
-                "parameters": json.dumps(parameters) if isinstance(parameters, dict) else "",
+                "parameters": json.dumps(schema_of(parameters)) if isinstance(parameters, dict) else "",
                 "written": json.dumps(item, ensure_ascii=False),
             }
         )
     return entries
 
 
+def _named(item: Any) -> dict[str, Any] | None:
+    """An entry of a list of tools as its inner object; None when it has no name."""
+    tool = item.get("function", item) if isinstance(item, dict) else {"name": item}
+    return tool if isinstance(tool, dict) and isinstance(tool.get("name"), str) else None
+
+
+def unread_entries(tools: Any) -> str:
+    """What is wrong with a list of tools, of which `toolset_of` leaves out the entries without a name; empty when all
+    have one."""
+    places = [n for n, item in enumerate(tools if isinstance(tools, list) else [], 1) if _named(item) is None]
+    return (
+        f"{len(places)} of {len(tools)} offered tools have no name, the first is number {places[0]}"
+        if places
+        else ""
+    )
+
+
 def tools_in_prompt(content: str) -> list[dict[str, Any]]:
-    """Tools that a system prompt lists: in `<tools>`, one JSON object a line or one JSON array (Hermes, Qwen), or as
-    Python signatures in a list under a heading that speaks of tools. Empty when none can be read."""
-    tools: list[Any] = []
+    """Tools that a system prompt lists: in `<tools>` (Hermes, Qwen), as JSON anywhere (ToolACE, Glaive), or as Python
+    signatures in a list under a heading that speaks of tools. Empty when none can be read."""
+    tools = [tool for block in _BLOCK.findall(content) for tool in _read_block(block)[0]]
+    return toolset_of(tools or tools_in_json(content)[0] or _signatures(content))
+
+
+def bare_prompt(content: str) -> str:
+    """A system prompt without the tools that stand in it as JSON: what is left is the same whatever is offered."""
+    return tools_in_json(_BLOCK.sub("", content))[1]
+
+
+def unread_block(content: str) -> str:
+    """What is wrong with the `<tools>` of a system prompt, as far as it cannot be read; empty when all is well."""
     for block in _BLOCK.findall(content):
-        tools += _read_block(block)
-    return toolset_of(tools or _signatures(content))
+        tools, left = _read_block(block)
+        if "{" in left:
+            return f"in <tools> stands what is not JSON: {left.strip()[:80]}"
+        if missing := unread_entries(tools):
+            return missing
+    return ""
 
 
 def _signatures(content: str) -> list[Any]:
@@ -105,20 +140,14 @@ def _definition(name: str, text: str) -> tuple[ast.FunctionDef, str] | None:
     return None
 
 
-def _read_block(block: str) -> list[Any]:
-    try:
-        value = json.loads(block)
-        return value if isinstance(value, list) else [value]
-    except ValueError:
-        pass
-    found: list[Any] = []
-    for line in block.splitlines():
-        if line.strip():
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                continue
-    return found
+def _read_block(block: str) -> tuple[list[Any], str]:
+    """The tools of a block, one JSON object after the other or in a list, and what is no JSON in it."""
+    values, left = json_values(block)
+    if not values and "{" in left:
+        with suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError), catch_warnings():
+            simplefilter("ignore")
+            values, left = [ast.literal_eval(block.strip())], ""  # as Python prints a list
+    return [tool for value in values for tool in (value if isinstance(value, list) else [value])], left
 
 
 def catalog_tools(catalog: "Catalog") -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "file": "path as given",
         "split": "train, valid or test, by the file's name",
         "line": "line in the file, from 1 (row number for Parquet)",
-        "shape": "how the row was written: messages, sharegpt, conversations, chatml, prompt, preference",
+        "shape": "how it was written: messages, sharegpt, conversations, preference, prompt, xlam, glaive, chatml, mistral",
         "source": "`meta.source`, `metadata.source`, `source` or `dataset` of the row; empty without one",
         "family": "`meta.family` or `category`; empty without one",
         "keys": "top-level keys of the row, in order",

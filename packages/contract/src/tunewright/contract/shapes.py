@@ -4,85 +4,146 @@ The audit reads rows of the plain form in SQL (ingest.py) and all others this wa
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ROLES = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "chatgpt": "assistant",
-    "ai": "assistant",
-    "tool": "tool",
-    "function": "tool",
-    "observation": "tool",
-    "ipython": "tool",
-    "tool_response": "tool",
-    "function_response": "tool",
-}
-_CALL_ROLES = frozenset({"function_call", "tool_call"})
-_CHATML = re.compile(
-    r"<\|im_start\|>[ \t]*(\w+)[ \t]*\n?(.*?)(?:<\|im_end\|>|(?=<\|im_start\|>)|\Z)", re.DOTALL
+from tunewright.contract.chat_messages import (
+    UnknownShapeError,
+    call_name,
+    flat_text,
+    kind_of,
+    read_messages,
 )
+from tunewright.contract.transcripts import chatml, dialogue, glaive, mistral
+
+# What is said to somebody whose rows we cannot read.
+KNOWN_SHAPES = (
+    "Known: messages, conversations (ShareGPT), prompt/completion, instruction/output, input/output, prompt/chosen, "
+    "query/answers/tools (xLAM), system/chat (Glaive), text with <|im_start|> or [INST]; docs/checks.md has more on each."
+)
+LISTS = ("messages", "conversations", "conversation", "dialog", "turns")
+TOOLS = ("tools", "functions", "available_tools")
 
 
 @dataclass
 class Row:
-    """A row in canonical form. `notes` are faults found on the way, as (kind, detail)."""
+    """A row in canonical form. `notes` are faults found on the way, as (kind, detail); `read_from` are the keys that the
+    messages stand in, those of a request and of its answer first."""
 
     shape: str
     messages: list[dict[str, Any]]
     tools: list[Any] | None = None
     notes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-
-
-class UnknownShapeError(ValueError):
-    """A row that holds no conversation we know how to read, with the reason."""
+    read_from: tuple[str, ...] = ()
 
 
 def canonical(value: Any) -> Row:
     """Bring one row to `messages`. Raises UnknownShapeError."""
     if isinstance(value, list):
-        return Row("messages", _messages(value))
+        return Row("messages", read_messages(value))
     if not isinstance(value, dict):
-        raise UnknownShapeError(f"a row must be an object, this is {_kind(value)}")
-    tools = _tools(value)
-    for key in ("messages", "conversations", "conversation", "dialog", "turns"):
+        raise UnknownShapeError(f"a row must be an object, this is {kind_of(value)}")
+    row, written_tools = _conversation(value)
+    if not row.messages:
+        raise UnknownShapeError("the prompt and the answer are empty")
+    key, system = _system(value, row.shape)
+    if system and row.messages[0]["role"] != "system":
+        row.messages.insert(0, {"role": "system", "content": system})
+        row.read_from += (key,)
+    row.tools = _tools(value, written_tools, row.notes)
+    return row
+
+
+def _conversation(value: Mapping[str, Any]) -> tuple[Row, str | None]:
+    """What is said in the row itself, and tools that stand in the same text."""
+    for key in LISTS:
         if isinstance(listed := value.get(key), list):
             first = next((item for item in listed if isinstance(item, dict)), {})
             shape = "sharegpt" if "from" in first else "messages" if key == "messages" else "conversations"
-            messages = _messages(listed)
-            if isinstance(system := value.get("system"), str) and system and messages[0]["role"] != "system":
-                messages.insert(0, {"role": "system", "content": system})
-            return Row(shape, messages, tools)
+            return Row(shape, read_messages(listed), read_from=(key,)), None
     if "chosen" in value:
-        return Row("preference", _continued(value.get("prompt"), value["chosen"]), tools)
-    if "prompt" in value and any(key in value for key in ("completion", "response")):
-        answer = value.get("completion", value.get("response"))
+        return _asked("preference", value, "chosen", "prompt", "question", "instruction", "input"), None
+    if ("prompt" in value or "question" in value) and ("completion" in value or "response" in value):
         shape = "preference" if isinstance(value.get("label"), bool) else "prompt"
-        return Row(shape, _continued(value["prompt"], answer), tools)
-    if "instruction" in value and "output" in value:
-        request = "\n\n".join(str(value[k]) for k in ("instruction", "input") if value.get(k))
-        return Row("prompt", _continued(request, value["output"]), tools)
+        answer = "completion" if "completion" in value else "response"
+        return _asked(shape, value, answer, "prompt", "question"), None
+    if "output" in value and ("instruction" in value or "input" in value):
+        return _asked("prompt", value, "output", "instruction", "input"), None
+    if all(key in value for key in ("query", "answers", "tools")):
+        messages = [*read_messages([_user(value["query"])]), _answers(value["answers"])]
+        return Row("xlam", messages, read_from=("query", "answers")), None
+    if isinstance(chat := value.get("chat"), str):
+        return Row("glaive", glaive(chat), read_from=("chat",)), None
     if isinstance(text := value.get("text"), str):
-        if found := _CHATML.findall(text):
-            return Row("chatml", _messages([{"role": role, "content": said} for role, said in found]), tools)
-        raise UnknownShapeError("`text` holds no <|im_start|> turns")
+        if found := chatml(text):
+            return Row("chatml", read_messages(found), read_from=("text",)), None
+        found, tools = mistral(text)
+        if found:
+            return Row("mistral", found, read_from=("text",)), tools
+        raise UnknownShapeError("`text` holds no turns in <|im_start|> or [INST]")
     keys = ", ".join(map(str, list(value)[:8])) or "none"
     raise UnknownShapeError(f"no conversation in it; its keys are: {keys}")
 
 
-def _kind(value: Any) -> str:
-    return {str: "a string", list: "a list", dict: "an object", bool: "a boolean", type(None): "null"}.get(
-        type(value), "a number"
-    )
+def _system(value: Mapping[str, Any], shape: str) -> tuple[str, str]:
+    """The key and the text of the system message that stands beside the conversation; empty without one."""
+    # What `system_prompt` is beside a list of messages, no trainer agrees on; there the list has to have it.
+    listed = any(isinstance(value.get(key), list) for key in LISTS)
+    for key in ("system",) if listed else ("system", "system_prompt"):
+        said = value.get(key)
+        if isinstance(said, str | list) and (text := flat_text(said)):
+            return key, text.removeprefix("SYSTEM:").strip() if shape == "glaive" else text
+    return "", ""
+
+
+def _asked(shape: str, value: Mapping[str, Any], answer: str, *names: str) -> Row:
+    """What was said before, the request by the first of these names that the row has, and the answer."""
+    name = next((name for name in names if value.get(name) is not None), "")
+    request = value[name] if name else None
+    keys = (name, answer) if name else (answer,)
+    if name == "instruction":
+        request = "\n\n".join(str(value[key]) for key in ("instruction", "input") if value.get(key))
+        keys += ("input",) if "input" in value else ()
+    before = _history(value.get("history"))
+    messages = before + _continued(request, value[answer])
+    return Row(shape, messages, read_from=(*keys, "history") if before else keys)
+
+
+def _history(value: Any) -> list[dict[str, Any]]:
+    """LLaMA-Factory's `history`: pairs of a request and its answer, the oldest first."""
+    if not value:
+        return []
+    if not isinstance(value, list):
+        raise UnknownShapeError(f"`history` is {kind_of(value)}, not a list of pairs")
+    turns: list[Any] = []
+    for number, pair in enumerate(value, start=1):
+        if isinstance(pair, dict):
+            turns.append(pair)
+        elif isinstance(pair, list) and len(pair) == 2:
+            turns += [_user(pair[0]), {"role": "assistant", "content": pair[1]}]
+        else:
+            raise UnknownShapeError(f"`history`: entry {number} is no pair of a request and its answer")
+    return read_messages(turns)
+
+
+def _user(content: Any) -> dict[str, Any]:
+    return {"role": "user", "content": content}
+
+
+def _answers(value: Any) -> dict[str, Any]:
+    """xLAM's `answers`: a list of calls, or its JSON text. What holds no call is an answer in words."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    try:
+        calls = json.loads(text)
+    except ValueError:
+        calls = []
+        if text.lstrip()[:1] in ("[", "{"):
+            calls = [{"name": call_name(text), "arguments": text}]
+    calls = [calls] if isinstance(calls, dict) else calls
+    if not isinstance(calls, list) or not calls:
+        return {"role": "assistant", "content": text}
+    return {"role": "assistant", "content": "", "tool_calls": [{"function": call} for call in calls]}
 
 
 def _continued(prompt: Any, answer: Any) -> list[dict[str, Any]]:
@@ -97,104 +158,37 @@ def _as_messages(value: Any, role: str) -> list[dict[str, Any]]:
     if value is None:
         return []
     if isinstance(value, list):
-        return _messages(value)
-    if isinstance(value, str):
-        if role == "user" and (found := _CHATML.findall(value)):
-            return [
-                message
-                for message in _messages([{"role": r, "content": said} for r, said in found])
-                if message["content"] or message["role"] != "assistant"
-            ]
+        return read_messages(value)
+    if not isinstance(value, str):
+        raise UnknownShapeError(f"{'the prompt' if role == 'user' else 'the answer'} is {kind_of(value)}")
+    found = (chatml(value) if role == "user" else []) or dialogue(value)
+    if not found:
         return [{"role": role, "content": value}]
-    raise UnknownShapeError(f"{'the prompt' if role == 'user' else 'the answer'} is {_kind(value)}")
-
-
-def _messages(items: list[Any]) -> list[dict[str, Any]]:
-    if not items:
-        raise UnknownShapeError("the list of messages is empty")
-    messages: list[dict[str, Any]] = []
-    for number, item in enumerate(items, start=1):
-        if not isinstance(item, dict):
-            raise UnknownShapeError(f"message {number} is {_kind(item)}, not an object")
-        messages.append(_message(item, number))
+    messages = read_messages(found)
+    if role == "user":  # a prompt often ends with the mark that an answer is to follow
+        messages = [message for message in messages if message["content"] or message["role"] != "assistant"]
     return messages
 
 
-def _message(item: Mapping[str, Any], number: int) -> dict[str, Any]:
-    said = item.get("role", item.get("from"))
-    if not isinstance(said, str):
-        raise UnknownShapeError(f"message {number} has no role")
-    name = said.strip().lower()
-    content = item.get("content", item.get("value"))
-    if name in _CALL_ROLES:
-        return {"role": "assistant", "content": "", "tool_calls": _calls_of(content)}
-    role = ROLES.get(name)
-    if role is None:
-        raise UnknownShapeError(f"message {number} has the role {said!r}")
-    message: dict[str, Any] = {"role": role, "content": _text(content)}
-    calls = item.get("tool_calls")
-    if isinstance(calls, list) and calls:
-        message["tool_calls"] = calls
-    elif isinstance(call := item.get("function_call"), dict):
-        message["tool_calls"] = [{"type": "function", "function": call}]
-    elif isinstance(content, list) and (used := [block for block in content if _is_call(block)]):
-        message["tool_calls"] = [
-            {"id": block.get("id"), "function": {"name": block.get("name"), "arguments": block.get("input")}}
-            for block in used
-        ]
-    for key in ("name", "tool_call_id"):
-        if isinstance(item.get(key), str):
-            message[key] = item[key]
-    return message
-
-
-def _is_call(block: Any) -> bool:
-    return isinstance(block, dict) and block.get("type") == "tool_use"
-
-
-def _calls_of(content: Any) -> list[Any]:
-    """ShareGPT's `function_call` turns: a JSON object, or a list of them, as text."""
-    try:
-        value = json.loads(content) if isinstance(content, str) else content
-    except ValueError:
-        value = {"name": None, "arguments": content}
-    return [{"function": call} for call in (value if isinstance(value, list) else [value])]
-
-
-def _text(content: Any) -> str:
-    """Typed content blocks flattened: what is not text leaves a mark of its kind."""
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(_block(block) for block in content)
-    return json.dumps(content, ensure_ascii=False)
-
-
-def _block(block: Any) -> str:
-    if isinstance(block, str):
-        return block
-    if isinstance(block, dict):
-        if isinstance(text := block.get("text"), str):
-            return text
-        if block.get("type") == "tool_result":
-            return _text(block.get("content"))
-        if block.get("type") == "tool_use":
-            return ""
-        return f"[{block.get('type', 'block')}]"
-    return json.dumps(block, ensure_ascii=False)
-
-
-def _tools(value: Mapping[str, Any]) -> list[Any] | None:
-    """Tools that the row offers; several datasets keep the list as JSON text."""
-    for key in ("tools", "functions", "available_tools"):
-        listed = value.get(key)
+def _tools(value: Mapping[str, Any], written: str | None, notes: list[tuple[str, str]]) -> list[Any] | None:
+    """Tools that the row offers; several datasets keep the list as JSON text. What cannot be read is noted."""
+    found: list[Any] | None = None
+    for key, listed in (*((key, value.get(key)) for key in TOOLS), ("[AVAILABLETOOLS]", written)):
         if isinstance(listed, str):
+            if not listed.strip():
+                continue
+            # Rows have other things by these names: only what looks like a list of tools is missed there.
+            missed = key not in TOOLS[1:] or listed.lstrip()[0] in "[{"
             try:
                 listed = json.loads(listed)
-            except ValueError:
+            except ValueError as error:
+                if missed:
+                    notes.append(("tools", f"{key} is text that is not JSON: {error}"))
                 continue
         if isinstance(listed, list):
-            return listed
-    return None
+            if listed:
+                return listed
+            found = listed
+        elif listed and (key not in TOOLS[1:] or isinstance(listed, dict)):
+            notes.append(("tools", f"{key} is {kind_of(listed)}, not a list"))
+    return found

@@ -11,12 +11,12 @@ from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import read_jsonl
 from tunewright.contract.manifest import DatasetManifest, find_splits
-from tunewright.contract.shapes import UnknownShapeError, canonical
+from tunewright.contract.shapes import KNOWN_SHAPES, UnknownShapeError, canonical
 from tunewright.datagen.dataset_folder import Row, check_place, finished_dataset, write_dataset
 from tunewright.datagen.labels import first_tool
 from tunewright.datagen.split import Linked, divide
 
-MERGER = 1  # raise it when the same inputs give another dataset
+MERGER = 2  # raise it when the same inputs give another dataset
 RATIO = 3.0  # a label may be this many times as frequent as the median one
 
 Report = Callable[[str, int, int], None]
@@ -149,7 +149,11 @@ def _row(value: Any, where: str, balance: str) -> _Kept:
     try:
         found = canonical(value)
     except UnknownShapeError as error:
-        raise UserError(f"{where}: {error}", "Remove the row, or bring it to a list of messages.") from error
+        raise UserError(
+            f"{where}: {error}", f"Remove the row, or bring it to a known shape. {KNOWN_SHAPES}"
+        ) from error
+    for _, detail in found.notes:  # what is not read would be lost
+        raise UserError(f"{where}: {detail}", "Mend the row's tools, or remove the row.")
     meta: dict[str, Any] = dict(value.get("meta") or {}) if isinstance(value, dict) else {}
     label = str(meta.get("tool") or first_tool(found.messages))
     row: Row = {"messages": found.messages}

@@ -10,4 +10,4 @@ SELECT file, line, detail,
         WHEN 'duplicate_key' THEN 'The same key twice in one object'
         WHEN 'bom' THEN 'A byte order mark at the beginning of a file'
         WHEN 'long_row' THEN 'Rows above 16 MB' WHEN 'crlf' THEN 'Lines that end in CR LF' ELSE 'Blank lines' END AS message
-FROM faults WHERE kind NOT IN ('unreadable', 'torn', 'cut', 'shape')
+FROM faults WHERE kind NOT IN ('unreadable', 'torn', 'cut', 'shape', 'tools')

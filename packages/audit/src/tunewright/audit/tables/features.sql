@@ -6,14 +6,15 @@ WITH sets AS (
         md5(string_agg(kind, ' ' ORDER BY position))[:8] AS in_order
     FROM offered GROUP BY toolset
 ), lengths AS (
-    -- Buckets double: 0, 1, 2-3, 4-7, … characters.
-    SELECT example, length(system) AS system, length(coalesce(last_request, '')) AS request,
+    -- Buckets double: 0, 1, 2-3, 4-7, … characters. What tools a system message lists is a feature of its own.
+    SELECT example, coalesce(b.text, regexp_replace(e.system, '<tools>.*?</tools>', '', 's')) AS bare,
+        length(bare) AS system, length(coalesce(last_request, '')) AS request,
         length(coalesce(first_answer, '')) AS answer
-    FROM examples
+    FROM examples e LEFT JOIN bare_prompts b USING (toolset)
 )
 SELECT e.example,
     CASE WHEN e.has_system THEN 'yes' ELSE 'no' END AS has_system,
-    CASE WHEN e.has_system THEN md5(regexp_replace(e.system, '<tools>.*?</tools>', '', 's'))[:8] ELSE 'none' END AS system_text,
+    CASE WHEN e.has_system THEN md5(l.bare)[:8] ELSE 'none' END AS system_text,
     CASE WHEN l.system IS NULL THEN 'none' WHEN l.system = 0 THEN '0' ELSE '2^' || floor(log2(l.system))::INTEGER END AS system_length,
     coalesce(e.roles_before, '') AS roles_before,
     (e.answer - 1)::VARCHAR AS messages_before,
