@@ -195,11 +195,12 @@ def test_where_only_broken_tools_are_left_their_reason_is_told(tmp_path: Path) -
 
 
 def test_where_a_dataset_cannot_be_put_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    def began(*_: object) -> None:
+        pytest.fail("it began")
+
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):
-        generate_dataset(
-            recipe(), tmp_path / "file" / "out", report=lambda *_: pytest.fail("it began"), root=ROOT
-        )
+        generate_dataset(recipe(), tmp_path / "file" / "out", report=began, root=ROOT)
 
 
 def test_a_template_that_drops_what_is_said_stops_with_a_reason(tmp_path: Path) -> None:
