@@ -266,7 +266,8 @@ def test_a_file_of_the_history_has_a_first_and_a_last_commit_and_the_newest_is_l
     assert tools["git_log"](limit=1)["commits"] == tools["git_log"]()["commits"][:1]
     several = 0
     for file in corpus.files:
-        commits = tools["git_log"](path=file, limit=1000)["commits"]
+        commits = tools["git_log"](path=file)["commits"]
+        assert commits == tools["git_log"](path=file, limit=1000)["commits"]  # no request here sets a limit
         dates = [commit["date"] for commit in commits]
         assert dates == sorted(set(dates), reverse=True)
         several += len(dates) > 1

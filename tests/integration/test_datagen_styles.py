@@ -224,7 +224,7 @@ def test_more_than_a_repository_can_show_is_said_and_nothing_is_written(tmp_path
     assert not (tmp_path / "out").exists()
 
 
-OWN = """
+PARTLY_BROKEN = """
 import time
 from pathlib import Path
 from pydantic import BaseModel
@@ -243,7 +243,7 @@ def broken(path: str) -> Count:
 
 
 def test_own_tools_that_fail_cost_their_rows_and_are_counted(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(OWN)
+    (tmp_path / "mine.py").write_text(PARTLY_BROKEN)
     plan = recipe(catalog=str(tmp_path / "mine.py"), tools=(), navigation=4, other=16)
     made = generate_dataset(plan, tmp_path / "out", root=ROOT)
     assert {row["meta"].get("tool") for row in rows(tmp_path / "out")} == {None, "count_words"}
@@ -251,7 +251,7 @@ def test_own_tools_that_fail_cost_their_rows_and_are_counted(tmp_path: Path) -> 
 
 
 def test_where_only_broken_tools_are_left_their_reason_is_told(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(OWN)
+    (tmp_path / "mine.py").write_text(PARTLY_BROKEN)
     plan = recipe(catalog=str(tmp_path / "mine.py"), tools=("broken",), navigation=4, other=16)
     with pytest.raises(
         UserError, match=r"nothing new to show for broken.*broken raised RuntimeError \(boom\), \d+ times"
@@ -260,11 +260,12 @@ def test_where_only_broken_tools_are_left_their_reason_is_told(tmp_path: Path) -
 
 
 def test_where_a_dataset_cannot_be_put_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    def began(*_: object) -> None:
+        pytest.fail("it began")
+
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):
-        generate_dataset(
-            recipe(), tmp_path / "file" / "out", report=lambda *_: pytest.fail("it began"), root=ROOT
-        )
+        generate_dataset(recipe(), tmp_path / "file" / "out", report=began, root=ROOT)
 
 
 def test_a_template_that_drops_what_is_said_stops_with_a_reason(tmp_path: Path) -> None:

@@ -216,7 +216,8 @@ def make_splits(
         made: dict[str, list[Row]] = {}
         try:
             with Sandbox() as sandbox:
-                for split in shares:
+                # The smallest first: it gets its part of what can be asked a few times only.
+                for split in sorted(shares, key=lambda name: (shares[name], name)):
                     random = Random(f"{seed}/{group}/{split}")
                     maker = Maker(
                         corpora=sides[split],

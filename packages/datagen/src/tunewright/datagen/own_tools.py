@@ -27,6 +27,7 @@ class OwnTools:
         self.seconds = seconds
         self._worker = Worker("tunewright.datagen.tool_worker", str(file))
         self._lost: Counter[str] = Counter()
+        self._why: dict[str, str] = {}  # how a function was lost the last time
 
     def close(self) -> None:
         self._worker.close()
@@ -38,16 +39,17 @@ class OwnTools:
     def _tool(self, name: str, root: Path) -> Callable[..., dict[str, Any]]:
         def called(**arguments: Any) -> dict[str, Any]:
             if self._lost[name] >= LIVES:
-                raise ToolFailed(f"{name} is given up", f"{LIVES} calls hung or ended their process")
+                raise ToolFailed(f"{name} is given up", f"{self._why[name]}, {LIVES} times")
             question = {"tool": name, "arguments": arguments, "root": str(root)}
             try:
                 answer = self._worker.ask(question, self.seconds)
-            except TimeoutError as error:
+            except (TimeoutError, WorkerDied) as error:
                 self._lost[name] += 1
-                raise ToolFailed(f"{name} took longer than {self.seconds:g} seconds") from error
-            except WorkerDied as error:
-                self._lost[name] += 1
-                raise ToolFailed(f"{name} ended its process") from error
+                slow = isinstance(error, TimeoutError)
+                self._why[name] = (
+                    f"took longer than {self.seconds:g} seconds" if slow else "ended its process"
+                )
+                raise ToolFailed(f"{name} {self._why[name]}") from error
             if "failed" in answer:
                 raise ToolFailed(answer["failed"], answer["detail"])
             return answer["result"]
