@@ -2,11 +2,11 @@
 
     python benchmarks/audit_clean.py [--datasets 300]
 
-Each dataset is a file of OpenAI rows, audited as a user would. The tool is drawn first, then everything else without looking at
-it: how many tools are offered beside it, in which order, how many turns of small talk stand before the request, whether there
-is a system message. Popular and rare tools, sets of one size or of many, sets that belong to a domain: what a list makes
-impossible by definition must not be taken for a shortcut. In every fourth dataset the right tool is put first, to see
-that it is found.
+Each dataset is a file of OpenAI rows, audited as a user would. The tool is drawn first, then everything else without looking
+at it: how many tools are offered beside it, in which order, how many turns of small talk stand before the request, whether
+there is a system message. Popular and rare tools, sets of one size or of many, sets that belong to a domain: what a list
+makes impossible by definition must not be taken for a shortcut. In every fourth dataset the right tool is put first, to
+see that it is found.
 """
 
 import argparse
@@ -21,8 +21,38 @@ from typing import Any
 
 from tunewright.audit.audit import audit_dataset
 
-NOUNS = ["river", "copper", "winter", "garden", "paper", "signal", "window", "market", "bridge", "pepper", "engine", "violin", "harbour", "lantern"]
-VERBS = ["check", "find", "open", "move", "count", "measure", "send", "order", "book", "convert", "plan", "watch", "draw", "sort"]
+NOUNS = [
+    "river",
+    "copper",
+    "winter",
+    "garden",
+    "paper",
+    "signal",
+    "window",
+    "market",
+    "bridge",
+    "pepper",
+    "engine",
+    "violin",
+    "harbour",
+    "lantern",
+]
+VERBS = [
+    "check",
+    "find",
+    "open",
+    "move",
+    "count",
+    "measure",
+    "send",
+    "order",
+    "book",
+    "convert",
+    "plan",
+    "watch",
+    "draw",
+    "sort",
+]
 TOOLS = [f"{verb}_{noun}" for verb, noun in zip(VERBS, NOUNS)]
 TALK = ("Good morning!", "Hi there.", "Are you there?", "I need some help.")
 
@@ -44,7 +74,10 @@ def make(kind: str, rows: int, planted: bool, random: Random) -> list[dict[str, 
             offered.sort(key=lambda name: name != tool)
         direct = random.random() < 0.2
         words = tool.replace("_", " ") if not direct else "explain"
-        request = f"Please {words} {random.choice(NOUNS)}{random.randint(1, 999)} and {random.choice(NOUNS)} {random.random():.6f}"
+        about = (
+            f"{random.choice(NOUNS)}{random.randint(1, 999)} and {random.choice(NOUNS)} {random.random():.6f}"
+        )
+        request = f"Please {words} {about}"
         messages: list[dict[str, Any]] = []
         if random.random() < 0.6:
             messages.append({"role": "system", "content": "You are a helpful assistant."})

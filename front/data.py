@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from front.door import ROOT, command, need, one_of
-from front.steps import DATA, RUNS, Progress, own_dataset, say, write_result
+from front.steps import DATA, RUNS, Progress, check_outputs, check_place, own_dataset, say, write_result
 
 BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")
 DATASET = "a file, a folder with splits, or a glob"
@@ -68,6 +68,7 @@ def audit(
     from tunewright.audit.report import terminal_text
     from tunewright.contract.atomic import write_text
 
+    check_outputs(json, html, sarif)
     plan = None
     if recipe:
         from tunewright.contract.recipe import load_recipe
@@ -120,7 +121,8 @@ def sql(c: Context, query: str, data: list[str] = [], runs: str = "", format: st
 @command(
     data="the dataset: a file, or a folder with splits",
     out="the folder to make",
-    recipe="take the rates of this recipe's [data.structure]",
+    recipe="take the rates of this recipe's [data.structure], and its data.system where the data have no common system "
+    "message",
 )
 def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> None:
     """Give every slice of a dataset the same structure; calls stay byte for byte."""
@@ -128,8 +130,11 @@ def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> No
     from tunewright.contract.recipe import load_recipe
 
     need(data=data, out=out)
-    structure = load_recipe(recipe, ROOT).data.structure if recipe else None
-    print(normalize_dataset(Path(data), Path(out), structure).text())
+    check_place(out)
+    wanted = load_recipe(recipe, ROOT).data if recipe else None
+    # The default of data.system is meant for coding tools; only a text that the recipe gives is meant for these data.
+    system = wanted.system if wanted and "system" in wanted.model_fields_set else ""
+    print(normalize_dataset(Path(data), Path(out), wanted and wanted.structure, system).text())
 
 
 @command(
@@ -154,6 +159,7 @@ def merge(
     from tunewright.datagen.merge import merge_datasets
 
     need(data=data, out=out)
+    check_place(out)
     made = merge_datasets(
         [Path(name) for name in data],
         Path(out),
@@ -164,6 +170,10 @@ def merge(
         find=lambda path: [file.path for file in find_files([path])],
         read=lambda path: read_rows(DataFile(path, split_of(path))),
     )
+    if straddling := made.facts.get("repositories_in_several_splits"):
+        say(
+            f"note      rows of {', '.join(straddling)} are in more than one split: they could not be held apart"
+        )
     for name, split in made.splits.items():
         print(f"{Path(out) / split.file}: {split.examples} examples ({name})")
 

@@ -5,6 +5,7 @@ starts nothing, and a user's mistake is told in two lines without a traceback. E
 `invoke` too, but for the exit code of a misspelt flag, which is Invoke's own 1.
 """
 
+import errno
 import functools
 import os
 import re
@@ -25,6 +26,17 @@ from invoke.tasks import task
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 HELP_FLAGS = {"--help", "-h"}
+
+
+# What a disk may say to whoever writes to it: no bug, and nothing that a traceback explains.
+_DISK = {
+    errno.ENOSPC: "Make room, or name another place; what was there before is unharmed.",
+    errno.EDQUOT: "Make room, or name another place; what was there before is unharmed.",
+    errno.EROFS: "Name a place that can be written to.",
+    errno.EACCES: "Name a place that you may read and write.",
+    errno.EPERM: "Name a place that you may read and write.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+}
 
 
 def command(
@@ -68,6 +80,8 @@ def guard(function: Callable[..., None]) -> Callable[..., None]:
 
             if isinstance(error, UserError):
                 raise Exit(f"error: {error}", int(error.exit_code)) from None
+            if isinstance(error, OSError) and error.errno in _DISK and error.filename is not None:
+                raise Exit(f"error: {error.filename}: {error.strerror}\n  {_DISK[error.errno]}", 2) from None
             raise
 
     return guarded
@@ -195,3 +209,6 @@ def usage_errors() -> Generator[None]:
     except ParseError as error:
         hint = "  See the tasks: ./inv --list; the flags of one: ./inv TASK --help"
         raise Exit(f"error: {error}\n{hint}", 2) from None
+    except ValueError as error:  # from int() or float(), which Invoke calls and does not guard
+        value = str(error).rpartition(": ")[2]
+        raise Exit(f"error: {value} is no number, and its flag wants one\n  ./inv TASK --help", 2) from None

@@ -8,7 +8,7 @@ from invoke.exceptions import Exit
 
 from front.door import ROOT, command
 from front.runs import RUN, find
-from front.steps import write_result
+from front.steps import check_outputs, write_result
 
 JSON = "write it as JSON to this file, or - for standard output"
 
@@ -32,6 +32,7 @@ def score(c: Context, predictions: str = "", suite: str = "", json: str = "") ->
             "no predictions given",
             "Say which: ./inv score --predictions runs/RUN/predictions/quantized/navigation.jsonl",
         )
+    check_outputs(json)
     path = Path(predictions)
     cases = read_suite(Path(suite) if suite else ROOT / "suites" / path.name)
     result = score_predictions(cases, read_predictions(path), load_catalog("coding"))
@@ -57,6 +58,7 @@ def compare(c: Context, a: str = "", b: str = "", json: str = "", html: str = ""
         raise UserError(
             "two runs are needed", "./inv compare --a RUN --b RUN; see the runs there are: ./inv runs"
         )
+    check_outputs(json, html)
     result = compare_runs(find(a), find(b))
     if json:
         write_result(json, result.to_json())

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tunewright.contract.catalog import Catalog, is_list, item_type, load_catalog
 from tunewright.datagen.corpus import Corpus, installed_corpus
@@ -118,7 +120,8 @@ def test_a_result_has_the_fields_and_types_of_the_catalog(
     catalog = load_catalog("coding")
     entry = catalog.tool(tool)
     assert entry is not None
-    result = box.functions[tool](**arguments)
+    with box.program():
+        result = box.functions[tool](**arguments)
     assert set(result) == set(entry.result)
     for field, annotation in entry.result.items():
         check_type(catalog, annotation, result[field])
@@ -167,13 +170,68 @@ def test_checkers_report_what_is_wrong(box: Toolbox) -> None:
     }
 
 
+def everything_in(folder: Path) -> dict[str, bytes | None]:
+    return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
 def test_writing_leaves_the_scratch_copy_as_it_was(box: Toolbox) -> None:
-    before = sorted(str(path) for path in box.workspace.runs.rglob("*") if path.is_file())
-    assert box.write_file("lib.py", "x")["bytes_written"] == 1
-    assert box.write_file("deep/er/file.py", "ä")["bytes_written"] == 2
-    assert not box.write_file("../../escape.py", "x")["success"]
-    assert sorted(str(path) for path in box.workspace.runs.rglob("*") if path.is_file()) == before
-    assert (box.workspace.runs / "lib.py").read_text() == LIB
+    before = everything_in(box.workspace.runs), everything_in(box.workspace.repo)
+    with box.program():
+        assert box.write_file("lib.py", "x")["bytes_written"] == 1
+        assert box.write_file("lib.py", "xy")["bytes_written"] == 2
+        assert box.write_file("deep/er/file.py", "ä")["bytes_written"] == 2
+        assert not box.write_file("../../escape.py", "x")["success"]
+        assert not box.write_file("deep", "a folder is there")["success"]
+        assert not box.write_file("lib.py/x.py", "a file is there")["success"]
+        assert everything_in(box.workspace.repo) == before[1]
+    assert (everything_in(box.workspace.runs), everything_in(box.workspace.repo)) == before
+    assert box.read_file("lib.py")["content"] == LIB
+
+
+def test_what_a_program_writes_is_seen_by_its_later_calls_and_by_no_other_program(box: Toolbox) -> None:
+    tools = box.functions
+    clean = {
+        "read_file": {"path": "lib.py"},
+        "ruff_check": {"path": "lib.py"},
+        "typecheck": {"path": "lib.py"},
+        "pytest_run": {"path": "test_lib.py"},
+        "run_command": {"command": "cat lib.py"},
+    }
+    before = {name: tools[name](**arguments) for name, arguments in clean.items()}
+    bad = 'import os\n\n\ndef greet(name) -> int:\n    return "bye"\n'
+    with box.program():
+        tools["write_file"](path="lib.py", content=bad)
+        tools["write_file"](path="new/notes.md", content="a\nb\n")
+        assert tools["read_file"](path="lib.py")["content"] == bad
+        assert tools["read_file"](path="new/notes.md")["line_count"] == 2
+        assert [v["code"] for v in tools["ruff_check"](path="lib.py")["violations"]] == ["F401"]
+        assert [e["code"] for e in tools["typecheck"](path="lib.py")["errors"]] == ["invalid-explicit-return"]
+        assert tools["run_command"](command="cat lib.py")["stdout"] == bad
+        assert tools["run_command"](command="wc -l new/notes.md")["stdout"] == "2 new/notes.md\n"
+        tests = tools["pytest_run"](path="test_lib.py")["tests"]
+        assert [test["outcome"] for test in tests] == ["failed", "passed"]
+        for name in ("goto_definition", "hover"):
+            with pytest.raises(Rejected, match="after writing"):
+                tools[name](file="app.py", line=7, symbol="greet")
+    for name, arguments in clean.items():
+        again = tools[name](**arguments)
+        assert {k: v for k, v in again.items() if k not in ("seconds", "tests")} == {
+            k: v for k, v in before[name].items() if k not in ("seconds", "tests")
+        }
+    assert not tools["read_file"](path="new/notes.md")["success"]
+    assert tools["hover"](file="app.py", line=7, symbol="greet")["success"]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=40))
+def test_a_file_is_read_back_as_it_was_written(box: Toolbox, content: str) -> None:
+    with box.program():
+        size = box.write_file("notes/plan.md", content)["bytes_written"]
+        back = box.functions["read_file"](path="notes/plan.md")
+        assert box.functions["run_command"](command="wc -c < notes/plan.md")["stdout"].strip() == str(size)
+    assert back["content"] == content
+    assert back["line_count"] == len(content.splitlines())
+    assert size == len(content.encode())
+    assert not box.functions["read_file"](path="notes/plan.md")["success"]
 
 
 def test_git_tells_the_same_history_in_another_place(box: Toolbox, tmp_path: Path) -> None:
@@ -181,6 +239,38 @@ def test_git_tells_the_same_history_in_another_place(box: Toolbox, tmp_path: Pat
     assert other.functions["git_log"]() == box.functions["git_log"]()
     assert other.functions["git_status"]() == box.functions["git_status"]()
     assert len(box.functions["git_log"](limit=2)["commits"]) == 2
+
+
+def test_git_and_the_other_tools_speak_of_one_working_tree(tmp_path: Path) -> None:
+    box = Toolbox(open_workspace(installed_corpus("itsdangerous"), tmp_path / "i"))
+    tools = box.functions
+    status = {item["file"]: item["status"] for item in tools["git_status"]()["files"]}
+    assert set(status.values()) == {"modified", "deleted", "untracked"}
+    for file, state in status.items():
+        read = tools["read_file"](path=file)
+        assert read["success"] == (state != "deleted")
+        assert tools["run_command"](command=f"cat {file}")["stdout"] == read["content"]
+        lines = [
+            line for hunk in tools["git_diff"](path=file)["hunks"] for line in hunk["text"].split("\n")[1:]
+        ]
+        assert bool(lines) == (state != "untracked")
+        kept = "\n".join(line[1:] for line in lines if line[:1] in ("+", " "))
+        assert kept in read["content"]
+
+
+def test_a_file_of_the_history_has_a_first_and_a_last_commit_and_the_newest_is_listed_first(
+    tmp_path: Path,
+) -> None:
+    corpus = installed_corpus("itsdangerous")
+    tools = Toolbox(open_workspace(corpus, tmp_path / "i")).functions
+    assert tools["git_log"](limit=1)["commits"] == tools["git_log"]()["commits"][:1]
+    several = 0
+    for file in corpus.files:
+        commits = tools["git_log"](path=file, limit=1000)["commits"]
+        dates = [commit["date"] for commit in commits]
+        assert dates == sorted(set(dates), reverse=True)
+        several += len(dates) > 1
+    assert several >= len(corpus.files) - 1  # one is not committed yet
 
 
 def test_a_command_that_takes_too_long_is_killed_with_all_it_started(tmp_path: Path) -> None:

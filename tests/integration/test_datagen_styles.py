@@ -1,6 +1,7 @@
 """The same examples in other syntaxes, with tools to choose from, about other repositories."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.support.small_dataset import ROOT, small_recipe
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe, Structure
+from tunewright.datagen.families.direct import questions
 from tunewright.datagen.generate import generate_dataset
 from tunewright.datagen.round_trip import calls_of
 from tunewright.datagen.series import CALLS_ONLY
@@ -125,6 +127,49 @@ def test_a_share_of_the_examples_lists_tools_and_a_missing_tool_is_always_among_
     assert all(refused)
 
 
+def test_with_two_tools_a_missing_one_is_told_beside_look_alikes(tmp_path: Path) -> None:
+    repo = checkout(tmp_path / "repo")
+    plan = recipe(offered=0.5, navigation=20, other=20, tools=("goto_definition", "find_references"))
+    generate_dataset(plan, tmp_path / "out", repos=[repo], root=ROOT)
+    said = [row["messages"][-1]["content"] for row in rows(tmp_path / "out")]
+    assert any(text.startswith("None of my tools does that. I only have ") for text in said)
+
+
+def test_beside_a_list_nothing_is_explained_or_denied_against_it(tmp_path: Path) -> None:
+    repo = checkout(tmp_path / "repo")
+    structure = recipe().data.structure.model_copy(update={"multi_turn": 1.0})
+    plan = recipe(
+        offered=1,
+        navigation=24,
+        other=60,
+        tools=("read_file", "run_command", "write_file"),
+        structure=structure,
+    )
+    generate_dataset(plan, tmp_path / "out", repos=[repo], root=ROOT)
+    known = {question.text: question for question in questions(load_catalog("coding"))}
+    explained = denied = 0
+    for row in rows(tmp_path / "out"):
+        listed = set(re.findall(r"^- (\w+)\(", row["messages"][0]["content"], re.MULTILINE))
+        assert listed
+        for message in row["messages"]:
+            question = known.get(message["content"]) if message["role"] == "user" else None
+            if question is not None:
+                assert set(question.tools) <= listed
+                explained += bool(question.tools)
+                if question.family == "irrelevance":
+                    assert "run_command" not in listed
+                    denied += 1
+    assert explained
+    assert denied
+
+
+def test_where_single_calls_list_a_shell_nothing_is_denied(tmp_path: Path) -> None:
+    repo = checkout(tmp_path / "repo")
+    plan = recipe(syntax="openai", other=60, tools=("read_file", "run_command"))
+    generate_dataset(plan, tmp_path / "out", repos=[repo], root=ROOT)
+    assert not [row for row in rows(tmp_path / "out") if row["meta"]["family"] == "irrelevance"]
+
+
 def test_a_checkout_is_trained_on_and_valid_is_about_other_repositories(tmp_path: Path) -> None:
     repo = checkout(tmp_path / "repo")
     manifest = generate_dataset(recipe(), tmp_path / "out", repos=[repo], root=ROOT)
@@ -132,7 +177,7 @@ def test_a_checkout_is_trained_on_and_valid_is_about_other_repositories(tmp_path
     assert any(entry.path == "repo==files" for entry in manifest.lineage)
 
 
-OWN = '''
+FOLDERS = '''
 from pathlib import Path
 from pydantic import BaseModel
 
@@ -156,7 +201,7 @@ def resize(path: str, size: int) -> Listing:
 
 
 def test_tools_of_the_users_own_are_asked_what_they_can_do_and_others_are_named(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.py").write_text(FOLDERS)
     plan = recipe(catalog=str(tmp_path / "own.py"), tools=())
     generate_dataset(plan, tmp_path / "out", root=ROOT)
     said = [
@@ -177,6 +222,51 @@ def test_more_than_a_repository_can_show_is_said_and_nothing_is_written(tmp_path
     with pytest.raises(UserError, match="nothing new to show"):
         generate_dataset(recipe(), tmp_path / "out", repos=[tmp_path / "repo"], root=ROOT)
     assert not (tmp_path / "out").exists()
+
+
+OWN = """
+import time
+from pathlib import Path
+from pydantic import BaseModel
+
+class Count(BaseModel):
+    words: int
+
+def count_words(root: Path, path: str) -> Count:
+    \"\"\"How many words a file has.\"\"\"
+    return Count(words=len((root / path).read_text().split()))
+
+def broken(path: str) -> Count:
+    \"\"\"How many lines a file has.\"\"\"
+    raise RuntimeError("boom")
+"""
+
+
+def test_own_tools_that_fail_cost_their_rows_and_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    plan = recipe(catalog=str(tmp_path / "mine.py"), tools=(), navigation=4, other=16)
+    made = generate_dataset(plan, tmp_path / "out", root=ROOT)
+    assert {row["meta"].get("tool") for row in rows(tmp_path / "out")} == {None, "count_words"}
+    assert made.facts["ledger"]["field_access"]["rejected"]["broken raised RuntimeError"] > 0
+
+
+def test_where_only_broken_tools_are_left_their_reason_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    plan = recipe(catalog=str(tmp_path / "mine.py"), tools=("broken",), navigation=4, other=16)
+    with pytest.raises(
+        UserError, match=r"nothing new to show for broken.*broken raised RuntimeError \(boom\), \d+ times"
+    ):
+        generate_dataset(plan, tmp_path / "out", repos=[checkout(tmp_path / "repo")], root=ROOT)
+
+
+def test_where_a_dataset_cannot_be_put_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    begun: list[str] = []
+    with pytest.raises(UserError, match="cannot be made"):
+        generate_dataset(
+            recipe(), tmp_path / "file" / "out", report=lambda what, n, total: begun.append(what), root=ROOT
+        )
+    assert not begun
 
 
 def test_a_template_that_drops_what_is_said_stops_with_a_reason(tmp_path: Path) -> None:

@@ -77,3 +77,11 @@ def test_a_file_that_ends_early_is_an_error_and_nothing_is_written(
         assert f"{name}:" in done.stderr
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "out").exists()
+
+
+def test_repositories_in_several_splits_are_named(tmp_path: Path) -> None:
+    rows = [row(f"thing{n}") | {"meta": {"corpus": "ours==1"}} for n in range(20)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    done = front("data.merge", "--data", tmp_path / "a.jsonl", "--out", tmp_path / "out", "--valid", "0.3")
+    assert done.returncode == 0, done.stderr
+    assert "note      rows of ours are in more than one split" in done.stderr

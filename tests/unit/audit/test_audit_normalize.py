@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from tunewright.audit.audit import audit_dataset
 from tunewright.audit.calls import read_turn
-from tunewright.audit.normalize import PREAMBLES, Draw, call_start, normalize_dataset, normalize_row
+from tunewright.audit.message import call_start
+from tunewright.audit.normalize import normalize_dataset
+from tunewright.audit.redraw import PREAMBLES, Draw, Wanted, redraw_row
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import DatasetManifest
-from tunewright.contract.recipe import Structure
 from tunewright.contract.syntax import render_program
 
 WORDS = ["".join(chr(97 + (n * k) % 23) for k in (3, 5, 7, 11, 13)) for n in range(400)]
@@ -58,7 +59,11 @@ def test_requests_and_calls_are_kept_byte_for_byte(tmp_path: Path) -> None:
 
     def calls(path: Path) -> list[str]:
         texts = [m["content"] for r in read(path) for m in r["messages"] if m["role"] == "assistant"]
-        return sorted(text[start:] for text in texts if (start := call_start({"content": text})) is not None)
+        return sorted(
+            text[start:]
+            for text in texts
+            if (start := call_start({"role": "assistant", "content": text})) is not None
+        )
 
     assert calls(tmp_path / "out" / "train.jsonl") == calls(data / "train.jsonl")
     last = [r["messages"][-2]["content"] for r in read(tmp_path / "out" / "train.jsonl")]
@@ -72,7 +77,7 @@ def test_the_same_data_give_the_same_files_and_a_manifest(tmp_path: Path) -> Non
     manifest = DatasetManifest.model_validate_json((tmp_path / "a" / "dataset.json").read_bytes())
     assert manifest.splits["train"].examples == first.splits["train"] == 400
     assert len(manifest.lineage) == 2
-    assert first.changed == second.changed
+    assert first.changes == second.changes
 
 
 def test_the_table_shows_each_tool_before_and_after(tmp_path: Path) -> None:
@@ -91,10 +96,10 @@ def test_duplicates_stay_duplicates(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1.0, 1)])
 def test_shares_of_nothing_and_of_all_are_kept_exactly(share: float, expected: int) -> None:
-    wanted = Structure(system_message=share, multi_turn=share, preamble=share)
     donors = [row("what is it", "a thing")["messages"]]
+    wanted = Wanted(share, share, share, "Be kind.", frozenset({"Be kind."}), donors=donors)
     given = row("find it", "One moment.\n\n" + render_program("search('it')"), system="Be kind.")
-    new = normalize_row(given, wanted, ("Be kind.", frozenset({"Be kind."})), donors, Draw("seed"))
+    new = redraw_row(given, wanted, Draw("seed"))
     roles = [m["role"] for m in new["messages"]]
     assert roles.count("system") == expected
     assert roles.count("assistant") == 1 + expected
@@ -103,16 +108,14 @@ def test_shares_of_nothing_and_of_all_are_kept_exactly(share: float, expected: i
 
 def test_a_system_message_that_says_something_about_its_row_is_kept() -> None:
     given = row("find it", "there", system="The user is called Ada.")
-    new = normalize_row(given, Structure(), ("Be kind.", frozenset({"Be kind."})), [], Draw("seed"))
+    new = redraw_row(given, Wanted(1, 0, 0, "Be kind.", frozenset({"Be kind."})), Draw("seed"))
     assert new["messages"][0]["content"] == "The user is called Ada."
 
 
 def test_a_long_text_before_a_call_is_kept() -> None:
     words = "This says a lot. " * 20
     given = row("find it", words + render_program("search('it')"))
-    assert normalize_row(given, Structure(preamble=0), ("s", frozenset()), [], Draw("x"))["messages"][-1][
-        "content"
-    ].startswith(words)
+    assert redraw_row(given, Wanted(1, 0, 0, "s"), Draw("x"))["messages"][-1]["content"].startswith(words)
 
 
 @settings(max_examples=60, deadline=None)
@@ -124,9 +127,8 @@ def test_a_long_text_before_a_call_is_kept() -> None:
 )
 def test_no_request_and_no_program_is_ever_changed(user: str, code: str, preamble: str, seed: str) -> None:
     answer = f"{preamble}\n\n{render_program(code)}" if preamble else render_program(code)
-    new = normalize_row(
-        row(user, answer), Structure(), ("s", frozenset()), [row("q", "a")["messages"]], Draw(seed)
-    )
+    wanted = Wanted(1, 0.37, 0.33, "s", donors=[row("q", "a")["messages"]])
+    new = redraw_row(row(user, answer), wanted, Draw(seed))
     assert new["messages"][-2]["content"] == user.strip()
     assert new["messages"][-1]["content"].endswith(render_program(code))
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -146,3 +147,71 @@ def test_tools_described_alike_in_one_list_are_two_tools(tmp_path: Path) -> None
 
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(two(n)) + "\n" for n in range(40)))
     assert {e["name"] for e in audit_dataset([tmp_path / "train.jsonl"]).charts["tools"]} == {"a", "b"}
+
+
+def after_small_talk(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with a greeting and its answer before it, and a system message that goes with its tool."""
+    name = row["messages"][-1]["tool_calls"][0]["function"]["name"]
+    greeting = [
+        {"role": "system", "content": "You know money." if name == "a" else "You are helpful."},
+        {"role": "user", "content": "Good morning!"},
+        {"role": "assistant", "content": "How can I help?"},
+    ]
+    return {**row, "messages": [*greeting, *row["messages"]]}
+
+
+def test_a_shortcut_behind_small_talk_is_found(tmp_path: Path) -> None:
+    rows = [after_small_talk(row(n, "abc"[n % 3], list("abc"))) for n in range(240)]
+    found = faults(tmp_path, rows)
+    assert [(f.feature, f.label, f.severity) for f in found] == [("system_text", "tool", "fail")]
+    first = [
+        {**r, "tools": sorted(r["tools"], key=lambda t: t["function"]["name"] != called(r))} for r in rows
+    ]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in first))
+    checks = {f.check for f in audit_dataset([tmp_path / "train.jsonl"]).findings if f.severity == "fail"}
+    assert "shortcut.tool_position" in checks
+
+
+def called(row: dict[str, Any]) -> str:
+    return row["messages"][-1]["tool_calls"][0]["function"]["name"]
+
+
+@pytest.mark.parametrize("sizes", [(1, 5), (2, 5), (3, 3)])
+def test_lists_of_many_sizes_are_no_shortcut_together(tmp_path: Path, sizes: tuple[int, int]) -> None:
+    random, names = Random(1), list("abcdefg")
+    rows: list[dict[str, Any]] = []
+    for number in range(400):
+        tool = random.choice(names)
+        offered = [tool, *random.sample([n for n in names if n != tool], random.randint(*sizes) - 1)]
+        random.shuffle(offered)
+        rows.append(row(number, tool if random.random() < 0.8 else None, offered))
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    report = audit_dataset([tmp_path / "train.jsonl"])
+    assert not [f for f in report.findings if f.check.startswith("shortcut.") and f.severity != "info"]
+    assert report.headline["majority"] > 1 / 7
+
+
+def test_a_set_that_gives_its_tool_away_is_found_beyond_what_it_makes_impossible(tmp_path: Path) -> None:
+    random = Random(2)
+    pairs = [("a", "b"), ("b", "c"), ("c", "a")]
+    rows: list[dict[str, Any]] = []
+    for number in range(300):
+        pair = pairs[number % 3]
+        offered = list(pair)
+        random.shuffle(offered)
+        rows.append(row(number, pair[0], offered))
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    report = audit_dataset([tmp_path / "train.jsonl"])
+    assert report.headline["structure_only"] == 1.0
+    assert report.headline["majority"] < 0.7
+    assert "shortcut.joint" in {f.check for f in report.findings if f.severity == "fail"}
+
+
+def test_sets_are_compared_with_sets_of_their_size_and_by_the_tool_s_name(tmp_path: Path) -> None:
+    rows = [row(n, "a" if n % 2 else "bcd"[n % 3], list("abcd")) for n in range(120)] + [
+        row(n, "a", list("abef")) for n in range(200, 260)
+    ]
+    found = [f for f in faults(tmp_path, rows) if f.feature == "tool_set" and f.label == "tool"]
+    assert found
+    assert all(f.message.split()[1] == "a" or " a " in f.message for f in found)
+    assert all("another" not in f.message and f.rows for f in found)

@@ -11,32 +11,35 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.audit.scratch import scratch_folder
+from tunewright.contract.scratch import scratch_folder
 from tunewright.contract.syntax import render_program
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_folder_of_an_audit_that_was_killed_goes_with_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("work", ["audit", "data"])
+def test_the_folder_of_work_that_was_killed_goes_with_the_next_of_its_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    left = tmp_path / f"tunewright-audit-{ended.pid}-abc"
+    left = tmp_path / f"tunewright-{work}-{ended.pid}-abc"
     (left / "spill").mkdir(parents=True)
     (left / "spill" / "block").write_bytes(b"x" * 100)
-    running = tmp_path / f"tunewright-audit-{os.getppid()}-abc"
-    other = tmp_path / "tunewright-audit-notes"
-    unknown = tmp_path / "tunewright-audit-me-1"
-    for folder in (running, other, unknown):
+    running = tmp_path / f"tunewright-{work}-{os.getppid()}-abc"
+    other = tmp_path / f"tunewright-{work}-notes"
+    unknown = tmp_path / f"tunewright-{work}-me-1"
+    kind = tmp_path / f"tunewright-others-{ended.pid}-abc"
+    for folder in (running, other, unknown, kind):
         folder.mkdir()
-    mine = scratch_folder()
+    mine = scratch_folder(work)
     assert not left.exists()
     assert mine.is_dir()
     assert running.is_dir()
     assert other.is_dir()
     assert unknown.is_dir()
+    assert kind.is_dir()
 
 
 def test_an_audit_that_is_stopped_leaves_nothing_and_says_one_line(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 
 from tunewright.contract.errors import UserError
 from tunewright.datagen.catalogs import (
-    as_tool,
     catalog_from_functions,
     catalog_from_json,
     load_functions,
@@ -18,6 +17,7 @@ from tunewright.datagen.catalogs import (
 from tunewright.datagen.families.direct import questions
 from tunewright.datagen.offers import Offer
 from tunewright.datagen.syntaxes import openai_tools
+from tunewright.datagen.tool_worker import answer
 
 
 class Place(BaseModel):
@@ -48,7 +48,8 @@ def test_functions_become_tools_with_the_fields_of_their_models() -> None:
 
 
 def test_a_function_is_run_with_the_repositorys_root() -> None:
-    result = as_tool(search, Path("/r"))(text="a")
+    asked = {"tool": "search", "arguments": {"text": "a"}, "root": "/r"}
+    result = answer({"search": search}, asked)["result"]
     assert result == {"success": True, "places": [{"file": "/r/a", "line": 3}]}
 
 
@@ -169,7 +170,8 @@ def test_a_python_file_is_read_and_its_mistakes_told(tmp_path: Path) -> None:
     )
     catalog, functions = read_catalog(str(file))
     assert catalog.tool_names == ("size",)
-    assert as_tool(functions["size"], tmp_path)(path="abc") == {"n": 3}
+    asked = {"tool": "size", "arguments": {"path": "abc"}, "root": str(tmp_path)}
+    assert answer(functions, asked) == {"result": {"n": 3}}
 
 
 def test_shipped_catalogs_are_found_by_name_and_broken_json_is_told(tmp_path: Path) -> None:

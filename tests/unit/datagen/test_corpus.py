@@ -16,6 +16,7 @@ from tunewright.datagen.corpus import (
 )
 from tunewright.datagen.faults import with_failing_tests
 from tunewright.datagen.history import planned_changes
+from tunewright.datagen.plan import choose_corpora
 from tunewright.datagen.sites import sites_of
 
 
@@ -85,12 +86,26 @@ def test_turned_assertions_keep_their_lines_and_still_parse() -> None:
     assert with_failing_tests(corpus, Random(3)).sha256 == broken.sha256
 
 
+def test_the_same_checkout_is_not_taken_twice(tmp_path: Path) -> None:
+    for name in ("one", "two", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.py").write_text(f"x = {name == 'other'}\n")
+    one, two, other = (tmp_path / name for name in ("one", "two", "other"))
+    for repos in ([one, other, one], [one, two]):
+        with pytest.raises(UserError, match="hold the same files"):
+            choose_corpora(repos, 0.1)
+    assert [corpus.name for corpus in choose_corpora([one, other], 0.1)["train"]] == ["one"]
+
+
 def test_changes_not_committed_are_the_same_every_time() -> None:
     corpus = installed_corpus("funcy")
     changes = planned_changes(corpus)
     assert changes == planned_changes(corpus)
     assert {change.status for change in changes} == {"modified", "deleted", "untracked"}
-    assert all(corpus.files.get(change.path) != change.text for change in changes)
+    for change in changes:
+        assert corpus.files.get(change.path) != change.committed
+        assert (change.path in corpus.files) == (change.status != "deleted")
+        assert (change.committed is None) == (change.status == "untracked")
 
 
 def test_sites_name_symbols_that_stand_on_their_line() -> None:

@@ -147,6 +147,26 @@ def test_shares_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str
         merge_datasets([], tmp_path / "out")
 
 
+@pytest.mark.parametrize(("repositories", "straddling"), [(1, ["repo0"]), (10, [])])
+def test_repositories_that_could_not_be_held_apart_are_named(
+    tmp_path: Path, repositories: int, straddling: list[str]
+) -> None:
+    rows = [
+        chat(f"a{n} b{n} c{n} d{n}", CODE.format("look"), corpus=f"repo{n % repositories}==1")
+        for n in range(60)
+    ]
+    made = merge_datasets([write(tmp_path / "a.jsonl", rows)], tmp_path / "out", valid=0.3)
+    assert made.facts["repositories_in_several_splits"] == straddling
+    nameless = write(tmp_path / "b.jsonl", many("read_file", 20))
+    assert not merge_datasets([nameless], tmp_path / "none").facts["repositories_in_several_splits"]
+
+
+def test_where_a_merged_dataset_cannot_be_put_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    data = write(tmp_path / "a.jsonl", many("read_file", 3))
+    with pytest.raises(UserError, match="cannot be made"):
+        merge_datasets([data], data / "out", read=lambda path: pytest.fail(f"{path} was read"))
+
+
 def test_repositories_are_kept_apart_and_bridges_left_out() -> None:
     rows = [
         Linked(

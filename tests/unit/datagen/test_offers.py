@@ -3,12 +3,15 @@
 from collections import Counter
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.audit.toolsets import tools_in_prompt
-from tunewright.contract.catalog import load_catalog
+from tunewright.contract.catalog import Catalog, Tool, load_catalog
+from tunewright.datagen.families.direct import BEYOND, Question, questions
 from tunewright.datagen.offers import DECOYS, INSTEAD, Offer, decline, draw_offer
+from tunewright.datagen.series import deal, true_beside
 
 CATALOG = load_catalog("coding")
 NEEDED = st.sampled_from(CATALOG.tool_names)
@@ -61,8 +64,88 @@ def test_a_program_uses_the_names_of_the_offer_and_keeps_its_fields() -> None:
     )
 
 
-def test_what_could_replace_a_tool_is_a_tool_of_ours() -> None:
-    assert {*INSTEAD, *(name for names in INSTEAD.values() for name in names)} <= set(CATALOG.tool_names)
+@given(st.sets(NEEDED, min_size=1, max_size=3), st.integers(0, 500), st.data())
+def test_with_few_tools_there_is_still_something_to_offer_and_to_name(
+    tools: set[str], seed: int, data: st.DataObject
+) -> None:
+    catalog = CATALOG.only(*sorted(tools))
+    needed = data.draw(st.sets(st.sampled_from(sorted(tools)), min_size=1))
+    offer = draw_offer(catalog, needed, Random(seed), missing=True, mask=False)
+    assert not (needed | {other for tool in needed for other in INSTEAD.get(tool, ())}) & set(offer.names)
+    assert decline(offer).startswith("None of my tools does that. I only have ")
+    assert all(name in decline(offer) for name in offer.catalog.tool_names)
+
+
+def test_what_could_replace_a_tool_is_a_tool_of_ours_or_a_look_alike() -> None:
+    replacing = {name for names in INSTEAD.values() for name in names}
+    assert set(INSTEAD) <= set(CATALOG.tool_names)
+    assert replacing <= set(CATALOG.tool_names) | {tool.name for tool in DECOYS}
+    assert replacing & {tool.name for tool in DECOYS}
+
+
+def tools_named(*described: tuple[str, str]) -> Catalog:
+    return Catalog(
+        name="c",
+        tools=tuple(
+            Tool(name=name, description=text, result={"success": "bool"}) for name, text in described
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "denied"),
+    [
+        ("sendMail", "Write to somebody.", "send email"),
+        ("notify", "Emails a list of people.", "send email"),
+        ("spotify_start", "Music for a room.", "play music"),
+        ("forecast", "What to expect in a city.", "look up the weather"),
+        ("browser_navigate", "Go to an address.", "open a browser"),
+    ],
+)
+def test_what_a_tool_comes_near_is_not_denied(name: str, description: str, denied: str) -> None:
+    def denials(catalog: Catalog) -> set[str]:
+        return {q.answer for q in questions(catalog) if q.family == BEYOND}
+
+    answer = f"I have no tool to {denied}, so I cannot do that."
+    assert answer in denials(CATALOG)
+    assert answer in denials(tools_named(("resize", "Make a picture smaller.")))
+    assert answer not in denials(tools_named((name, description)))
+    assert not [q for q in questions(CATALOG, beyond=False) if q.family == BEYOND]
+
+
+def test_an_earlier_exchange_speaks_only_of_what_is_listed_and_denies_nothing_that_a_shell_could_do() -> None:
+    about = Question("What is hover?", "It tells the signature.", "", ("hover",))
+    plain = Question("What is a list?", "A row of values.", "")
+    denied = Question("Play.", "I have no tool to play.", "", family=BEYOND)
+    everything = Offer(CATALOG, {name: name for name in CATALOG.tool_names})
+    fewer = CATALOG.only("read_file")
+    reading = Offer(fewer, {"read_file": "read_file"})
+    masked = Offer(
+        fewer.model_copy(update={"tools": (CATALOG.tools[2].model_copy(update={"name": "tool_a"}),)}),
+        {"hover": "tool_a"},
+    )
+    fitting = {
+        name: [q for q in (about, plain, denied) if true_beside(q, offer)]
+        for name, offer in {"none": None, "all": everything, "reading": reading, "masked": masked}.items()
+    }
+    assert fitting == {
+        "none": [about, plain, denied],
+        "all": [about, plain],
+        "reading": [plain, denied],
+        "masked": [plain, denied],
+    }
+
+
+@given(st.integers(1, 20), st.integers(0, 60), st.integers(0, 60), st.integers(0, 20))
+def test_earlier_questions_are_dealt_evenly_by_kind(places: int, plain: int, about: int, denied: int) -> None:
+    made = [Question(f"p{n}", "", "") for n in range(plain)]
+    made += [Question(f"a{n}", "", "", ("hover",)) for n in range(about)]
+    made += [Question(f"d{n}", "", "", family=BEYOND) for n in range(denied)]
+    dealt = deal(made, places)
+    assert sorted(q.text for part in dealt for q in part) == sorted(q.text for q in made)
+    for letter in "pad":
+        counts = [sum(q.text.startswith(letter) for q in part) for part in dealt]
+        assert max(counts) - min(counts) <= 1
 
 
 def test_look_alikes_are_no_tools_of_ours() -> None:

@@ -128,6 +128,19 @@ def test_a_request_speaks_of_one_thing_in_the_singular(scenario: Scenario) -> No
         assert not re.search(rf"\b1 (?:{'|'.join(MANY)})\b", request), request
 
 
+@pytest.mark.parametrize(
+    ("which", "chosen"),
+    [
+        ("first", 'git_log("a/b.py", limit=1000)\nprint(result.commits[-1].date)'),
+        ("last", 'git_log("a/b.py", limit=1)\nprint(result.commits[0].date)'),
+    ],
+)
+def test_the_last_commit_is_the_one_that_the_log_lists_first(which: str, chosen: str) -> None:
+    scenario = next(scenario for scenario in SCENARIOS if scenario.name == f"git_log.{which}.date")
+    assert all(f"{which} commit" in w.lower() or "final commit" in w for w in scenario.requests)
+    assert scenario.fill_program(SLOTS) == f"result = {chosen}"
+
+
 def test_scenario_names_and_wordings_are_unique() -> None:
     names = [scenario.name for scenario in SCENARIOS]
     assert len(names) == len(set(names))

@@ -69,6 +69,12 @@ def test_every_flag_of_every_task_is_explained(name: str) -> None:
         (["audit", "--data", "nowhere.jsonl"], "nowhere.jsonl"),
         (["score"], "no predictions given"),
         (["compare", "--a", "x"], "two runs are needed"),
+        (["data.generate", "--seed", "abc"], "'abc' is no number"),
+        (["data.merge", "--data", "x", "--out", "y", "--valid", "half"], "'half' is no number"),
+        (["audit", "--html", "docs"], "docs is a folder"),
+        (["audit", "--json", "README.md/audit.json"], "README.md is no folder"),
+        (["data.normalize", "--data", "x", "--out", "README.md/x"], "README.md is no folder"),
+        (["data.merge", "--data", "x", "--out", "README.md/x"], "README.md is no folder"),
     ],
 )
 def test_wrong_usage_is_told_in_lines_and_exits_with_2(arguments: list[str], says: str) -> None:

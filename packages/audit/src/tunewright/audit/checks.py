@@ -126,6 +126,12 @@ def run_sql(connection: duckdb.DuckDBPyConnection, check: Check) -> None:
             f"{check.origin}: the check cannot be run ({reason})",
             "docs/checks.md names the tables and their columns.",
         ) from error
+    wrong = connection.execute(
+        "SELECT severity FROM offences WHERE check_id = $1 AND severity NOT IN ('fail', 'warn', 'info') LIMIT 1",
+        [check.id],
+    ).fetchone()
+    if wrong is not None:
+        raise UserError(f"{check.origin}: severity {wrong[0]!r}", "It is fail, warn or info.")
 
 
 def add_offences(

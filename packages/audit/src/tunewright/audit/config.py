@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import cast
 
 from tunewright.audit.checks import SEVERITIES, Check, Severity, read_checks
+from tunewright.audit.features import BY_NAME
 from tunewright.audit.findings import Finding
+from tunewright.audit.labels import LABELS
 from tunewright.contract.errors import UserError
 
 
@@ -50,12 +52,29 @@ def read_config(path: Path | None, known: Iterable[Check]) -> Config:
     if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
         raise UserError(f"{path}: folders: a list of paths is needed", 'folders = ["checks"]')
     pairs = value.get("by_definition", [])
-    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(name, str) for name in pair)
+        for pair in pairs
+    ):
         raise UserError(f"{path}: by_definition: pairs are needed", 'by_definition = [["tool_set", "tool"]]')
+    for feature, label in pairs:
+        if feature not in BY_NAME or label not in LABELS:
+            wrong = feature if feature not in BY_NAME else label
+            raise UserError(
+                f"{path}: by_definition: {wrong!r} is no {'label' if wrong == label else 'feature'}",
+                f"Labels: {', '.join(LABELS)}. Features: {', '.join(BY_NAME)}.",
+            )
     own = tuple(path.parent / folder for folder in folders)
-    thresholds_of = {
-        check.id: check.thresholds for check in [*known, *(c for f in own for c in read_checks(f))]
-    }
+    ours = {check.id: check for check in known}
+    theirs = [check for folder in own for check in read_checks(folder)]
+    for check in theirs:
+        if check.id in ours:
+            raise UserError(
+                f"{check.origin}: there is a check {check.id} already",
+                f'Choose another id. To change ours: [checks."{check.id}"] in {path.name}.',
+            )
+        ours[check.id] = check
+    thresholds_of = {name: check.thresholds for name, check in ours.items()}
     severities: dict[str, str] = {}
     thresholds: dict[str, dict[str, float]] = {}
     for name, table in value.get("checks", {}).items():
@@ -74,4 +93,4 @@ def read_config(path: Path | None, known: Iterable[Check]) -> Config:
                     f"{path}: checks.{name!r}.{key}: not understood",
                     f"Known: {known_keys}; severity is fail, warn, info or off.",
                 )
-    return Config(own, severities, thresholds, frozenset((str(a), str(b)) for a, b in pairs))
+    return Config(own, severities, thresholds, frozenset((a, b) for a, b in pairs))

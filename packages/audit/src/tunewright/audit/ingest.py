@@ -24,9 +24,9 @@ from tunewright.audit.database import connect, insert, insert_json, silent
 from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
 from tunewright.audit.reading import read_batches
-from tunewright.audit.scratch import scratch_folder
 from tunewright.audit.toolsets import LISTS_TOOLS, find_kinds, tools_in_prompt, toolset_of
 from tunewright.contract.errors import UserError
+from tunewright.contract.scratch import scratch_folder
 
 PAGE = 10_000  # examples whose texts are in Python's memory at a time
 
@@ -53,7 +53,7 @@ def load(paths: Sequence[Path], report: Report | None = None) -> Store:
     """Read every file into a fresh store. Raises UserError for what is missing, empty or holds no example."""
     files = find_files(paths)
     total = sum(file.path.stat().st_size for file in files)
-    folder = scratch_folder()
+    folder = scratch_folder("audit")
     try:
         connection = connect(folder)
     except BaseException:

@@ -127,7 +127,8 @@ def find_row_order(context: Context, check: Check) -> Iterator[Offence]:
         if split != "train":
             continue
         columns = context.connection.execute(
-            "SELECT dense_rank() OVER (ORDER BY coalesce(tool, answer_tool)) - 1 AS label FROM examples WHERE split = $1 ORDER BY example",
+            "SELECT dense_rank() OVER (ORDER BY coalesce(tool, answer_tool)) - 1 AS label FROM examples "
+            "WHERE split = $1 ORDER BY example",
             [split],
         ).fetchnumpy()
         labels = np.asarray(columns["label"], dtype=np.int64)

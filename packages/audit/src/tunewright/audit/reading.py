@@ -119,7 +119,8 @@ def _line_batches(file: DataFile, stream: BinaryIO, batch_bytes: int) -> Iterato
             if broken is not None:
                 yield Batch([], line, [], [Fault(line, "cut", f"the compressed data end early ({broken})")])
             if crlf_count:
-                detail = f"{crlf_count} lines end in CR LF, the first is line {crlf_line}"
+                lines = "1 line ends" if crlf_count == 1 else f"{crlf_count} lines end"
+                detail = f"{lines} in CR LF, the first is line {crlf_line}"
                 yield Batch([], line, [], [Fault(crlf_line, "crlf", detail)])
             file.lines = file.rows = line - 1
             return

@@ -20,6 +20,8 @@ _STYLES = {"fail": "bold red", "warn": "yellow", "info": "dim", "pass": "bold gr
 def verdict_line(report: AuditReport) -> str:
     """The verdict and the reason for it, in one sentence."""
     faults = [finding for finding in report.findings if finding.severity == report.verdict]
+    if report.verdict == "pass" and report.known:
+        return f"PASS: nothing new in {_count(report.examples, 'example')}."
     if report.verdict == "pass":
         return f"PASS: no faults in {_count(report.examples, 'example')}."
     return f"{report.verdict.upper()}: {one_line(faults[0].message, 500)}."

@@ -83,7 +83,8 @@ def _audit(
     own = all_checks()
     earlier = read_baseline(baseline)
     settings = read_config(config, own)
-    checks = [*own, *(check for folder in settings.folders for check in read_checks(folder))]
+    # Users' own first: what is wrong with one is told before the long ones have run.
+    checks = [*(check for folder in settings.folders for check in read_checks(folder)), *own]
     with load(paths, report) as store:
         connection = store.connection
         build_tables(connection, suites, report)

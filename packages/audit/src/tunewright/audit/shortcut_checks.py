@@ -154,9 +154,7 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Rows:
         if table.label == "tool":
             parameters["tool"] = next(name for name in table.classes if name != ANOTHER)
             parameters["size"] = table.stratum
-            among = (
-                "AND l.toolset IN (SELECT toolset FROM offered WHERE kind = $tool) AND l.tools_offered = $size"
-            )
+            among = "AND l.toolset IN (SELECT toolset FROM offered WHERE kind = $tool) AND l.tools_offered = $size"
             label = f"if(l.label_tool = $tool, $tool, '{ANOTHER}')"
     columns = connection.execute(
         f"""
@@ -178,15 +176,15 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, table: Table) -> Rows:
 
 # One structural difference shows in several features; the reader needs the plainest of them.
 _ECHOES = {
-    "system_text": "has_system",
-    "system_length": "has_system",
-    "roles_before": "has_system",
-    "messages_before": "has_system",
-    "system_whitespace": "system_text",
-    "tool_order": "tool_set",
-    "preamble_text": "has_preamble",
-    "roles": "multi_turn",
-    "messages": "multi_turn",
+    "system_text": ("has_system",),
+    "system_length": ("has_system", "system_text"),
+    "roles_before": ("has_system",),
+    "messages_before": ("has_system",),
+    "system_whitespace": ("system_text",),
+    "tool_order": ("tool_set",),
+    "preamble_text": ("has_preamble",),
+    "roles": ("multi_turn",),
+    "messages": ("multi_turn",),
 }
 
 
@@ -195,8 +193,8 @@ def _without_echoes(found: list[Shortcut]) -> list[Shortcut]:
     strongest = {(s.feature, s.label): s for s in found}
     kept: list[Shortcut] = []
     for shortcut in found:
-        plainer = strongest.get((_ECHOES.get(shortcut.feature, ""), shortcut.label))
-        repeats = plainer is not None and plainer.effect >= 0.8 * shortcut.effect
+        plainer = (strongest.get((name, shortcut.label)) for name in _ECHOES.get(shortcut.feature, ()))
+        repeats = any(other is not None and other.effect >= 0.8 * shortcut.effect for other in plainer)
         # Whether and how often something is called follows from which tool is.
         by_tool = strongest.get((shortcut.feature, "tool")) if shortcut.label != "tool" else None
         if repeats or (by_tool is not None and by_tool.effect >= 0.8 * shortcut.effect):

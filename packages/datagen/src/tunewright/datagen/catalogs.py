@@ -23,7 +23,6 @@ from pydantic import BaseModel
 
 from tunewright.contract.catalog import Catalog, load_catalog, parse_catalog
 from tunewright.contract.errors import UserError
-from tunewright.datagen.tools import ToolFailed
 
 Function = Callable[..., Any]
 
@@ -263,16 +262,6 @@ def _type_name(annotation: Any) -> str:
     return getattr(annotation, "__name__", None) or str(annotation)
 
 
-def as_tool(function: Function, root: Path) -> Callable[..., dict[str, Any]]:
-    """The function as a tool of a repository: its result as plain values, its `root` filled in."""
-    takes_root = ROOT in inspect.signature(function).parameters
-
-    def called(**arguments: Any) -> dict[str, Any]:
-        more = {ROOT: root} if takes_root else {}
-        try:
-            result = function(**arguments, **more)
-        except Exception as error:
-            raise ToolFailed(f"{function.__name__} raised {type(error).__name__}") from error
-        return result.model_dump(mode="json")
-
-    return called
+def takes_root(function: Function) -> bool:
+    """Whether a function wants the repository's folder."""
+    return ROOT in inspect.signature(function).parameters

@@ -1,16 +1,12 @@
 """Compares what ty says about code with what jedi says; an example is kept only where both agree."""
 
-import contextlib
 import json
-import queue
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 from tunewright.datagen.program import Call
 from tunewright.datagen.tools import Toolbox
+from tunewright.datagen.worker import Worker, WorkerDied
 from tunewright.datagen.workspace import ToolTimeout
 
 TIMEOUT = 30.0  # seconds for one answer
@@ -27,72 +23,31 @@ class Jedi:
 
     def __init__(self, timeout: float = TIMEOUT) -> None:
         self.timeout = timeout
-        self._process: subprocess.Popen[str] | None = None
-        self._answers: queue.Queue[str | None] = queue.Queue()
+        self._worker = Worker("tunewright.datagen.jedi_worker")
 
     def close(self) -> None:
         """End the process; harmless when there is none."""
-        if self._process is None:
-            return
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._process = None
+        self._worker.close()
 
     def ask(self, ask: str, box: Toolbox, file: str, line: int, column: int) -> list[tuple[Place, bool]]:
         """`definition` or `references`: places inside the repository, and whether each is a definition.
 
         A place outside has an empty file. Raises JediFailed, or ToolTimeout after which jedi starts afresh.
         """
-        process = self._started()
         root = str(box.workspace.repo)
         question = {"ask": ask, "root": root, "file": file, "line": line, "column": column}
-        reply: dict[str, Any] = {"error": "gone"}
         try:
-            if process.stdin is not None:
-                process.stdin.write(json.dumps(question) + "\n")
-                process.stdin.flush()
-            text = self._answers.get(timeout=self.timeout)
-            if text is not None:
-                reply = json.loads(text)
-            else:
-                self.close()
-        except queue.Empty as error:
-            self.close()
+            reply: dict[str, Any] = self._worker.ask(question, self.timeout)
+        except TimeoutError as error:
             raise ToolTimeout(f"jedi did not answer within {self.timeout:g} seconds") from error
-        except OSError:
-            self.close()
+        except WorkerDied as error:
+            raise JediFailed("gone") from error
         if "error" in reply:
             raise JediFailed(str(reply["error"]))
         return [
             ((box.workspace.relative(Path(path)) or "" if path else "", row, place), is_definition)
             for path, row, place, is_definition in reply["places"]
         ]
-
-    def _started(self) -> "subprocess.Popen[str]":
-        if self._process is None or self._process.poll() is not None:
-            self.close()
-            self._answers = queue.Queue()
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tunewright.datagen.jedi_worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                encoding="utf-8",
-            )
-            threading.Thread(target=_read, args=(self._process, self._answers), daemon=True).start()
-        return self._process
-
-
-def _read(process: "subprocess.Popen[str]", answers: "queue.Queue[str | None]") -> None:
-    with contextlib.suppress(OSError, ValueError):
-        for line in process.stdout or ():
-            answers.put(line)
-    answers.put(None)
 
 
 class CrossCheck:

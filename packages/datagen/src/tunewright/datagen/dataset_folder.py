@@ -1,6 +1,9 @@
 """A dataset on the disk: splits as JSONL and `dataset.json`, whole or not at all, and never overwritten."""
 
-from collections.abc import Mapping, Sequence
+import errno
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,42 @@ def finished_dataset(out: Path, key: str) -> DatasetManifest | None:
     return manifest
 
 
+def check_place(out: Path) -> None:
+    """See that the folder `out` can be made, before hours of work. Raises UserError when it cannot.
+
+    It is made, with those above it, and removed again.
+    """
+    made: list[Path] = []
+    try:
+        for folder in (*reversed(out.parents), out):
+            if not folder.exists():
+                folder.mkdir()
+                made.append(folder)
+    except OSError as error:
+        raise UserError(
+            f"{out} cannot be made ({error.strerror})", "Give another --out, where you may write."
+        ) from error
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@contextmanager
+def enough_room(out: Path) -> Generator[None]:
+    """Turn a full disk into a UserError that says where room is needed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"there is no room left on the disk{f': {error.filename}' if error.filename else ''}",
+            f"Make room in {tempfile.gettempdir()}, where the work is done (TMPDIR gives another place), and in "
+            f"{out.absolute().parent}. Nothing half done was left there.",
+        ) from error
+
+
 def write_dataset(
     out: Path,
     splits: Mapping[str, Sequence[Row]],
@@ -48,10 +87,10 @@ def write_dataset(
 ) -> DatasetManifest:
     """Write the folder `out`, which must not exist; `lineage` maps each input's path or name to its hash.
 
-    An empty split gets no file.
+    An empty split gets no file. Raises UserError when the disk is full.
     """
     try:
-        with atomic_folder(out) as folder:
+        with enough_room(out), atomic_folder(out) as folder:
             entries: dict[str, SplitEntry] = {}
             for name, rows in splits.items():
                 if rows:

@@ -1,10 +1,9 @@
 """The whole way from a recipe to a dataset folder."""
 
 import shutil
-import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,19 @@ from tunewright.contract.catalog import Catalog, load_catalog
 from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Data, Recipe
-from tunewright.datagen.catalogs import Function
+from tunewright.contract.scratch import scratch_folder
+from tunewright.datagen.asked import (
+    DIRECT,
+    GROUPS,
+    NAVIGATION_TOOLS,
+    add_snippets,
+    count_of,
+    is_navigation,
+    split_questions,
+)
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
-from tunewright.datagen.dataset_folder import Row, finished_dataset, write_dataset
+from tunewright.datagen.dataset_folder import Row, check_place, enough_room, finished_dataset, write_dataset
 from tunewright.datagen.families import (
     chains,
     check_chains,
@@ -32,22 +40,20 @@ from tunewright.datagen.families import (
     setbacks,
     symbols,
 )
-from tunewright.datagen.families.direct import Question, questions
+from tunewright.datagen.families.direct import Question
 from tunewright.datagen.families.own import own_scenarios, without_scenarios
 from tunewright.datagen.families.scenario import Scenario
-from tunewright.datagen.families.snippets import snippet_questions
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.maker import Maker
+from tunewright.datagen.offers import ALWAYS
+from tunewright.datagen.own_tools import OwnTools
 from tunewright.datagen.plan import GENERATOR, plan_dataset
 from tunewright.datagen.program import Sandbox
 from tunewright.datagen.reword import Reworder
 from tunewright.datagen.series import Order, Series, Style, forms_for
 
-DIRECT = 0.15  # share of examples that need no call
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where enough of them list tools
-GROUPS = ("navigation", "other")
-NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
 SCENARIOS = tuple(
     scenario
     for family in (
@@ -89,6 +95,7 @@ def generate_dataset(
     last ones are for valid. `template` is a chat template: a row that does not survive being rendered with it
     and read back is rejected.
     """
+    check_place(out)
     plan = plan_dataset(recipe, seed, root=root, repos=repos, template=template)
     finished = finished_dataset(out, plan.key)
     if finished is not None:
@@ -103,7 +110,8 @@ def generate_dataset(
         ChatTemplate(template) if template else None,
         Reworder(wording, out.parent / ".rewordings") if wording else None,
     )
-    splits = make_splits(style, guard, plan.sides, plan.seed, ledger, report, plan.functions)
+    with enough_room(out):
+        splits = make_splits(style, guard, plan.sides, plan.seed, ledger, report, plan.own)
     facts: dict[str, Any] = {
         "key": plan.key,
         "generator": GENERATOR,
@@ -121,7 +129,7 @@ def plan_orders(
 
     No question is asked twice, so there are at most `questions_left` direct answers.
     """
-    count = round(_count(data, group) * share)
+    count = round(count_of(data, group) * share)
     tools = [t for t in tools_to_call if (t in NAVIGATION_TOOLS) == (group == "navigation")]
     tools = tools or list(tools_to_call)
     if not tools:
@@ -166,26 +174,29 @@ def make_splits(
     seed: int,
     ledger: Ledger,
     report: Report | None = None,
-    functions: Mapping[str, Function] | None = None,
+    own: Path | None = None,
 ) -> dict[str, list[Row]]:
-    """Rows of each split; `functions` are the user's own tools.
+    """Rows of each split; the functions of the file `own` are the user's own tools.
 
     The two groups are made side by side; neither depends on the other's pace.
     """
     data, catalog = style.data, style.catalog
     # Users' tools may have the names of ours and other results: then only what is made from the catalog fits.
-    scenarios = list(own_scenarios(catalog)) if functions else select(catalog)
-    for reason in without_scenarios(catalog, scenarios, functions or ()):
+    scenarios = list(own_scenarios(catalog)) if own else select(catalog)
+    for reason in without_scenarios(catalog, scenarios, own=own is not None):
         ledger.reject("(all)", reason)
-    pools = split_questions(catalog, guard, Random(seed), ledger, programs=not style.single_calls)
+    # A row of single calls without a list of its own lists all tools; a shell among them can do nearly anything.
+    denies = not (style.single_calls and data.offered < 1 and ALWAYS in catalog.tool_names)
+    programs = not style.single_calls
+    pools = split_questions(catalog, guard, Random(seed), ledger, beyond=denies, programs=programs)
     shares = {"train": 1 - data.valid, "valid": data.valid}
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
     asked = {
-        (group, split): [q for q in pools[split] if _is_navigation(q) == (group == "navigation")]
+        (group, split): [q for q in pools[split] if is_navigation(q) == (group == "navigation")]
         for group in GROUPS
         for split in shares
     }
-    _add_snippets(asked, data, shares, sides, guard, seed)
+    add_snippets(asked, data, shares, sides, guard, seed)
     plans = {
         (group, split): plan_orders(data, group, shares[split], tools, len(questions))
         for (group, split), questions in asked.items()
@@ -194,12 +205,13 @@ def make_splits(
     for side in sides.values():
         for corpus in side:
             _ = corpus.trees  # parsed here, because threads may not silence warnings on their own
-    scratch = Path(tempfile.mkdtemp(prefix="tunewright-"))
+    scratch = scratch_folder("data")
     ledgers = {group: Ledger() for group in GROUPS}
 
     def make_group(group: str) -> dict[str, list[Row]]:
         near = NearDuplicates()  # one for both splits: valid may not repeat train
         jedi = Jedi()
+        tools_of_file = OwnTools(own, catalog.tool_names) if own else None
         made: dict[str, list[Row]] = {}
         try:
             with Sandbox() as sandbox:
@@ -216,7 +228,7 @@ def make_splits(
                         near=near,
                         check=CrossCheck(jedi),
                         ledger=ledgers[group],
-                        functions=functions or {},
+                        own=tools_of_file,
                     )
                     orders = plans[group, split]
                     earlier = pools[split][GROUPS.index(group) :: len(GROUPS)]
@@ -228,6 +240,8 @@ def make_splits(
                         maker.close()
         finally:
             jedi.close()
+            if tools_of_file is not None:
+                tools_of_file.close()
         return made
 
     try:
@@ -254,28 +268,6 @@ def make_splits(
     return splits
 
 
-def _add_snippets(
-    asked: Mapping[tuple[str, str], list[Question]],
-    data: Data,
-    shares: Mapping[str, float],
-    sides: Mapping[str, list[Corpus]],
-    guard: SuiteGuard,
-    seed: int,
-) -> None:
-    """Where there are fewer questions than direct answers are wanted, more of them, about code that they show."""
-    for split, share in shares.items():
-        wanted = {group: round(_count(data, group) * share * DIRECT) for group in GROUPS}
-        if all(len(asked[group, split]) >= wanted[group] for group in GROUPS):
-            continue
-        found = snippet_questions(sides[split], guard, NearDuplicates(), Random(f"{seed}/snippets/{split}"))
-        for number, group in enumerate(GROUPS):
-            asked[group, split].extend(found[number :: len(GROUPS)])
-
-
-def _count(data: Data, group: str) -> int:
-    return data.navigation if group == "navigation" else data.other
-
-
 def _make_series(
     style: Style,
     maker: Maker,
@@ -292,31 +284,6 @@ def _make_series(
         rows.append(series.row(order, form))
         progress.step()
     return rows
-
-
-def split_questions(
-    catalog: Catalog, guard: SuiteGuard, random: Random, ledger: Ledger, *, programs: bool = True
-) -> dict[str, list[Question]]:
-    """Questions without a call for each split; a wording belongs to one split only."""
-    kept: list[Question] = []
-    for question in questions(catalog, programs=programs):
-        reason = guard.reason(question.text, question.template, ())
-        if reason is None:
-            kept.append(question)
-        else:
-            ledger.reject(question.family, reason)
-    wordings = sorted({question.template for question in kept})
-    random.shuffle(wordings)
-    for_valid = set(wordings[: max(1, len(wordings) // 6)])
-    random.shuffle(kept)
-    return {
-        "train": [question for question in kept if question.template not in for_valid],
-        "valid": [question for question in kept if question.template in for_valid],
-    }
-
-
-def _is_navigation(question: Question) -> bool:
-    return any(tool in NAVIGATION_TOOLS for tool in question.tools)
 
 
 def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:

@@ -24,7 +24,7 @@ class GitTools:
         return make_history(self.workspace)
 
     def git_status(self) -> Record:
-        text = git(self.workspace, self.root, "status", "--porcelain").stdout
+        text = git(self.workspace, self.root, "status", "--porcelain", "--untracked-files=all").stdout
         files = [
             {"file": line[3:], "status": _STATUS.get(line[:2].strip()[:1], "modified")}
             for line in text.splitlines()

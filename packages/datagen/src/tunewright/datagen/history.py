@@ -1,5 +1,9 @@
-"""A git history for a scratch copy: commits with fixed dates, and changes that are not committed yet."""
+"""A git history for a scratch copy: commits with fixed dates, and changes that are not committed yet.
 
+It is made up, for a checkout too: whose commits these really were would make the data depend on more than its files.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -8,73 +12,111 @@ from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.workspace import Finished, Workspace
 
 AUTHORS = ("Ada Nowak", "Ben Okafor", "Carla Diaz", "Deniz Kaya")
-SUBJECTS = ("Import {name} {version}", "Add {file}", "Rework {file}", "Tidy up {file}", "Document {file}")
-CHANGED = 4  # files that differ from the last commit
-COMMITS = 8
+VERBS = ("Rework", "Tidy up", "Document")
+CHANGED = 4  # of the repository's files, how many differ from the last commit
+BATCHES = 8  # in which the files are first committed
+STAGES = 3  # commits in which a file grows to its whole length, at most
 SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Change:
-    """A file that differs from the last commit; `text` is None when it was deleted."""
+    """A file that differs from the last commit; `committed` is its text there, None when it is not known there."""
 
     path: str
     status: str  # as git_status reports it: modified, added, deleted, untracked
-    text: str | None
+    committed: str | None
 
 
 def planned_changes(corpus: Corpus) -> tuple[Change, ...]:
-    """Which files are changed, and how: the same for the same corpus, whatever else happens."""
+    """Which files are changed, and how: the same for the same corpus, whatever else happens.
+
+    The working tree is the corpus as the other tools know it; what differs is the last commit.
+    """
     ranked = sorted(
         (path for path, text in corpus.files.items() if 5 <= text.count("\n") <= 400),
         key=lambda path: sha256(path.encode()).hexdigest(),
     )
     changes: list[Change] = []
     for number, path in enumerate(ranked[:CHANGED]):
-        lines = corpus.files[path].split("\n")
-        if number == 3:
-            changes.append(Change(path, "deleted", None))
+        if number == CHANGED - 1:
+            changes.append(Change(path, "untracked", None))
             continue
+        lines = corpus.files[path].split("\n")
         at = min(len(lines) - 1, 3 + 2 * number)
-        added = [f"# TODO: check case {case}" for case in range(1, number + 2)]
-        kept = lines[at + number :] if number else lines[at:]
-        changes.append(Change(path, "modified", "\n".join([*lines[:at], *added, *kept])))
+        removed = [f"# TODO: check case {case}" for case in range(1, number + 1)]
+        changes.append(
+            Change(path, "modified", "\n".join([*lines[:at], *removed, *lines[at + number + 1 :]]))
+        )
     folder = ranked[0].rsplit("/", 1)[0] if ranked and "/" in ranked[0] else ""
-    new = f"{folder}/todo_list.py".lstrip("/")
-    if new not in corpus.files:
-        changes.append(Change(new, "untracked", "PENDING = []\n"))
+    gone = f"{folder}/todo_list.py".lstrip("/")
+    if gone not in corpus.files:
+        changes.append(Change(gone, "deleted", "PENDING = []\n"))
     return tuple(changes)
 
 
 def make_history(workspace: Workspace) -> Path:
-    """Lay the repository out in `folder/git`, commit it in steps and change some files; return the folder.
+    """Commit the repository in steps in `folder/git`, so that it ends with `planned_changes`; return the folder.
 
-    Raises OSError when there is no git.
+    Each file comes in a batch and grows with the next commits, so that it has a first and a last one. Raises
+    OSError when there is no git.
     """
     root = workspace.folder / "git"
     if root.exists():
         return root
     root.mkdir()
     corpus = workspace.corpus
-    paths = sorted(corpus.files)
+    changes = planned_changes(corpus)
+    committed = corpus.files | {c.path: c.committed for c in changes if c.committed is not None}
+    paths = sorted(set(committed) - {change.path for change in changes if change.committed is None})
     _git(workspace, root, 0, "init", "--quiet", "--initial-branch=main")
-    step = max(1, -(-len(paths) // COMMITS))
-    for number, start in enumerate(range(0, len(paths), step)):
-        batch = paths[start : start + step]
-        for path in batch:
-            target = root / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(corpus.files[path], encoding="utf-8", newline="\n")
-        _git(workspace, root, number, "add", "--all")
-        words = {"name": corpus.name, "version": corpus.version, "file": batch[0].rsplit("/", 1)[-1]}
-        subject = SUBJECTS[0 if number == 0 else 1 + number % (len(SUBJECTS) - 1)].format(**words)
-        _git(workspace, root, number, "commit", "--quiet", "--message", subject)
-    for change in planned_changes(corpus):
-        if change.text is None:
+    size = max(1, -(-len(paths) // BATCHES))
+    batches = [paths[start : start + size] for start in range(0, len(paths), size)]
+    for number in range(len(batches) + STAGES - 1):
+        added = _grow(root, batches[number], committed, 0) if number < len(batches) else []
+        grown = [
+            path
+            for stage in range(1, STAGES)
+            if 0 <= number - stage < len(batches)
+            for path in _grow(root, batches[number - stage], committed, stage)
+        ]
+        if added or grown:
+            _git(workspace, root, number, "add", "--all")
+            subject = _subject(corpus, number, added, grown)
+            _git(workspace, root, number, "commit", "--quiet", "--message", subject)
+    for change in changes:
+        if change.status == "deleted":
             (root / change.path).unlink()
         else:
-            (root / change.path).write_text(change.text, encoding="utf-8", newline="\n")
+            _put(root / change.path, corpus.files[change.path])
     return root
+
+
+def _grow(root: Path, paths: Sequence[str], texts: Mapping[str, str], stage: int) -> list[str]:
+    """Write each file as far as it has come; those that are longer now than at the stage before."""
+    changed: list[str] = []
+    for path in paths:
+        lines = texts[path].splitlines(keepends=True)
+        stages = STAGES - sha256(path.encode()).digest()[0] % 2
+        end = max(1, len(lines) * (stage + 1) // stages) if stage + 1 < stages else len(lines)
+        text = "".join(lines[:end])
+        if stage == 0 or text.encode() != (root / path).read_bytes():
+            _put(root / path, text)
+            changed.append(path)
+    return changed
+
+
+def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _subject(corpus: Corpus, number: int, added: Sequence[str], grown: Sequence[str]) -> str:
+    if number == 0:
+        return f"Import {corpus.name} {corpus.version}"
+    if added and (number % 4 == 0 or not grown):
+        return f"Add {added[0].rsplit('/', 1)[-1]}"
+    return f"{VERBS[number % len(VERBS)]} {grown[0].rsplit('/', 1)[-1]}"
 
 
 def git(workspace: Workspace, root: Path, *arguments: str) -> Finished:
@@ -85,7 +127,7 @@ def git(workspace: Workspace, root: Path, *arguments: str) -> Finished:
 def _git(workspace: Workspace, root: Path, number: int, *arguments: str) -> Finished:
     author = AUTHORS[number % len(AUTHORS)]
     email = author.split()[0].lower() + "@example.org"
-    date = f"2024-0{1 + number % 9}-1{number % 10} 09:30:00 +0000"
+    date = f"2024-{1 + number % 12:02d}-1{number % 10} 09:30:00 +0000"
     variables = {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",

@@ -35,6 +35,8 @@ def answer(question: dict[str, Any]) -> list[list[Any]]:
 def main() -> None:
     """Answer until the input ends."""
     sys.setrecursionlimit(3000)
+    sys.stdout.write("{}\n")
+    sys.stdout.flush()
     for line in sys.stdin:
         try:
             reply: dict[str, Any] = {"places": answer(json.loads(line))}

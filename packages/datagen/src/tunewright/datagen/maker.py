@@ -2,14 +2,13 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
 from tunewright.contract.catalog import Catalog
-from tunewright.datagen.catalogs import Function, as_tool
 from tunewright.datagen.conversation import Work
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck
@@ -17,9 +16,10 @@ from tunewright.datagen.families.scenario import PLACES, Scenario, fill
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.language_server import ServerDied
 from tunewright.datagen.ledger import Ledger
-from tunewright.datagen.program import Outcome, ProgramFailed, Sandbox
+from tunewright.datagen.own_tools import OwnTools, ToolFailed
+from tunewright.datagen.program import Call, Outcome, ProgramFailed, Sandbox
 from tunewright.datagen.sites import Slots, sites_of
-from tunewright.datagen.tools import Rejected, Toolbox, ToolFailed
+from tunewright.datagen.tools import Rejected, Toolbox
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 
 MAX_LINES = 8  # of a tool's response; what prints more is not asked for
@@ -29,6 +29,17 @@ TESTED_FILES = 2  # files of a corpus whose tests are run: each run takes a seco
 
 NAVIGATION_ENGINES = " ".join(f"{name}=={version(name)}" for name in ("ty", "jedi"))
 CHECKED = {"goto_definition", "find_references"}
+# Where a tool of ours lists what it found. How a command ends is a result in itself.
+FOUND = {
+    **{"goto_definition": "locations", "find_references": "references", "hover": "signature"},
+    **{
+        "document_symbols": "symbols",
+        "workspace_symbols": "symbols",
+        "git_log": "commits",
+        "git_diff": "hunks",
+    },
+    **{"typecheck": "errors", "ruff_check": "violations", "pytest_run": "tests"},
+}
 VOLATILE = {"pytest_run"}  # tools whose results differ from run to run in some field
 
 # How often each kind of work is shown, where a tool has it.
@@ -72,9 +83,11 @@ class Maker:
     near: NearDuplicates
     check: CrossCheck
     ledger: Ledger = field(default_factory=Ledger)
-    functions: Mapping[str, Function] = field(default_factory=dict[str, Function])  # tools of the user's own
+    own: OwnTools | None = None  # tools of the user's own
+    _reasons: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # by first tool
     _boxes: dict[str, Toolbox] = field(default_factory=dict[str, Toolbox])
     _sites: dict[tuple[str, str], list[Slots]] = field(default_factory=dict[tuple[str, str], list[Slots]])
+    _details: dict[str, str] = field(default_factory=dict[str, str])  # what a user's tool said, by reason
     _turn: Counter[str] = field(default_factory=Counter[str])
     _used: Counter[str] = field(default_factory=Counter[str])
 
@@ -102,6 +115,17 @@ class Maker:
                     return made
         return None
 
+    def why_not(self, tools: Sequence[str]) -> str:
+        """The commonest reason for which attempts with these tools came to nothing; empty when there were none."""
+        reasons = Counter[str]()
+        for tool in tools:
+            reasons.update(self._reasons[tool])
+        if not reasons:
+            return ""
+        reason, count = reasons.most_common(1)[0]
+        detail = self._details.get(reason)
+        return f"{reason}{f' ({detail})' if detail else ''}, {count} times"
+
     def _least_used(self, names: list[str], scenarios: list[Scenario]) -> Scenario:
         fewest = min(self._used[name] for name in names)
         chosen = self.random.choice([s for s in scenarios if self._used[s.name] == fewest])
@@ -122,18 +146,18 @@ class Maker:
             slots["at"] = fill(self.random.choice(PLACES), slots)
         request = fill(template, slots)
         names = [str(slots[name]) for name in ("symbol", "file", "path", "other") if name in slots]
-        reason = self.guard.reason(request, template, names)
-        if reason is None:
-            reason, work = self._work(scenario, corpus, slots)
-            if reason is None and not self.near.add(request):
-                reason = "nearly the same request as another"
-                self._used[template] += 1  # or a short wording that is used up would be tried for ever
-        else:
-            work = None
+        refused = self.guard.reason(request, template, names)
+        reason, work = (refused, None) if refused else self._work(scenario, corpus, slots)
+        if reason is None and not self.near.add(request):
+            reason = refused = "nearly the same request as another"
+        if work is not None or refused:
+            # A wording that is refused has had its turn: one that can never pass would be taken for ever.
+            self._used[template] += 1
         if reason is not None or work is None:
-            self.ledger.reject(scenario.family, reason or "no work")
+            reason = reason or "no work"
+            self.ledger.reject(scenario.family, reason)
+            self._reasons[scenario.tool][reason] += 1
             return None
-        self._used[template] += 1
         engines = NAVIGATION_ENGINES if set(scenario.called) & CHECKED else ""
         values = needed_values(template, slots)
         about = slots.get("symbol") or slots.get("path") or slots.get("command") or ""
@@ -166,6 +190,7 @@ class Maker:
             self._restart(corpus)
             return "a tool took too long", None
         except ToolFailed as error:
+            self._details.setdefault(str(error), error.detail)
             return str(error), None
         except ServerDied:
             self._restart(corpus)
@@ -173,7 +198,7 @@ class Maker:
         stdout = outcome.stdout.rstrip("\n")
         reason = unfit(scenario, outcome, stdout)
         for call in outcome.calls:
-            if call.tool in self.functions:
+            if self.own is not None and call.tool in self.own.names:
                 reason = reason or ("the tool says that it failed" if says_failed(call.result) else None)
             else:
                 reason = reason or self.check.reason(call, self._box(corpus))
@@ -185,9 +210,10 @@ class Maker:
     def _run(self, program: str, corpus: Corpus) -> Outcome:
         box = self._box(corpus)
         parameters = {tool.name: tool.parameter_names for tool in self.catalog.tools}
-        known = box.functions | {n: as_tool(f, box.workspace.repo) for n, f in self.functions.items()}
+        known = box.functions | (self.own.bound(box.workspace.repo) if self.own else {})
         tools = {name: function for name, function in known.items() if name in parameters}
-        return self.sandbox.run(program, tools, parameters)
+        with box.program():
+            return self.sandbox.run(program, tools, parameters)
 
     def _box(self, corpus: Corpus) -> Toolbox:
         if corpus.name not in self._boxes:
@@ -213,7 +239,9 @@ def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:
         return "the response is too long"
     if not stdout.strip() and not scenario.nothing:
         return "printed nothing"
-    for call in outcome.calls:
+    for number, call in enumerate(outcome.calls):
+        if scenario.family != "failure" and in_vain(call, later=number > 0):
+            return "a call did not find what it was about"
         if (
             call.tool == "goto_definition"
             and scenario.family not in ("conditional", "failure")
@@ -223,6 +251,16 @@ def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:
         if call.tool == "goto_definition" and defines_itself(call.arguments, call.result):
             return "stands at its own definition"
     return None
+
+
+def in_vain(call: Call, *, later: bool) -> bool:
+    """Whether a call had nothing to work on. A checker that finds faults has worked, though it says no success."""
+    if call.result.get("success") is not False:
+        return False
+    if call.tool in ("read_file", "write_file"):
+        return True
+    found = FOUND.get(call.tool)
+    return later and found is not None and not call.result.get(found)
 
 
 def says_failed(result: dict[str, object]) -> bool:

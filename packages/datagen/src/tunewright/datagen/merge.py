@@ -1,7 +1,7 @@
 """Merges datasets of any shape into one: without doubles, balanced, and split so that nothing leaks."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -12,7 +12,7 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.example import read_jsonl
 from tunewright.contract.manifest import DatasetManifest, find_splits
 from tunewright.contract.shapes import UnknownShapeError, canonical
-from tunewright.datagen.dataset_folder import Row, finished_dataset, write_dataset
+from tunewright.datagen.dataset_folder import Row, check_place, finished_dataset, write_dataset
 from tunewright.datagen.labels import first_tool
 from tunewright.datagen.split import Linked, divide
 
@@ -79,6 +79,7 @@ def merge_datasets(
         "seed": seed,
     }
     key = sha256_json(inputs)
+    check_place(out)
     finished = finished_dataset(out, key)
     if finished is not None:
         return finished
@@ -106,6 +107,7 @@ def merge_datasets(
         "cut": dict(sorted(cut.items())),
         "groups": division.groups,
         "repositories_apart": division.repositories_apart,
+        "repositories_in_several_splits": _straddling(kept, division.splits),
         "bridges_dropped": len(division.bridges),
         "counts": {
             name: dict(Counter(kept[n].linked.label or "direct" for n in numbers).most_common())
@@ -113,6 +115,12 @@ def merge_datasets(
         },
     }
     return write_dataset(out, splits, seed=seed, lineage=lineage, facts=facts)
+
+
+def _straddling(kept: Sequence[_Kept], splits: Mapping[str, Sequence[int]]) -> list[str]:
+    found = [{kept[number].linked.repository for number in numbers} - {""} for numbers in splits.values()]
+    counts = Counter(repository for repositories in found for repository in repositories)
+    return sorted(repository for repository, count in counts.items() if count > 1)
 
 
 def _read(files: Sequence[Path], read: Read, balance: str, report: Report | None) -> tuple[list[_Kept], int]:

@@ -42,14 +42,19 @@ DECOYS = (
     _decoy("run_notebook", "Execute a Jupyter notebook.", _PATH),
 )
 
-# What could do a tool's work in its place. Where a tool is said to be missing, these are not offered either: to say
-# that nothing fits would be untrue. A shell can do nearly anything.
+# What could do a tool's work in its place, or most of it. Where a tool is said to be missing, these are not offered
+# either, look-alikes among them: to say that nothing fits would be untrue. A shell can do nearly anything.
 INSTEAD: Mapping[str, tuple[str, ...]] = {
-    "goto_definition": ("find_references", "document_symbols", "workspace_symbols"),
+    "goto_definition": ("find_references", "document_symbols", "workspace_symbols", "read_file"),
+    "find_references": ("workspace_symbols", "read_file"),
     "hover": ("goto_definition", "document_symbols", "read_file"),
     "document_symbols": ("workspace_symbols", "read_file"),
     "workspace_symbols": ("document_symbols", "find_references"),
+    "pytest_run": ("pytest_collect",),
     "git_status": ("git_diff",),
+    "git_log": ("git_blame",),
+    "write_file": ("append_file",),
+    "run_command": ("read_file",),
 }
 ALWAYS = "run_command"
 
@@ -90,7 +95,7 @@ def draw_offer(
     catalog: Catalog, needed: Collection[str], random: Random, *, missing: bool = False, mask: bool = True
 ) -> Offer:
     """Tools in random order. With `missing`, neither those needed nor what could replace them are among them;
-    otherwise all that are needed are."""
+    otherwise all that are needed are. Where nothing would be left, look-alikes are offered."""
     instead = {other for name in needed for other in INSTEAD.get(name, ())} | {ALWAYS}
     kept_out = {*needed, *instead} if missing else set(needed)
     others = [tool for tool in catalog.tools if tool.name not in kept_out]
@@ -99,9 +104,9 @@ def draw_offer(
     wanted = random.randint(min(FEWEST, most), most)
     right = [] if missing else [tool for tool in catalog.tools if tool.name in needed]
     chosen = right + others[: max(1, wanted - len(right))]
-    if random.random() < LOOK_ALIKES:
-        known = {tool.name for tool in catalog.tools}
-        chosen += random.sample([tool for tool in DECOYS if tool.name not in known], 2)
+    if random.random() < LOOK_ALIKES or not chosen:
+        taken = {tool.name for tool in catalog.tools} | kept_out
+        chosen += random.sample([tool for tool in DECOYS if tool.name not in taken], 2)
     random.shuffle(chosen)
     names = {tool.name: tool.name for tool in chosen}
     if random.random() < MASKED and mask:

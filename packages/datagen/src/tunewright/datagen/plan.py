@@ -1,7 +1,7 @@
 """Everything that goes into a dataset, gathered before anything is made: its hash is what makes it the same one."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,13 +10,14 @@ from typing import Any
 
 from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.catalog import Catalog
+from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.suite import Suite, read_suite
-from tunewright.datagen.catalogs import Function, read_catalog
+from tunewright.datagen.catalogs import read_catalog
 from tunewright.datagen.corpus import TRAIN, VALID, Corpus, checkout_corpus, distinct_names, installed_corpus
 from tunewright.datagen.faults import with_failing_tests
 
-GENERATOR = 12  # raise it when the same inputs give other examples
+GENERATOR = 13  # raise it when the same inputs give other examples
 ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")
 
 
@@ -27,7 +28,7 @@ class Plan:
     key: str
     seed: int
     catalog: Catalog
-    functions: Mapping[str, Function]
+    own: Path | None  # the file whose functions are the tools, where the user brings some along
     suites: tuple[Suite, ...]
     sides: dict[str, list[Corpus]]
     engines: dict[str, str]
@@ -66,7 +67,7 @@ def plan_dataset(
         key=sha256_json(inputs),
         seed=seed,
         catalog=catalog,
-        functions=functions,
+        own=Path(recipe.data.catalog).resolve() if functions else None,
         suites=tuple(read_suite(root / path) for path in suites),
         sides={
             split: [with_failing_tests(corpus, Random(f"{seed}/{corpus.name}")) for corpus in side]
@@ -78,11 +79,22 @@ def plan_dataset(
 
 
 def choose_corpora(repos: Sequence[Path], valid: float) -> dict[str, list[Corpus]]:
-    """Repositories of each split: the pinned packages, or checkouts; one checkout alone is for train."""
+    """Repositories of each split: the pinned packages, or checkouts; one checkout alone is for train.
+
+    Raises UserError when two checkouts are the same: what is learnt from one would be asked about the other.
+    """
     pinned = {"train": TRAIN, "valid": VALID}
     if not repos:
         return {split: [installed_corpus(name) for name in names] for split, names in pinned.items()}
-    found = distinct_names([checkout_corpus(path) for path in repos])
+    checkouts = [checkout_corpus(path) for path in repos]
+    first: dict[str, Path] = {}
+    for path, corpus in zip(repos, checkouts):
+        if corpus.sha256 in first:
+            raise UserError(
+                f"{first[corpus.sha256]} and {path} hold the same files", "Give each repository once."
+            )
+        first[corpus.sha256] = path
+    found = distinct_names(checkouts)
     if len(found) == 1:
         return {"train": found, "valid": [installed_corpus(name) for name in VALID]}
     held = min(len(found) - 1, max(1, round(valid * len(found))))

@@ -13,10 +13,10 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Data
 from tunewright.contract.syntax import CallSyntaxError
 from tunewright.datagen.conversation import Exchange, Message, TooLong, compose
-from tunewright.datagen.families.direct import Question
+from tunewright.datagen.families.direct import BEYOND, Question
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.maker import VOLATILE, Made, Maker
-from tunewright.datagen.offers import Offer, decline, draw_offer
+from tunewright.datagen.offers import ALWAYS, Offer, decline, draw_offer
 from tunewright.datagen.reword import Reworder
 from tunewright.datagen.round_trip import unrenderable
 from tunewright.datagen.structure import Form, choose_preamble, draw_forms
@@ -107,6 +107,7 @@ class Series:
         self._tools = tuple(tools)
         self._asked = list(asked)
         self._earlier = list(earlier)
+        self._dealt = deal(earlier, len(maker.corpora) + 1)
         self._random = random
         self._exhausted: set[tuple[str, bool]] = set()  # tools, with the tool's response and without
         self._uses: Counter[str] = Counter()
@@ -137,8 +138,8 @@ class Series:
         for _ in range(TRIES):
             question = min(self._asked, key=lambda q: self._uses[q.text])
             self._uses[question.text] += 1
-            earlier = self._exchange(0, question.text) if form.earlier else None
-            offer = self._offer(form, question.tools, missing=False, mask=False)
+            offer = self._offer(form, question.tools, missing=question.family == BEYOND, mask=False)
+            earlier = self._exchange(0, offer, question.text) if form.earlier else None
             messages = compose(form, self._system(offer), question.text, question.answer, earlier)
             meta = {
                 "source": order.group,
@@ -175,8 +176,10 @@ class Series:
                     return made, fitted
                 self._exhausted.add((tool, fitted.loop))
                 self._maker.ledger.reject("(all)", f"{tool} has nothing new to show")
+        why = self._maker.why_not(self._tools)
         raise UserError(
-            f"these repositories have nothing new to show for {', '.join(self._tools)}",
+            f"these repositories have nothing new to show for {', '.join(self._tools)}"
+            + (f"; most often: {why}" if why else ""),
             "Ask for fewer examples in [data], or give more repositories.",
         )
 
@@ -212,7 +215,7 @@ class Series:
             "engines": made.engines,
         }
         place = 1 + [corpus.label for corpus in self._maker.corpora].index(made.corpus)
-        earlier = self._exchange(place) if form.earlier else None
+        earlier = self._exchange(place, offer) if form.earlier else None
         reply = decline(offer) if order.missing and offer else made.work
         preamble = choose_preamble(made.scenario.tool, self._random)
         try:
@@ -246,13 +249,43 @@ class Series:
         row["meta"] = {key: value for key, value in meta.items() if value}
         return row
 
-    def _exchange(self, place: int, unlike: str = "") -> Exchange:
-        """An earlier exchange. Each repository (`place` from 1) and the direct answers (0) have questions of
-        their own, so that a shared first turn never ties two repositories together."""
-        own = self._earlier[place :: len(self._maker.corpora) + 1]
-        fresh = [q for q in own if q.text != unlike and frozenset((q.text, unlike)) not in self._pairs]
-        question = min(fresh or self._earlier, key=lambda q: self._earlier_uses[q.text])
+    def _exchange(self, place: int, offer: Offer | None, unlike: str = "") -> Exchange | None:
+        """An earlier exchange that is true beside what is offered, if there is one. Each repository (`place` from
+        1) and the direct answers (0) have questions of their own, so that a shared first turn never ties two
+        repositories together."""
+        own, all_of_them = (
+            [q for q in questions if q.text != unlike and true_beside(q, offer)]
+            for questions in (self._dealt[place], self._earlier)
+        )
+        fresh = [q for q in own if frozenset((q.text, unlike)) not in self._pairs]
+        chosen = fresh or own or all_of_them
+        if not chosen:
+            return None
+        question = min(chosen, key=lambda q: self._earlier_uses[q.text])
         self._earlier_uses[question.text] += 1
         if unlike:
             self._pairs.add(frozenset((question.text, unlike)))
         return Exchange(question.text, question.answer)
+
+
+def true_beside(question: Question, offer: Offer | None) -> bool:
+    """Whether a question and its answer fit a list of tools: they speak of no other, and deny nothing that it can do."""
+    if offer is None:
+        return True
+    if question.family == BEYOND and ALWAYS in offer.names:
+        return False
+    return set(question.tools) <= set(offer.catalog.tool_names)
+
+
+def deal(questions: Sequence[Question], places: int) -> list[list[Question]]:
+    """Each question to one of the places, so that each has its part of those that speak of tools and of those that
+    do not: beside a list without a tool only the others are true."""
+    dealt: list[list[Question]] = [[] for _ in range(places)]
+    for kind in (
+        [q for q in questions if not q.tools and q.family != BEYOND],
+        [q for q in questions if q.family == BEYOND],
+        [q for q in questions if q.tools],
+    ):
+        for number, question in enumerate(kind):
+            dealt[number % places].append(question)
+    return dealt

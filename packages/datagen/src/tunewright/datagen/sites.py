@@ -154,8 +154,11 @@ def command_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
             yield {"command": f"find {folder} -name __init__.py"}
 
 
-def new_file_sites(corpus: Corpus, random: Random) -> Iterator[Slots]:
+def new_file_sites(corpus: Corpus, site: Site, random: Random) -> Iterator[Slots]:
     """Files to be made, in folders there may not be, with a line of content: `path`, `content`."""
+    suffixes = (
+        (".py",) if site == "new_module" else _SUFFIXES
+    )  # a checker of Python has nothing to say on others
     words = sorted(
         {
             node.name
@@ -167,7 +170,7 @@ def new_file_sites(corpus: Corpus, random: Random) -> Iterator[Slots]:
     )
     folders = _FOLDERS + tuple(sorted({file.split("/", 1)[0] for file in corpus.files if "/" in file}))
     while words:
-        suffix = random.choice(_SUFFIXES)
+        suffix = random.choice(suffixes)
         a, b = random.choice(words), random.choice(words)
         content = random.choice(_TEXTS[suffix]).format(
             a=a, b=b, n=random.randint(0, 99), m=random.choice(_MODULES)
@@ -260,11 +263,11 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         found: list[Slots] = [{"path": change.path} for change in modified]
         if site == "maybe_changed_file":
             found += list(file_sites(corpus, "file"))[: 2 * len(found)]
-    elif site == "new_file":
-        sites = new_file_sites(corpus, random)
+    elif site in ("new_file", "new_module"):
+        sites = new_file_sites(corpus, site, random)
         return [slots for slots, _ in zip(sites, range(200))]
     elif site == "maybe_outside":
-        inside = [slots for slots, _ in zip(new_file_sites(corpus, random), range(200))]
+        inside = [slots for slots, _ in zip(new_file_sites(corpus, "new_file", random), range(200))]
         found = [
             slots | {"path": f"../{slots['path']}"} if n % 2 else slots for n, slots in enumerate(inside)
         ]

@@ -5,7 +5,8 @@ import json
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlparse
 from tunewright.datagen.git_tools import GitTools
 from tunewright.datagen.language_server import LanguageServer
 from tunewright.datagen.workspace import ToolTimeout, Workspace, engine_path
+from tunewright.datagen.written import Written
 
 RUFF_RULES = "E,F,W,I,B,UP,C4,SIM"  # more than ruff's default, as projects that care have it
 SECONDS = 30.0  # for one run of a checker or of tests
@@ -36,15 +38,16 @@ class Rejected(Exception):
     """A result that no example should be made of; the text is the reason, as the ledger counts it."""
 
 
-class ToolFailed(Exception):
-    """A user's own tool raised; the text says which and what."""
-
-
 class Toolbox:
-    """Tools bound to one workspace. Results of tools that only read are kept and reused."""
+    """Tools bound to one workspace. Results of tools that only read are kept and reused.
+
+    Once a program has written something, files, checkers, tests and commands work on the copy that it is in, and
+    nothing kept is reused.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self._written = Written(workspace.runs)
         self._server: LanguageServer | None = None
         self._git = GitTools(workspace)
         self._kept: dict[str, Record] = {}
@@ -54,6 +57,18 @@ class Toolbox:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+    @contextmanager
+    def program(self) -> Generator[None]:
+        """The time of one program: what its calls write is there until it ends."""
+        try:
+            yield
+        finally:
+            self._written.put_back()
+
+    @property
+    def _folder(self) -> Path:
+        return self.workspace.runs if self._written else self.workspace.repo
 
     @property
     def server(self) -> LanguageServer:
@@ -65,13 +80,15 @@ class Toolbox:
     @cached_property
     def functions(self) -> dict[str, Callable[..., Record]]:
         """Every tool by its name in the catalog."""
-        reading = {
+        fixed = {
             **{name: getattr(self._git, name) for name in ("git_status", "git_diff", "git_log")},
             "hover": self.hover,
             "document_symbols": self.document_symbols,
             "workspace_symbols": self.workspace_symbols,
             "goto_definition": self.goto_definition,
             "find_references": self.find_references,
+        }
+        reading = {
             "typecheck": self.typecheck,
             "ruff_check": self.ruff_check,
             "pytest_run": self.pytest_run,
@@ -79,13 +96,18 @@ class Toolbox:
             "run_command": self.run_command,
         }
         functions: dict[str, Callable[..., Record]] = {
-            name: self._keeping(name, function) for name, function in reading.items()
+            name: self._keeping(name, function, name in fixed) for name, function in (fixed | reading).items()
         }
         functions["write_file"] = self.write_file
         return functions
 
-    def _keeping(self, name: str, function: Callable[..., Record]) -> Callable[..., Record]:
+    def _keeping(self, name: str, function: Callable[..., Record], fixed: bool) -> Callable[..., Record]:
         def kept(**arguments: Any) -> Record:
+            if self._written and fixed:
+                # The language server and the git history know the repository as it was.
+                raise Rejected("asks about code or commits after writing a file")
+            if self._written:
+                return function(**arguments)
             key = json.dumps([name, arguments], sort_keys=True)
             if key not in self._kept:
                 self._kept[key] = function(**arguments)
@@ -175,7 +197,7 @@ class Toolbox:
         target = self._target(path)
         if target is None:
             return {"success": False, "error_count": 0, "errors": []}
-        known = path in self.workspace.corpus.files
+        known = path in self.workspace.corpus.files and not self._written
         problems = self._server_problems(path) if known else self._command_problems(target)
         if any(_prints_a_place(problem["message"], self.workspace.folder) for problem in problems):
             raise Rejected("the tool's message holds a path of this machine")
@@ -199,7 +221,7 @@ class Toolbox:
 
     def _command_problems(self, target: str) -> list[Record]:
         command = [str(engine_path("ty")), "check", "--output-format", "gitlab", "--no-progress", target]
-        done = self.workspace.run(command, timeout=SECONDS)
+        done = self.workspace.run(command, timeout=SECONDS, cwd=self._folder)
         return [
             {
                 "file": item["location"]["path"],
@@ -218,7 +240,7 @@ class Toolbox:
             return {"success": False, "violation_count": 0, "fixable_count": 0, "violations": []}
         command = [str(engine_path("ruff")), "check", "--isolated", "--no-cache", "--quiet"]
         command += ["--select", RUFF_RULES, "--output-format", "json", "--exit-zero", target]
-        done = self.workspace.run(command, timeout=SECONDS)
+        done = self.workspace.run(command, timeout=SECONDS, cwd=self._folder)
         violations: list[Record] = []
         for item in json.loads(done.stdout or "[]"):
             fix = item.get("fix")
@@ -265,30 +287,25 @@ class Toolbox:
     # Files and commands
 
     def read_file(self, path: str) -> Record:
-        content = self.workspace.corpus.files.get(path)
+        content = self._read_back(path) if self._written else self.workspace.corpus.files.get(path)
         if content is None:
             return {"success": False, "path": path, "line_count": 0, "content": ""}
         return {"success": True, "path": path, "line_count": len(content.splitlines()), "content": content}
 
+    def _read_back(self, path: str) -> str | None:
+        real = self.workspace.inside(self.workspace.runs, path)
+        return real.read_text(encoding="utf-8") if real is not None and real.is_file() else None
+
     def write_file(self, path: str, content: str) -> Record:
-        """Writes for real, counts, and puts the scratch copy back as it was."""
+        """Writes for real, into the copy that may change; see `program`."""
         target = self.workspace.inside(self.workspace.runs, path)
-        if target is None:
-            return {"success": False, "path": path, "bytes_written": 0}
-        before = target.read_bytes() if target.is_file() else None
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(content, encoding="utf-8", newline="\n")
-        size = target.stat().st_size
-        if before is None:
-            target.unlink()
-        else:
-            target.write_bytes(before)
-        return {"success": True, "path": path, "bytes_written": size}
+        size = self._written.write(target, content) if target is not None else None
+        return {"success": size is not None, "path": path, "bytes_written": size or 0}
 
     def run_command(self, command: str) -> Record:
         seconds = COMMAND_SECONDS
         try:
-            done = self.workspace.run(["/bin/sh", "-c", command], timeout=seconds)
+            done = self.workspace.run(["/bin/sh", "-c", command], timeout=seconds, cwd=self._folder)
         except ToolTimeout:
             stderr = f"timed out after {seconds:g} seconds"
             return {"success": False, "exit_code": 124, "stdout": "", "stderr": stderr}
@@ -299,7 +316,7 @@ class Toolbox:
         return {"success": code == 0, "exit_code": code, "stdout": done.stdout, "stderr": done.stderr}
 
     def _target(self, path: str) -> str | None:
-        real = self.workspace.inside(self.workspace.repo, path)
+        real = self.workspace.inside(self._folder, path)
         return path if real is not None and real.exists() else None
 
 
@@ -325,4 +342,4 @@ def _outcome(case: ElementTree.Element) -> Record:
     return {"name": case.get("name", ""), "outcome": outcome, "seconds": seconds, "message": message}
 
 
-__all__ = ["Record", "Rejected", "ToolFailed", "ToolTimeout", "Toolbox"]
+__all__ = ["Record", "Rejected", "ToolTimeout", "Toolbox"]

@@ -45,7 +45,7 @@ def engine_path(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Workspace:
-    """`folder/repo` is only ever read; `folder/runs` is where tests run and files are written."""
+    """`folder/repo` is only ever read; `folder/runs` is where tests run and files are written (and then looked at)."""
 
     corpus: Corpus
     folder: Path

@@ -10,9 +10,16 @@ WITH counted AS (
     FROM examples WHERE tool IS NOT NULL AND split = 'train' GROUP BY split, tool
 ), judged AS (
     SELECT *, n < least($min_examples, total / tools / 4) AS rare, n / total > $max_share AND tools > 2 AS common FROM counted
+), named AS (
+    -- A finding for each tool, unless there are too many to read.
+    SELECT count(*) AS rare_ones, max(n) AS most,
+        array_to_string(list(format('{} ({})', tool, n) ORDER BY n, tool)[:5], ', ') AS names
+    FROM judged WHERE rare
 )
-SELECT e.example, e.split, n / total AS effect, n AS support,
-    CASE WHEN rare THEN format('{} has only {} of {} examples with calls', e.tool, n, total)
+SELECT e.example, e.split, if(rare AND rare_ones > 10, most, n) / total AS effect, if(rare AND rare_ones > 10, most, n) AS support,
+    CASE WHEN rare AND rare_ones > 10 THEN
+            format('{} tools have at most {} of {} examples with calls: {}, …', rare_ones, most, total, names)
+         WHEN rare THEN format('{} has only {} of {} examples with calls', e.tool, n, total)
          ELSE format('{} has {} of {} examples with calls', e.tool, n, total) END AS message
-FROM judged j JOIN examples e ON e.split = j.split AND e.tool = j.tool
+FROM named, judged j JOIN examples e ON e.split = j.split AND e.tool = j.tool
 WHERE rare OR common

@@ -12,14 +12,27 @@ WITH arguments AS (
         json_type(written, '/' || replace(replace(key, '~', '~0'), '/', '~1')) AS kind
     FROM arguments
 ), copied AS (
-    -- Only what is copied and not composed: names, paths and numbers, no prose, no code, no small numbers.
-    SELECT * FROM literals
-    WHERE (kind = 'VARCHAR' AND length(value) BETWEEN 3 AND 200 AND NOT regexp_matches(value, '\s'))
+    -- Only what is copied and not composed: names, paths and numbers, no prose, no code, no dates, no small numbers.
+    SELECT *, if(contains(value, ' '), list_filter(string_split(lower(value), ' '), lambda word: length(word) > 2),
+        [lower(rtrim(value, '/'))]) AS words FROM literals
+    WHERE (kind = 'VARCHAR' AND length(value) BETWEEN 3 AND 200
+            AND (NOT regexp_matches(value, '\s') OR regexp_matches(value, '^\p{Lu}[\w''.-]*( \p{Lu}[\w''.-]*){1,3}$'))
+            AND NOT regexp_matches(value, '^\d{4}-\d\d-\d\d|^\d{1,2}:\d\d'))
         OR (kind IN ('UBIGINT', 'BIGINT') AND abs(TRY_CAST(value AS BIGINT)) > 10)
-), judged AS (
-    SELECT a.example, a.message, a.tool, a.key, a.value, bool_or(contains(lower(m.content), lower(rtrim(a.value, '/')))) AS grounded
+), said_before AS (
+    -- A name of several words is made up when none of them was said.
+    SELECT a.example, a.message, a.tool, a.key, a.value, any_value(a.words) AS words,
+        bool_or(len(list_filter(a.words, lambda word: contains(lower(m.content), word))) > 0) AS said
     FROM copied a LEFT JOIN messages m ON m.example = a.example AND m.position < a.message
+    WHERE len(a.words) > 0
     GROUP BY ALL
+), judged AS (
+    -- The lists of tools are before a model as well, with the values that they allow.
+    SELECT s.*, coalesce(said, false) OR EXISTS (
+        FROM rows r JOIN offered o ON o.toolset = r.toolset AND o.tool = s.tool
+        WHERE r.example = s.example AND len(list_filter(s.words, lambda word: contains(lower(o.written), word))) > 0
+    ) AS grounded
+    FROM said_before s
 ), calls_judged AS (
     SELECT example, message, tool, bool_and(coalesce(grounded, false)) AS grounded,
         string_agg(value, ', ' ORDER BY key) FILTER (NOT coalesce(grounded, false)) AS made_up

@@ -6,6 +6,8 @@ WITH pairs AS (
     SELECT example, position, role, lag(role) OVER turns AS before, lead(role) OVER turns AS after
     FROM messages WINDOW turns AS (PARTITION BY example ORDER BY position)
 ), called AS (SELECT DISTINCT example, message FROM calls),
+identified AS (SELECT example, message, tool_call_id AS id FROM calls WHERE tool_call_id <> ''),
+answered AS (SELECT example, position, tool_call_id AS id FROM messages WHERE role = 'tool' AND tool_call_id <> ''),
 found AS (
     SELECT example, position, 'fail' AS severity, 'a system message that is not the first' AS message
     FROM pairs WHERE role = 'system' AND position > 1
@@ -22,6 +24,19 @@ found AS (
     UNION ALL
     SELECT example, position, 'warn', 'an assistant message before any request'
     FROM pairs WHERE role = 'assistant' AND (before IS NULL OR (before = 'system' AND position = 2))
+    UNION ALL
+    SELECT example, position, 'fail', 'a tool result for a call that is not there: no call before it has its tool_call_id'
+    FROM answered a WHERE NOT EXISTS (FROM identified i WHERE i.example = a.example AND i.id = a.id AND i.message < a.position)
+        AND a.example IN (SELECT example FROM identified)
+    UNION ALL
+    SELECT example, message, 'warn', 'two calls of one message with the same id'
+    FROM identified GROUP BY example, message, id HAVING count(*) > 1
+    UNION ALL
+    -- Only where results are told apart by ids, and the conversation goes on after the call.
+    SELECT DISTINCT i.example, i.message, 'warn', 'a call without its result, although the conversation goes on'
+    FROM identified i JOIN rows r ON r.example = i.example AND i.message < len(r.roles)
+    WHERE NOT EXISTS (FROM answered a WHERE a.example = i.example AND a.id = i.id AND a.position > i.message)
+        AND i.example IN (SELECT example FROM answered)
     UNION ALL
     SELECT example, position, 'fail', 'the last message is not an answer'
     FROM pairs WHERE after IS NULL AND role <> 'assistant'

@@ -138,7 +138,7 @@ CHECKS = (
         tools=("pytest_run", "read_file"),
     ),
     Scenario(
-        "chain.write_types",
+        "chain.write_read",
         "workflow",
         "write_file",
         "new_file",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from tunewright.contract.catalog import Catalog, Tool, is_list, item_type, sentence
 from tunewright.datagen.families.fields import in_words
 
+BEYOND = "irrelevance"  # the family of requests that no tool can meet
+
 
 @dataclass(frozen=True)
 class Question:
@@ -67,24 +69,28 @@ _PAIR_WORDINGS = (
     ),
 )
 
-# What none of the tools does. The honest answer says so.
-_BEYOND = (
-    ("Send an email to the team about the release.", "send email"),
-    ("Book a meeting room for tomorrow.", "book rooms"),
-    ("Deploy the service to production.", "deploy"),
-    ("Open the pull request page in my browser.", "open a browser"),
-    ("Translate this conversation into French by phone.", "make phone calls"),
-    ("Order a bigger monitor for my desk.", "order things"),
-    ("Play some music while I work.", "play music"),
-    ("Turn the lights in the office off.", "switch lights"),
-    ("Tell me tomorrow's weather in Oslo.", "look up the weather"),
-    ("Post the news in our chat channel.", "post to a chat"),
-    ("Take a screenshot of my desktop.", "take screenshots"),
-    ("Print this page on the printer in the hall.", "use a printer"),
-    ("Buy the domain for our new project.", "buy domains"),
-    ("Call the customer and apologise.", "make phone calls"),
-    ("Set an alarm for half past five.", "set alarms"),
-    ("Upload the video of the demo.", "upload videos"),
+# What none of the tools does, and how a tool that does it would begin its words. The honest answer says so.
+_BEYOND: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Send an email to the team about the release.", "send email", ("email", "mail", "send")),
+    ("Book a meeting room for tomorrow.", "book rooms", ("book", "room", "meeting", "calendar", "reserv")),
+    ("Deploy the service to production.", "deploy", ("deploy", "release", "production", "rollout")),
+    ("Open the pull request page in my browser.", "open a browser", ("brows", "web", "url", "page")),
+    ("Translate this conversation into French by phone.", "make phone calls", ("phone", "call", "translat")),
+    ("Order a bigger monitor for my desk.", "order things", ("order", "buy", "purchas", "shop")),
+    ("Play some music while I work.", "play music", ("play", "music", "song", "audio", "sound")),
+    ("Turn the lights in the office off.", "switch lights", ("light", "lamp", "switch", "turn", "device")),
+    ("Tell me tomorrow's weather in Oslo.", "look up the weather", ("weather", "forecast", "temperature")),
+    (
+        "Post the news in our chat channel.",
+        "post to a chat",
+        ("post", "chat", "slack", "channel", "message", "send"),
+    ),
+    ("Take a screenshot of my desktop.", "take screenshots", ("screen", "desktop", "capture")),
+    ("Print this page on the printer in the hall.", "use a printer", ("print",)),
+    ("Buy the domain for our new project.", "buy domains", ("domain", "buy", "purchas", "shop", "order")),
+    ("Call the customer and apologise.", "make phone calls", ("phone", "call", "customer")),
+    ("Set an alarm for half past five.", "set alarms", ("alarm", "timer", "remind", "clock")),
+    ("Upload the video of the demo.", "upload videos", ("upload", "video", "media")),
 )
 
 _PYTHON = (
@@ -204,15 +210,18 @@ _ABOUT_PROGRAMS = frozenset(
 )
 
 
-def questions(catalog: Catalog, *, programs: bool = True) -> Iterator[Question]:
-    """Every question there is about these tools and about Python, each text once, in a fixed order; without
-    `programs` none whose answer is a piece of one."""
-    for question in _all_questions(catalog):
+def questions(catalog: Catalog, *, beyond: bool = True, programs: bool = True) -> Iterator[Question]:
+    """Every question there is about these tools and about Python, each text once, in a fixed order.
+
+    With `beyond` also what none of the tools can do: of that only what none of them comes near. Without `programs`
+    none whose answer is a piece of one.
+    """
+    for question in _all_questions(catalog, beyond):
         if programs or question.template not in _ABOUT_PROGRAMS:
             yield question
 
 
-def _all_questions(catalog: Catalog) -> Iterator[Question]:
+def _all_questions(catalog: Catalog, beyond: bool) -> Iterator[Question]:
     for tool in catalog.tools:
         yield from _about(catalog, tool)
     for index, tool in enumerate(catalog.tools):
@@ -231,10 +240,18 @@ def _all_questions(catalog: Catalog) -> Iterator[Question]:
         tool = catalog.tool(name)
         if tool is not None:
             yield Question(wording, f"{name}: {sentence(tool.description)}", wording, (name,))
-    for text, deed in _BEYOND:
-        yield Question(text, f"I have no tool to {deed}, so I cannot do that.", text, family="irrelevance")
+    said = words_about(catalog)
+    for text, deed, stems in _BEYOND:
+        if beyond and not any(word.startswith(stems) for word in said):
+            yield Question(text, f"I have no tool to {deed}, so I cannot do that.", text, family=BEYOND)
     for text, answer in _PYTHON:
         yield Question(text, answer, text)
+
+
+def words_about(catalog: Catalog) -> set[str]:
+    """All words of the tools' names and descriptions, in lower case; `sendMail` and `send_mail` are two."""
+    text = " ".join(f"{tool.name} {tool.description}" for tool in catalog.tools)
+    return set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text).lower()))
 
 
 def _about(catalog: Catalog, tool: Tool) -> Iterator[Question]:

@@ -23,6 +23,7 @@ class Listing:
     many: str
     target: str
     words: dict[str, str]  # field of an item -> its name in words
+    newest_call: str = ""  # of a tool that lists the newest first: the line that gets that one alone
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ _FILTERED = (
 
 
 def listing_scenarios(listing: Listing, subsets: Iterable[Sequence[str]]) -> tuple[Scenario, ...]:
-    """First, last and each item of a listing, for each subset of an item's fields."""
+    """First, last and each item of a listing, for each subset of an item's fields.
+
+    Where the newest comes first, people mean the oldest by the first one, and the newest by the last.
+    """
     scenarios: list[Scenario] = []
     for subset in subsets:
         words = _words(listing, subset)
@@ -83,7 +87,10 @@ def listing_scenarios(listing: Listing, subsets: Iterable[Sequence[str]]) -> tup
         def worded(wordings: tuple[str, ...], words: dict[str, str] = words) -> tuple[str, ...]:
             return tuple(_put(wording, words) for wording in wordings)
 
-        for which, index, wordings in (("first", "0", _FIRST), ("last", "-1", _LAST)):
+        ends = (("first", "0", _FIRST, listing.call), ("last", "-1", _LAST, listing.call))
+        if listing.newest_call:
+            ends = (("first", "-1", _FIRST, listing.call), ("last", "0", _LAST, listing.newest_call))
+        for which, index, wordings, call in ends:
             chosen = f"result.{listing.items}[{index}]"
             if len(subset) == 1:
                 code = f"print({chosen}.{subset[0]})"
@@ -96,7 +103,7 @@ def listing_scenarios(listing: Listing, subsets: Iterable[Sequence[str]]) -> tup
                     listing.tool,
                     listing.site,
                     worded(wordings),
-                    f"{listing.call}\n{code}",
+                    f"{call}\n{code}",
                     _put("The {fields} of the " + which + " {one}{is_or_are} {{" + shown + "}}.", words),
                 )
             )

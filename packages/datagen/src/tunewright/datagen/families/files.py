@@ -219,10 +219,10 @@ WRITE = (
         when={"saved": "{path} is saved.", "failed": "Writing {path} failed."},
     ),
     Scenario(
-        "workflow.write_read",
+        "workflow.write_lint",
         "workflow",
         "write_file",
-        "new_file",
+        "new_module",
         (
             "Write `{content}` to {path}, then lint that path and print the violation count.",
             "Create {path} with `{content}` and run ruff on it; print how many violations.",

@@ -6,7 +6,9 @@ from tunewright.datagen.families.scenario import Scenario
 _HOVER = "result = hover($file, $line, $symbol)\n"
 _STATUS = "result = git_status()"
 _DIFF = "result = git_diff($path)"
-_LOG = "result = git_log($path)"
+# The log is cut at ten commits unless told otherwise: who asks for the first one, or for all, wants it whole.
+_LOG_ALL = "result = git_log($path, limit=1000)"
+_LOG_NEWEST = "result = git_log($path, limit=1)"
 
 STATUS = Listing(
     "git_status",
@@ -33,13 +35,14 @@ DIFF = Listing(
 LOG = Listing(
     "git_log",
     "file",
-    _LOG,
+    _LOG_ALL,
     "commits",
     "commit",
-    "commit in the log",
-    "commits in the log",
-    "of {path}",
+    "commit",
+    "commits",
+    "that touched {path}",
     {"sha": "sha", "author": "author", "date": "date", "subject": "subject"},
+    newest_call=_LOG_NEWEST,
 )
 
 
@@ -180,7 +183,7 @@ GIT = (
             "Print the author of the last commit of {path}, then its uncommitted added and removed counts.",
             "Latest author of {path} from the log, then added and removed from its diff.",
         ),
-        _LOG + "\ndiff = git_diff($path)\nprint(result.commits[0].author, diff.added, diff.removed)",
+        _LOG_NEWEST + "\ndiff = git_diff($path)\nprint(result.commits[0].author, diff.added, diff.removed)",
         "Author, added count and removed count: {out}.",
         tools=("git_log", "git_diff"),
     ),

@@ -21,6 +21,7 @@ Site = Literal[
     "test_file",
     "text",
     "new_file",
+    "new_module",
     "command",
     "failing_command",
     "any_command",

@@ -1,0 +1,104 @@
+"""One example after another: what is said after writing is true of what was written, and no wording blocks the others."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tunewright.contract.catalog import load_catalog
+from tunewright.datagen.corpus import Corpus
+from tunewright.datagen.crosscheck import CrossCheck, Jedi
+from tunewright.datagen.families import check_chains, files
+from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.guard import NearDuplicates, SuiteGuard
+from tunewright.datagen.maker import Made, Maker, unfit
+from tunewright.datagen.program import Call, Outcome, Sandbox
+from tunewright.datagen.workspace import Workspace, open_workspace
+
+pytestmark = pytest.mark.slow
+
+CORPUS = Corpus(
+    "demo", "1", {f"demo/{name}.py": f"def {name}():\n    return 1\n" for name in ("apply", "merge", "total")}
+)
+SCENARIOS = {s.name: s for s in (*files.SCENARIOS, *check_chains.SCENARIOS)}
+
+
+def made_by(scenario: Scenario, folder: Path, count: int, corpus: Corpus = CORPUS) -> Iterator[Made]:
+    jedi = Jedi()
+    with Sandbox() as sandbox:
+        maker = Maker(
+            corpora=[corpus],
+            scenarios=[scenario],
+            catalog=load_catalog("coding"),
+            guard=SuiteGuard([]),
+            scratch=folder,
+            sandbox=sandbox,
+            random=Random(4),
+            near=NearDuplicates(),
+            check=CrossCheck(jedi),
+        )
+        try:
+            for _ in range(count):
+                made = maker.make(scenario.tool, lambda _: True)
+                assert made is not None
+                yield made
+        finally:
+            maker.close()
+            jedi.close()
+
+
+def test_the_lines_said_are_the_lines_written(tmp_path: Path) -> None:
+    for made in made_by(SCENARIOS["chain.write_read"], tmp_path / "s", 12):
+        written, read = made.work.calls
+        content = str(written.arguments["content"])
+        assert read.result["content"] == content
+        lines = len(content.splitlines())
+        assert made.work.stdout == str(lines)
+        assert made.work.answer == f"{written.arguments['path']} is written and has {lines} line."
+
+
+def test_the_violations_said_are_those_of_the_module_written(tmp_path: Path) -> None:
+    workspace: Workspace = open_workspace(Corpus("bare", "1", {"a.py": ""}), tmp_path / "bare")
+    for made in made_by(SCENARIOS["workflow.write_lint"], tmp_path / "s", 8):
+        written, linted = made.work.calls
+        path, content = str(written.arguments["path"]), str(written.arguments["content"])
+        assert path.endswith(".py")
+        assert made.work.stdout == str(len(linted.result["violations"]))
+        assert all(violation["file"] == path for violation in linted.result["violations"])
+        # The same text at another place, looked at by ruff itself.
+        (workspace.repo / "a.py").write_text(content, encoding="utf-8")
+        rules = ["--select", "E,F,W,I,B,UP,C4,SIM", "--output-format", "concise"]
+        done = workspace.run(
+            ["ruff", "check", "--isolated", "--no-cache", "--quiet", *rules, "a.py"], timeout=20
+        )
+        assert made.work.stdout == str(done.stdout.count("a.py:"))
+
+
+@pytest.mark.parametrize(
+    ("tool", "result", "later", "fits"),
+    [
+        ("read_file", {"success": False, "content": ""}, False, False),
+        ("ruff_check", {"success": False, "violations": []}, True, False),
+        ("ruff_check", {"success": False, "violations": [{"code": "F401"}]}, True, True),
+        ("find_references", {"success": False, "references": []}, True, False),
+        ("run_command", {"success": False, "exit_code": 1}, True, True),
+    ],
+)
+def test_a_call_that_finds_nothing_of_what_it_is_about_makes_no_example(
+    tool: str, result: dict[str, object], later: bool, fits: bool
+) -> None:
+    before = (Call("write_file", {}, {"success": True}),) if later else ()
+    outcome = Outcome("0\n", (*before, Call(tool, {}, dict(result))))
+    assert (unfit(SCENARIOS["chain.write_read"], outcome, "0") is None) == fits
+
+
+def test_a_wording_that_can_pass_only_once_does_not_block_the_others(tmp_path: Path) -> None:
+    scenario = replace(
+        SCENARIOS["read.count"],
+        requests=("How long is that file of ours?", "How many lines does {path} have?"),
+    )
+    files = {f"some{n}/place{n}/module{n}.py": "x = 1\ny = 2\nz = 3\n" for n in range(30)}
+    made = list(made_by(scenario, tmp_path / "s", 12, Corpus("demo", "1", files)))
+    assert sum(one.template == scenario.requests[0] for one in made) == 1
