@@ -177,7 +177,7 @@ def test_a_checkout_is_trained_on_and_valid_is_about_other_repositories(tmp_path
     assert any(entry.path == "repo==files" for entry in manifest.lineage)
 
 
-OWN = '''
+FOLDERS = '''
 from pathlib import Path
 from pydantic import BaseModel
 
@@ -201,7 +201,7 @@ def resize(path: str, size: int) -> Listing:
 
 
 def test_tools_of_the_users_own_are_asked_what_they_can_do_and_others_are_named(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.py").write_text(FOLDERS)
     plan = recipe(catalog=str(tmp_path / "own.py"), tools=())
     generate_dataset(plan, tmp_path / "out", root=ROOT)
     said = [

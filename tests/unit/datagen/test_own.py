@@ -83,12 +83,14 @@ def test_a_tool_that_no_scenario_calls_is_named_with_the_reason() -> None:
     made = catalog("Resize an image.", PATH, Parameter(name="size", type="int"), name="resize")
     scenarios = list(own_scenarios(made))
     assert not scenarios
-    assert list(without_scenarios(made, scenarios, {"resize"})) == [
+    assert list(without_scenarios(made, scenarios, own=True)) == [
         "resize requires what no place in a repository gives, or returns nothing to ask for"
     ]
-    assert list(without_scenarios(made, scenarios, ())) == ["resize is only described, and cannot be run"]
+    assert list(without_scenarios(made, scenarios, own=False)) == [
+        "resize is only described, and cannot be run"
+    ]
     good = catalog("Count the words of a file.", PATH)
-    assert not list(without_scenarios(good, list(own_scenarios(good)), {"look_at"}))
+    assert not list(without_scenarios(good, list(own_scenarios(good)), own=True))
 
 
 @pytest.mark.parametrize(

@@ -183,13 +183,12 @@ def make_splits(
     data, catalog = style.data, style.catalog
     # Users' tools may have the names of ours and other results: then only what is made from the catalog fits.
     scenarios = list(own_scenarios(catalog)) if own else select(catalog)
-    for reason in without_scenarios(catalog, scenarios, catalog.tool_names if own else ()):
+    for reason in without_scenarios(catalog, scenarios, own=own is not None):
         ledger.reject("(all)", reason)
     # A row of single calls without a list of its own lists all tools; a shell among them can do nearly anything.
     denies = not (style.single_calls and data.offered < 1 and ALWAYS in catalog.tool_names)
-    pools = split_questions(
-        catalog, guard, Random(seed), ledger, beyond=denies, programs=not style.single_calls
-    )
+    programs = not style.single_calls
+    pools = split_questions(catalog, guard, Random(seed), ledger, beyond=denies, programs=programs)
     shares = {"train": 1 - data.valid, "valid": data.valid}
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
     asked = {

@@ -50,7 +50,7 @@ NAVIGATION = (
         ),
         _GOTO
         + "check = typecheck(result.locations[0].file)\nfor error in check.errors:\n    print(error.message)",
-        "The file that defines `{symbol}` has {n} type {n:error|errors}: {items}.",
+        "The file that defines `{symbol}` has {n} type {n:error|errors}, as listed above.",
         "The file that defines `{symbol}` has no type errors.",
         tools=("goto_definition", "typecheck"),
     ),

@@ -210,11 +210,11 @@ _ABOUT_PROGRAMS = frozenset(
 )
 
 
-def questions(catalog: Catalog, *, programs: bool = True, beyond: bool = True) -> Iterator[Question]:
+def questions(catalog: Catalog, *, beyond: bool = True, programs: bool = True) -> Iterator[Question]:
     """Every question there is about these tools and about Python, each text once, in a fixed order.
 
-    Without `programs` none whose answer is a piece of one; with `beyond` also what none of the tools can do: of that only
-    what none of them comes near.
+    With `beyond` also what none of the tools can do: of that only what none of them comes near. Without `programs`
+    none whose answer is a piece of one.
     """
     for question in _all_questions(catalog, beyond):
         if programs or question.template not in _ABOUT_PROGRAMS:

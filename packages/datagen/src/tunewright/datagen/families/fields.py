@@ -41,9 +41,8 @@ class Filter:
     are_many: str
 
 
-PROSE = frozenset(
-    {"message", "preview", "subject", "text"}
-)  # fields to be put in quotes when an answer repeats them
+# Fields that hold text: an answer puts one in quotes, and does not say many of them again.
+PROSE = frozenset({"message", "preview", "subject", "text"})
 
 _FIRST = (
     "Of the first {one} {target} print the {fields}.",
@@ -78,7 +77,7 @@ def listing_scenarios(listing: Listing, subsets: Iterable[Sequence[str]]) -> tup
     scenarios: list[Scenario] = []
     for subset in subsets:
         words = _words(listing, subset)
-        shown = "quoted" if PROSE & set(subset) else "items"
+        shown = "quoted" if PROSE & set(subset) else "out"
         name = f"{listing.tool}.{{}}.{'_'.join(subset)}"
 
         def worded(wordings: tuple[str, ...], words: dict[str, str] = words) -> tuple[str, ...]:
@@ -111,7 +110,7 @@ def listing_scenarios(listing: Listing, subsets: Iterable[Sequence[str]]) -> tup
                 worded(_EACH),
                 f"{listing.call}\nfor {listing.item} in result.{listing.items}:\n"
                 f"    {_print(listing.item, subset)}",
-                _put("I found {{n}} {{n:{one}|{many}}}. {Fields}: {{" + shown + "}}.", words),
+                _found("{one}|{many}", subset, words),
                 _put("There are no {many} {target}.", words),
             )
         )
@@ -130,7 +129,6 @@ def filtered_scenarios(
             "is_one": some.is_one,
             "are_many": some.are_many,
         }
-        shown = "quoted" if PROSE & set(subset) else "items"
         scenarios.append(
             Scenario(
                 f"{listing.tool}.{some.name}.{'_'.join(subset)}",
@@ -140,11 +138,17 @@ def filtered_scenarios(
                 tuple(_put(wording, words) for wording in _FILTERED),
                 f"{listing.call}\nfor {listing.item} in result.{listing.items}:\n    if {some.condition}:\n"
                 f"        {_print(listing.item, subset)}",
-                _put("I found {{n}} {{n:{kind}|{kinds}}}. {Fields}: {{" + shown + "}}.", words),
+                _found("{kind}|{kinds}", subset, words),
                 _put("None of the {many} {target} {is_one}.", words),
             )
         )
     return tuple(scenarios)
+
+
+def _found(kinds: str, subset: Sequence[str], words: dict[str, str]) -> str:
+    if PROSE & set(subset):
+        return _put("I found {{n}} {{n:" + kinds + "}}, listed above with {{n:its|their}} {fields}.", words)
+    return _put("I found {{n}} {{n:" + kinds + "}}. {Fields}: {{items}}.", words)
 
 
 def _words(listing: Listing, subset: Sequence[str]) -> dict[str, str]:

@@ -37,9 +37,9 @@ LOG = Listing(
     _LOG,
     "commits",
     "commit",
-    "commit in the log",
-    "commits in the log",
-    "of {path}",
+    "commit",
+    "commits",
+    "that touched {path}",
     {"sha": "sha", "author": "author", "date": "date", "subject": "subject"},
     newest_first=True,
 )

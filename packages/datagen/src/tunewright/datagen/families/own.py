@@ -1,7 +1,7 @@
 """Requests for tools that users bring along: made from the catalog, for every field a result has."""
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tunewright.contract.catalog import Catalog, Parameter, Tool, is_list, item_type
@@ -108,13 +108,11 @@ def own_scenarios(catalog: Catalog) -> Iterator[Scenario]:
                 yield from _of(catalog, tool, field, _way(tool, *found, option), f".{option.name}")
 
 
-def without_scenarios(
-    catalog: Catalog, scenarios: Sequence[Scenario], functions: Container[str]
-) -> Iterator[str]:
-    """For each tool that no scenario calls, the reason."""
+def without_scenarios(catalog: Catalog, scenarios: Sequence[Scenario], *, own: bool) -> Iterator[str]:
+    """For each tool that no scenario calls, the reason; `own` says whether the tools are functions that can be run."""
     called = {scenario.tool for scenario in scenarios}
     for name in catalog.tool_names:
-        if name not in called and name in functions:
+        if name not in called and own:
             yield f"{name} requires what no place in a repository gives, or returns nothing to ask for"
         elif name not in called:
             yield f"{name} is only described, and cannot be run"
