@@ -174,6 +174,8 @@ def merge(
         say(
             f"note      rows of {', '.join(straddling)} are in more than one split: they could not be held apart"
         )
+    if unwanted := made.facts.get("unwanted_dropped"):
+        say(f"note      {unwanted:,} rows were left out: they are marked as answers that are not wanted")
     for name, split in made.splits.items():
         print(f"{Path(out) / split.file}: {split.examples} examples ({name})")
 

@@ -91,6 +91,24 @@ def test_doubles_are_dropped_and_counted(tmp_path: Path) -> None:
     assert sum(split.examples for split in manifest.splits.values()) == 11
 
 
+def test_answers_that_nobody_should_give_are_dropped_and_counted(tmp_path: Path) -> None:
+    rated = [{"prompt": f"q{n} {'ab'[n % 2]}", "completion": f"a{n}", "label": n % 2 == 0} for n in range(10)]
+    pair = {"prompt": "which", "chosen": "this one", "rejected": "that one"}
+    manifest = merge_datasets([write(tmp_path / "a.jsonl", [*rated, pair])], tmp_path / "out", valid=0)
+    said = {row["messages"][-1]["content"] for row in rows_of(tmp_path / "out")["train"]}
+    assert said == {"a0", "a2", "a4", "a6", "a8", "this one"}
+    assert manifest.facts["unwanted_dropped"] == 5
+    assert manifest.facts["read"] == 11
+
+
+def test_whether_an_answer_is_trained_on_is_kept(tmp_path: Path) -> None:
+    row = chat("one", "two")
+    row["messages"][-1]["weight"] = 0
+    merge_datasets([write(tmp_path / "a.jsonl", [row])], tmp_path / "out", valid=0)
+    (kept,) = rows_of(tmp_path / "out")["train"]
+    assert kept["messages"][-1]["weight"] == 0
+
+
 def test_a_tool_that_drowns_the_others_is_cut_to_the_ratio(tmp_path: Path) -> None:
     data = write(tmp_path / "a.jsonl", many("read_file", 90) + many("hover", 10) + many("typecheck", 10))
     manifest = merge_datasets([data], tmp_path / "out", ratio=2)

@@ -79,6 +79,8 @@ def _read_message(item: Mapping[str, Any], number: int) -> list[dict[str, Any]]:
     for key in ("name", "tool_call_id"):
         if isinstance(item.get(key), str):
             message[key] = item[key]
+    if item.get("weight") in (0, 1):  # OpenAI's: whether an answer is trained on
+        message["weight"] = item["weight"]
     return [message]
 
 

@@ -16,7 +16,7 @@ from tunewright.datagen.dataset_folder import Row, check_place, finished_dataset
 from tunewright.datagen.labels import first_tool
 from tunewright.datagen.split import Linked, divide
 
-MERGER = 2  # raise it when the same inputs give another dataset
+MERGER = 3  # raise it when the same inputs give another dataset
 RATIO = 3.0  # a label may be this many times as frequent as the median one
 
 Report = Callable[[str, int, int], None]
@@ -53,11 +53,11 @@ def merge_datasets(
 
     `find` gives a path's files and `read` a file's rows with their lines: JSONL, unless somebody knows more forms.
 
-    Exact doubles are dropped. No tool (or family) keeps more than `ratio` times the median count of them; which
-    rows go is decided by `seed`. Rows of one cluster, of nearly the same request or of one repository stay on
-    one side of the split, and each tool is on each side where its rows allow. What was dropped is counted in
-    the manifest's facts. Inputs are never changed. Raises UserError with `file:line` for a row that holds no
-    conversation.
+    Exact doubles are dropped, and so are answers that are marked as not wanted; of a pair the chosen one is taken. No
+    tool (or family) keeps more than `ratio` times the median count of them; which rows go is decided by `seed`. Rows of
+    one cluster, of nearly the same request or of one repository stay on one side of the split, and each tool is on each
+    side where its rows allow. What was dropped is counted in the manifest's facts. Inputs are never changed. Raises
+    UserError with `file:line` for a row that holds no conversation.
     """
     if not data:
         raise UserError("nothing to merge", "Give at least one dataset: --data A --data B")
@@ -84,7 +84,7 @@ def merge_datasets(
     if finished is not None:
         return finished
 
-    kept, doubles = _read(files, read, balance, report)
+    kept, dropped = _read(files, read, balance, report)
     random = Random(f"{seed}/balance")
     kept, cut = _balanced(kept, balance != "none", ratio, random)
     if report is not None:
@@ -101,8 +101,9 @@ def merge_datasets(
         report("split", len(kept), len(kept))
     facts: dict[str, Any] = {
         "key": key,
-        "read": len(kept) + doubles + sum(cut.values()),
-        "doubles_dropped": doubles,
+        "read": len(kept) + dropped.total() + sum(cut.values()),
+        "doubles_dropped": dropped["doubles"],
+        "unwanted_dropped": dropped["unwanted"],
         "balanced_by": balance,
         "cut": dict(sorted(cut.items())),
         "groups": division.groups,
@@ -123,26 +124,36 @@ def _straddling(kept: Sequence[_Kept], splits: Mapping[str, Sequence[int]]) -> l
     return sorted(repository for repository, count in counts.items() if count > 1)
 
 
-def _read(files: Sequence[Path], read: Read, balance: str, report: Report | None) -> tuple[list[_Kept], int]:
+def is_unwanted(value: Any) -> bool:
+    """Whether a row marks its answer as one that nobody should give, as KTO's do with `label: false`."""
+    return isinstance(value, dict) and (value.get("label") is False or value.get("kto_tag") is False)
+
+
+def _read(
+    files: Sequence[Path], read: Read, balance: str, report: Report | None
+) -> tuple[list[_Kept], Counter[str]]:
     kept: list[_Kept] = []
     seen: set[str] = set()
-    doubles = 0
+    dropped = Counter[str]()
     for done, file in enumerate(files):
         if report is not None:
             report("read", done, len(files))
         empty = True
         for number, value in read(file):
             empty = False
+            if is_unwanted(value):
+                dropped["unwanted"] += 1
+                continue
             item = _row(value, f"{file}:{number}", balance)
             digest = sha256_json([item.row["messages"], item.row.get("tools")])
             if digest in seen:
-                doubles += 1
+                dropped["doubles"] += 1
             else:
                 seen.add(digest)
                 kept.append(item)
         if empty:
             raise UserError(f"{file}: no examples in it", "The file is empty, or holds only blank lines.")
-    return kept, doubles
+    return kept, dropped
 
 
 def _row(value: Any, where: str, balance: str) -> _Kept:
