@@ -141,3 +141,21 @@ def test_the_launcher_reads_an_array_of_one_line(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.split() == ["n", "3"]
+
+
+@given(st.integers(1, 40), st.integers(0, 3))
+def test_a_comma_before_the_end_is_a_fault_of_its_line_and_loses_no_row(piece: int, blanks: int) -> None:
+    text = f'[{{"a": 1}},\n{{"a": 2}},{" " * blanks}\n]'
+    got, _, faults, _ = taken(text.encode(), piece)
+    assert len(got) == 2
+    assert [(fault.line, fault.kind) for fault in faults] == [(3, "unreadable")]
+
+
+def test_a_line_with_two_rows_is_not_called_cut_short(tmp_path: Path) -> None:
+    row = json.dumps({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})
+    (tmp_path / "train.jsonl").write_text(f"{row}\n{row}{row}")
+    (finding,) = [
+        f for f in audit_dataset([tmp_path / "train.jsonl"]).findings if f.check == "format.unreadable_line"
+    ]
+    assert (finding.rows[0].line, finding.count) == (2, 1)
+    assert "more than one value on the line" in finding.rows[0].detail

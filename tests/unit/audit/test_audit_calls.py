@@ -88,6 +88,12 @@ def test_tags_that_do_not_nest_are_a_problem(text: str, kind: str) -> None:
     assert [found for found, _ in read_turn(text).problems] == [kind]
 
 
+def test_a_tag_between_backticks_is_spoken_of() -> None:
+    turn = read_turn("Wrap the call in `<tool_call>` tags; a `<parameter=code>` holds the code.")
+    assert (turn.calls, turn.problems) == ([], [])
+    assert read_turn("Say `<tool_call> and go").problems
+
+
 def test_whitespace_between_tags_is_the_dialect_and_the_code_is_not() -> None:
     canonical = render_program("a()")
     assert read_turn(canonical).dialect == read_turn(render_program("b(1)\n\n    \nc()")).dialect

@@ -79,7 +79,8 @@ def read_turn(text: str) -> FoundTurn:
     start = _PREFIX.search(text)
     turn = FoundTurn(preamble=(text[: start.start()] if start else text).strip())
     blocks = list(_FUNCTION.finditer(text))
-    if tags := list(_TAG.finditer(text)):
+    # Between backticks a tag is spoken of, and opens nothing.
+    if tags := [tag for tag in _TAG.finditer(text) if not _is_quoted(text, tag)]:
         _read_tagged(text, blocks, tags, turn)
     if "[TOOL_CALLS]" in text:
         _read_mistral(text, turn)
@@ -87,6 +88,10 @@ def read_turn(text: str) -> FoundTurn:
         _read_pythonic(match.group(1), turn)
     turn.syntaxes = tuple(sorted({call.syntax for call in turn.calls}))
     return turn
+
+
+def _is_quoted(text: str, tag: re.Match[str]) -> bool:
+    return text.startswith("`", tag.end()) and text[tag.start() - 1 : tag.start()] == "`"
 
 
 def _read_tagged(text: str, blocks: list[re.Match[str]], tags: list[re.Match[str]], turn: FoundTurn) -> None:

@@ -66,6 +66,7 @@ class _Text:
         self._at = 0  # where in `_text` the next row begins
         self._seen = 0  # up to where in `_text` line feeds are counted
         self._first = True
+        self._comma = False  # there was one since the row taken last
         self._torn = False  # the text so far does not end with a line feed
         self.line = 1  # of the row taken last
 
@@ -94,6 +95,7 @@ class _Text:
             if self._first and self._text[at : at + 1] == "[":
                 self._first = False
                 at = _BLANK.match(self._text, at + 1).end()  # pyright: ignore[reportOptionalMemberAccess]
+            self._comma = self._comma or "," in self._text[self._at : at]
             self.line += self._text.count("\n", self._seen, at)
             self._at = self._seen = at
             if at < len(self._text):
@@ -104,7 +106,10 @@ class _Text:
                 )
                 return None
         if self._text[self._at] == "]":
+            if self._comma:
+                self._faults.append(Fault(self.line, "unreadable", "a comma before the end of the array"))
             return None
+        self._comma = False
         end = self._end()
         if end is None:
             return None

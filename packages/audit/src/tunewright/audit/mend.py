@@ -44,11 +44,15 @@ def mend_row(line: int, text: str, torn: bool, faults: list[Fault]) -> dict[str,
         value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        kind, detail = (
-            ("torn", f"the file ends in the middle of a row: {reason}")
-            if torn
-            else ("unreadable", f"not JSON: {reason}")
-        )
+        if reason.startswith("Extra data"):
+            kind, detail = (
+                "unreadable",
+                "not JSON: more than one value on the line, or line ends that are no line feeds",
+            )
+        elif torn:
+            kind, detail = "torn", f"the file ends in the middle of a row: {reason}"
+        else:
+            kind, detail = "unreadable", f"not JSON: {reason}"
         faults.append(Fault(line, kind, detail))
         return None
     if _has_surrogates(text, value):
