@@ -109,6 +109,10 @@ def one_interrupt() -> Generator[None]:
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
+    except Exception as error:
+        if first:  # a library that was interrupted may call it by another name
+            raise KeyboardInterrupt from error
+        raise
     finally:
         signal.signal(signal.SIGINT, before)
 

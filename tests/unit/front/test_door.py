@@ -112,6 +112,27 @@ def test_a_reader_that_goes_away_ends_it_without_a_traceback() -> None:
     assert process.returncode == 141
 
 
+def test_an_interrupt_that_a_library_calls_by_another_name_is_an_interrupt(tmp_path: Path) -> None:
+    code = """
+import os, signal, time
+from front.door import guard
+
+def query(c):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    except KeyboardInterrupt:
+        raise RuntimeError("Query interrupted")
+
+guard(query)(None)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 130
+    assert done.stderr == "stopped; what was finished is kept\n"
+
+
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     code = "from front.door import guard\ndef broken(c): raise KeyError('a bug')\nguard(broken)(None)\n"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -24,6 +24,7 @@ from paramiko import (
     SSHException,
     Transport,
 )
+from paramiko.auth_strategy import AuthFailure
 from paramiko.ssh_exception import AuthenticationException, NoValidConnectionsError
 
 from tunewright.contract.errors import HostError
@@ -211,9 +212,16 @@ class _Refuse(MissingHostKeyPolicy):
         raise _UnknownKey(key)
 
 
-def _is_active(client: SSHClient) -> bool:
+def ended_during_login(error: AuthenticationException, client: SSHClient) -> bool:
+    """Whether the connection broke, and nobody refused anything.
+
+    The transport counts as active for a moment after its end has been seen; then the attempt itself says so.
+    """
     transport = client.get_transport()
-    return transport is not None and transport.is_active()
+    if transport is None or not transport.is_active():
+        return True
+    attempts = error.result if isinstance(error, AuthFailure) else ()
+    return any(isinstance(attempt.result, EOFError | OSError) for attempt in attempts)
 
 
 @contextmanager
@@ -248,7 +256,7 @@ def _explained(
         ) from error
     except AuthenticationException as error:
         tried = ", ".join(keys.tried) or "no key at all"
-        if not _is_active(client):
+        if ended_during_login(error, client):
             raise Unreachable(
                 f"{where}: the connection ended during login, tried {tried}",
                 f"The network broke, or there were too many keys. Does `ssh {target.alias}` work?",
