@@ -13,6 +13,16 @@ settings.register_profile("tunewright", deadline=None, derandomize=True)
 settings.load_profile("tunewright")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that wait for the default run come last, in their random order: else all others wait with them."""
+    items.sort(key=asks_for_the_default_run)
+
+
+def asks_for_the_default_run(item: pytest.Item) -> bool:
+    return "trained" in getattr(item, "fixturenames", ())
+
+
 @pytest.fixture(scope="session", autouse=True)
 def default_run(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -21,7 +31,7 @@ def default_run(
 
     The other tests mostly wait for something; beside them it costs half of its time.
     """
-    if not any("trained" in getattr(item, "fixturenames", ()) for item in request.session.items):
+    if not any(map(asks_for_the_default_run, request.session.items)):
         yield None
         return
     run = DefaultRun.start(tmp_path_factory.mktemp("default-run"))

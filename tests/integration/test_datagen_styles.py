@@ -165,7 +165,7 @@ def test_beside_a_list_nothing_is_explained_or_denied_against_it(tmp_path: Path)
 
 def test_where_single_calls_list_a_shell_nothing_is_denied(tmp_path: Path) -> None:
     repo = checkout(tmp_path / "repo")
-    plan = recipe(syntax="openai", other=60, tools=("read_file", "run_command"))
+    plan = recipe(syntax="openai", navigation=1, other=24, tools=("read_file", "run_command"))
     generate_dataset(plan, tmp_path / "out", repos=[repo], root=ROOT)
     assert not [row for row in rows(tmp_path / "out") if row["meta"]["family"] == "irrelevance"]
 
