@@ -6,7 +6,7 @@ from random import Random
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.recipe import Data
 from tunewright.datagen.corpus import Corpus
-from tunewright.datagen.families.direct import BEYOND, Question, questions
+from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.families.snippets import snippet_questions
 from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
@@ -37,8 +37,6 @@ def split_questions(
     random.shuffle(wordings)
     for_valid = set(wordings[: max(1, len(wordings) // 6)])
     random.shuffle(kept)
-    # There are few requests that no tool can meet, and a model needs every one: they come first.
-    kept.sort(key=lambda question: question.family != BEYOND)
     return {
         "train": [question for question in kept if question.template not in for_valid],
         "valid": [question for question in kept if question.template in for_valid],
