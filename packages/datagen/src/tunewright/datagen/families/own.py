@@ -164,41 +164,33 @@ def _of(catalog: Catalog, tool: Tool, field: str, way: _Way, suffix: str) -> Ite
         **{"{tool}": tool.name, "{target}": way.target, "{task}": way.task},
         **{"{field}": f"`{field}`", "{list}": f"`{field}`"},
     }
+    more = bool(way.task)
+
+    def scenario(name: str, family: str, wordings: tuple[str, ...], code: str, answer: str) -> Scenario:
+        put = words | {"{field}": f"`{name.rpartition('.')[2]}`"}
+        return Scenario(
+            f"{tool.name}.{name}{suffix}",
+            family,
+            tool.name,
+            way.site,
+            tuple(_put(wording, put) for wording in wordings),
+            f"{way.call}\n{code}",
+            answer,
+            f"`{field}` is empty.",
+        )
+
+    loop = f"for item in result.{field}:\n    print("
     if not is_list(annotation) and not inner:
-        yield Scenario(
-            f"{tool.name}.{field}{suffix}",
-            "field_access",
-            tool.name,
-            way.site,
-            tuple(_put(wording, words) for wording in _FIELD + (_FIELD_OF_TASK if way.task else ())),
-            f"{way.call}\nprint(result.{field})",
-            f"`{field}`: {{out}}",
-            f"`{field}` is empty.",
-        )
+        wordings = _FIELD + (_FIELD_OF_TASK if more else ())
+        yield scenario(field, "field_access", wordings, f"print(result.{field})", f"`{field}`: {{out}}")
     elif is_list(annotation) and not inner:
-        yield Scenario(
-            f"{tool.name}.{field}{suffix}",
-            "iteration",
-            tool.name,
-            way.site,
-            tuple(_put(wording, words) for wording in _ITEMS + (_ITEMS_OF_TASK if way.task else ())),
-            f"{way.call}\nfor item in result.{field}:\n    print(item)",
-            f"`{field}`: {{items}}",
-            f"`{field}` is empty.",
-        )
+        wordings = _ITEMS + (_ITEMS_OF_TASK if more else ())
+        yield scenario(field, "iteration", wordings, f"{loop}item)", f"`{field}`: {{items}}")
     elif is_list(annotation):
+        wordings = _EACH + (_EACH_OF_TASK if more else ())
         for key in inner:
-            each = words | {"{field}": f"`{key}`"}
-            yield Scenario(
-                f"{tool.name}.{field}.{key}{suffix}",
-                "iteration",
-                tool.name,
-                way.site,
-                tuple(_put(wording, each) for wording in _EACH + (_EACH_OF_TASK if way.task else ())),
-                f"{way.call}\nfor item in result.{field}:\n    print(item.{key})",
-                f"`{key}` of {{n:the one entry|each entry}}: {{items}}",
-                f"`{field}` is empty.",
-            )
+            answer = f"`{key}` of {{n:the one entry|each entry}}: {{items}}"
+            yield scenario(f"{field}.{key}", "iteration", wordings, f"{loop}item.{key})", answer)
 
 
 def _target(slots: dict[str, str]) -> str:
