@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from front.door import ROOT, command, need, one_of
-from front.steps import DATA, RUNS, Progress, check_outputs, check_place, own_dataset, say, write_result
+from front.steps import DATA, RUNS, Progress, check_outputs, own_dataset, say, write_result
 
 BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")
 DATASET = "a file, a folder with splits, or a glob"
@@ -130,7 +130,6 @@ def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> No
     from tunewright.contract.recipe import load_recipe
 
     need(data=data, out=out)
-    check_place(out)
     wanted = load_recipe(recipe, ROOT).data if recipe else None
     # The default of data.system is meant for coding tools; only a text that the recipe gives is meant for these data.
     system = wanted.system if wanted and "system" in wanted.model_fields_set else ""
@@ -159,7 +158,6 @@ def merge(
     from tunewright.datagen.merge import merge_datasets
 
     need(data=data, out=out)
-    check_place(out)
     made = merge_datasets(
         [Path(name) for name in data],
         Path(out),

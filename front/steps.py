@@ -1,7 +1,6 @@
 """The steps of the main job that cross packages. Each takes what the step before it gave."""
 
 import getpass
-import os
 import sys
 import time
 from pathlib import Path
@@ -191,31 +190,14 @@ class Progress:
 
 def check_outputs(*names: str) -> None:
     """Before anything long: every file named can be written. Raises UserError for one that cannot."""
+    from tunewright.contract.atomic import check_place
     from tunewright.contract.errors import UserError
 
     for name in names:
         if name and name != "-":
             if Path(name).is_dir():
                 raise UserError(f"{name} is a folder", "Name a file in it.")
-            check_place(name)
-
-
-def check_place(name: str) -> None:
-    """Before anything long: what is named can be made. Raises UserError when the folder for it does not take it."""
-    import tempfile
-
-    from tunewright.contract.errors import UserError
-
-    nearest = next(parent for parent in Path(name).absolute().parents if os.path.lexists(parent))
-    if not nearest.is_dir():
-        raise UserError(f"{name} cannot be written: {nearest} is no folder", "Name a place in a folder.")
-    try:
-        with tempfile.TemporaryFile(dir=nearest):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"{name} cannot be written: {nearest}: {error.strerror}", "Name a place that you may write to."
-        ) from error
+            check_place(Path(name))
 
 
 def write_result(target: str, value: "dict[str, object]") -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tunewright.contract.atomic import check_place
 from tunewright.contract.errors import UserError
 from tunewright.datagen import dataset_folder
-from tunewright.datagen.dataset_folder import check_place, enough_room, write_dataset
+from tunewright.datagen.dataset_folder import enough_room, write_dataset
 
 
 def test_a_place_that_can_be_had_is_left_as_it_was(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tunewright.audit.redraw import (
 )
 from tunewright.audit.rows import read_rows
 from tunewright.audit.toolsets import tools_in_prompt, toolset_of
-from tunewright.contract.atomic import atomic_folder, sha256_file, write_json, write_jsonl
+from tunewright.contract.atomic import atomic_folder, check_place, sha256_file, write_json, write_jsonl
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import DATASET, DatasetManifest, LineageEntry, SplitEntry, now
 from tunewright.contract.recipe import Structure
@@ -54,6 +54,7 @@ def normalize_dataset(
     """
     if out.exists():
         raise UserError(f"{out} exists already", "Give another --out; what is finished is never replaced.")
+    check_place(out)
     wanted = structure or Structure()
     files = find_files([data])
     rows: dict[str, list[Row]] = {}

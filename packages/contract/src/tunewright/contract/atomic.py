@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tunewright.contract.errors import UserError
+
 CHUNK = 1 << 20
 
 
@@ -36,6 +38,32 @@ def fsync_tree(root: Path) -> None:
             finally:
                 os.close(descriptor)
         fsync_folder(Path(folder))
+
+
+def check_place(path: Path) -> None:
+    """See that a file or folder of this name can be made, before hours of work. Raises UserError when it cannot.
+
+    The name and the folders above it are made, and removed again.
+    """
+    nearest = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not nearest.is_dir():
+        raise UserError(f"{path} cannot be made: {nearest} is no folder", "Name a place in a folder.")
+    made: list[Path] = []
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+        for folder in (*reversed(path.parents), path):
+            if not folder.exists():
+                folder.mkdir()
+                made.append(folder)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be made ({error.strerror})", "Name a place that you may write to."
+        ) from error
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 @contextmanager

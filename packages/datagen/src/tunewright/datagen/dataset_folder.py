@@ -3,7 +3,7 @@
 import errno
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,27 +39,6 @@ def finished_dataset(out: Path, key: str) -> DatasetManifest | None:
         if not path.is_file() or sha256_file(path) != entry.sha256:
             raise UserError(f"{path} is not what was generated", "Remove the folder and make it again.")
     return manifest
-
-
-def check_place(out: Path) -> None:
-    """See that the folder `out` can be made, before hours of work. Raises UserError when it cannot.
-
-    It is made, with those above it, and removed again.
-    """
-    made: list[Path] = []
-    try:
-        for folder in (*reversed(out.parents), out):
-            if not folder.exists():
-                folder.mkdir()
-                made.append(folder)
-    except OSError as error:
-        raise UserError(
-            f"{out} cannot be made ({error.strerror})", "Give another --out, where you may write."
-        ) from error
-    finally:
-        for folder in reversed(made):
-            with suppress(OSError):
-                folder.rmdir()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tunewright.contract.atomic import check_place
 from tunewright.contract.catalog import Catalog, load_catalog
 from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.manifest import DatasetManifest
@@ -26,7 +27,7 @@ from tunewright.datagen.asked import (
 )
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
-from tunewright.datagen.dataset_folder import Row, check_place, enough_room, finished_dataset, write_dataset
+from tunewright.datagen.dataset_folder import Row, enough_room, finished_dataset, write_dataset
 from tunewright.datagen.families import (
     chains,
     check_chains,

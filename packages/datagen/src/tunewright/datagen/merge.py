@@ -7,12 +7,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from tunewright.contract.atomic import sha256_file, sha256_json
+from tunewright.contract.atomic import check_place, sha256_file, sha256_json
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import read_jsonl
 from tunewright.contract.manifest import DatasetManifest, find_splits
 from tunewright.contract.shapes import KNOWN_SHAPES, UnknownShapeError, canonical
-from tunewright.datagen.dataset_folder import Row, check_place, finished_dataset, write_dataset
+from tunewright.datagen.dataset_folder import Row, finished_dataset, write_dataset
 from tunewright.datagen.labels import first_tool
 from tunewright.datagen.split import Linked, divide
 
@@ -67,6 +67,7 @@ def merge_datasets(
         )
     if ratio < 1:
         raise UserError(f"ratio {ratio:g} is below 1", "Give 1 for equal counts, or more.")
+    check_place(out)
     files = [file for path in data for file in find(path)]
     lineage = {str(file): sha256_file(file) for file in files}
     inputs: dict[str, Any] = {
@@ -79,7 +80,6 @@ def merge_datasets(
         "seed": seed,
     }
     key = sha256_json(inputs)
-    check_place(out)
     finished = finished_dataset(out, key)
     if finished is not None:
         return finished
