@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.asyncssh_server import start_asyncssh
+from tests.support.demo_corpus import CORPUS
 from tests.support.remote_runs import make_checkout
 from tests.support.ssh_files import SshClient, TestServer
 from tests.support.sshd import start_sshd
+from tunewright.datagen.tools import Toolbox
+from tunewright.datagen.workspace import open_workspace
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +52,11 @@ def host_name(request: pytest.FixtureRequest, ssh: SshClient) -> str:
     if request.param == "local":
         return "local"
     return ssh.add("mac", request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolbox]:
+    """The tools, in a scratch copy of the small repository."""
+    found = Toolbox(open_workspace(CORPUS, tmp_path_factory.mktemp("engines") / "demo"))
+    yield found
+    found.close()

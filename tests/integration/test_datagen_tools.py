@@ -1,0 +1,280 @@
+"""What the tools of data generation answer about a repository, and that they leave it as it was."""
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.demo_corpus import CORPUS, LIB
+from tunewright.contract.catalog import Catalog, is_list, item_type, load_catalog
+from tunewright.datagen.corpus import installed_corpus
+from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.generate import SCENARIOS
+from tunewright.datagen.program import Sandbox
+from tunewright.datagen.sites import SLOW_COMMANDS, Slots
+from tunewright.datagen.tools import Rejected, Toolbox
+from tunewright.datagen.workspace import ToolTimeout, open_workspace
+
+
+def check_type(catalog: Catalog, annotation: str, value: object) -> None:
+    if annotation.endswith("| None") and value is None:
+        return
+    if is_list(annotation):
+        assert isinstance(value, list)
+        for item in value:
+            check_type(catalog, item_type(annotation), item)
+        return
+    name = item_type(annotation)
+    if name in catalog.types:
+        assert isinstance(value, dict)
+        assert set(value) == set(catalog.types[name])
+        for field, inner in catalog.types[name].items():
+            check_type(catalog, inner, value[field])
+    else:
+        assert type(value).__name__ == name, (annotation, value)
+
+
+CALLS = [
+    ("goto_definition", {"file": "app.py", "line": 7, "symbol": "greet"}),
+    ("goto_definition", {"file": "app.py", "line": 1, "symbol": "greet"}),
+    ("goto_definition", {"file": "none.py", "line": 1, "symbol": "greet"}),
+    ("find_references", {"file": "lib.py", "line": 1, "symbol": "greet"}),
+    ("find_references", {"file": "lib.py", "line": 1, "symbol": "greet", "include_declaration": True}),
+    ("hover", {"file": "app.py", "line": 7, "symbol": "greet"}),
+    ("hover", {"file": "app.py", "line": 1, "symbol": "greet"}),
+    ("document_symbols", {"file": "lib.py"}),
+    ("document_symbols", {"file": "none.py"}),
+    ("workspace_symbols", {"query": "greet"}),
+    ("typecheck", {"path": "app.py"}),
+    ("typecheck", {"path": "."}),
+    ("typecheck", {"path": "none.py"}),
+    ("ruff_check", {"path": "app.py"}),
+    ("ruff_check", {"path": "none.py"}),
+    ("pytest_run", {"path": "test_lib.py"}),
+    ("pytest_run", {"path": "none.py"}),
+    ("git_status", {}),
+    ("git_diff", {}),
+    ("git_log", {"path": "lib.py", "limit": 2}),
+    ("read_file", {"path": "lib.py"}),
+    ("read_file", {"path": "../escape.py"}),
+    ("write_file", {"path": "new/file.txt", "content": "ä\n"}),
+    ("write_file", {"path": "../../escape.txt", "content": "x"}),
+    ("run_command", {"command": "wc -l lib.py"}),
+    ("run_command", {"command": "cat none.py"}),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=lambda value: str(value)[:60])
+def test_a_result_has_the_fields_and_types_of_the_catalog(
+    box: Toolbox, tool: str, arguments: dict[str, object]
+) -> None:
+    catalog = load_catalog("coding")
+    entry = catalog.tool(tool)
+    assert entry is not None
+    with box.program():
+        result = box.functions[tool](**arguments)
+    assert set(result) == set(entry.result)
+    for field, annotation in entry.result.items():
+        check_type(catalog, annotation, result[field])
+    for field in entry.result:
+        listed = {"reference_count": "references", "symbol_count": "symbols", "error_count": "errors"}
+        listed |= {"violation_count": "violations"}
+        if field in listed:
+            assert result[field] == len(result[listed[field]])
+
+
+def test_navigation_finds_what_stands_there(box: Toolbox) -> None:
+    places = box.goto_definition("app.py", 7, "greet")["locations"]
+    assert [(place["file"], place["line"], place["preview"]) for place in places] == [
+        ("lib.py", 1, "def greet(name):")
+    ]
+    without = box.find_references("lib.py", 1, "greet")["references"]
+    assert [(p["file"], p["line"], p["column"]) for p in without] == [
+        ("app.py", 7, 11),
+        ("app.py", 7, 24),
+        ("test_lib.py", 5, 12),
+        ("test_lib.py", 9, 12),
+    ]
+    everything = box.find_references("lib.py", 1, "greet", include_declaration=True)
+    assert everything["reference_count"] == len(without) + 3
+
+
+def test_what_is_defined_outside_the_repository_is_no_example(box: Toolbox) -> None:
+    with pytest.raises(Rejected, match="outside"):
+        box.goto_definition("app.py", 7, "print")
+
+
+def test_checkers_report_what_is_wrong(box: Toolbox) -> None:
+    assert [error["code"] for error in box.typecheck("app.py")["errors"]] == ["invalid-explicit-return"]
+    assert box.typecheck("app.py") == {
+        **box.typecheck("."),
+        "errors": [e for e in box.typecheck(".")["errors"] if e["file"] == "app.py"],
+        "error_count": 1,
+    }
+    codes = {violation["code"] for violation in box.ruff_check("app.py")["violations"]}
+    assert "F401" in codes
+    run = box.pytest_run("test_lib.py")
+    assert (run["passed"], run["failed"]) == (1, 1)
+    assert {test["name"]: test["outcome"] for test in run["tests"]} == {
+        "test_right": "passed",
+        "test_wrong": "failed",
+    }
+
+
+def everything_in(folder: Path) -> dict[str, bytes | None]:
+    return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def test_writing_leaves_the_scratch_copy_as_it_was(box: Toolbox) -> None:
+    before = everything_in(box.workspace.runs), everything_in(box.workspace.repo)
+    with box.program():
+        assert box.write_file("lib.py", "x")["bytes_written"] == 1
+        assert box.write_file("lib.py", "xy")["bytes_written"] == 2
+        assert box.write_file("deep/er/file.py", "ä")["bytes_written"] == 2
+        assert not box.write_file("../../escape.py", "x")["success"]
+        assert not box.write_file("deep", "a folder is there")["success"]
+        assert not box.write_file("lib.py/x.py", "a file is there")["success"]
+        assert everything_in(box.workspace.repo) == before[1]
+    assert (everything_in(box.workspace.runs), everything_in(box.workspace.repo)) == before
+    assert box.read_file("lib.py")["content"] == LIB
+
+
+def test_what_a_program_writes_is_seen_by_its_later_calls_and_by_no_other_program(box: Toolbox) -> None:
+    tools = box.functions
+    clean = {
+        "read_file": {"path": "lib.py"},
+        "ruff_check": {"path": "lib.py"},
+        "typecheck": {"path": "lib.py"},
+        "pytest_run": {"path": "test_lib.py"},
+        "run_command": {"command": "cat lib.py"},
+    }
+    before = {name: tools[name](**arguments) for name, arguments in clean.items()}
+    bad = 'import os\n\n\ndef greet(name) -> int:\n    return "bye"\n'
+    with box.program():
+        tools["write_file"](path="lib.py", content=bad)
+        tools["write_file"](path="new/notes.md", content="a\nb\n")
+        assert tools["read_file"](path="lib.py")["content"] == bad
+        assert tools["read_file"](path="new/notes.md")["line_count"] == 2
+        assert [v["code"] for v in tools["ruff_check"](path="lib.py")["violations"]] == ["F401"]
+        assert [e["code"] for e in tools["typecheck"](path="lib.py")["errors"]] == ["invalid-explicit-return"]
+        assert tools["run_command"](command="cat lib.py")["stdout"] == bad
+        assert tools["run_command"](command="wc -l new/notes.md")["stdout"] == "2 new/notes.md\n"
+        tests = tools["pytest_run"](path="test_lib.py")["tests"]
+        assert [test["outcome"] for test in tests] == ["failed", "passed"]
+        for name in ("goto_definition", "hover"):
+            with pytest.raises(Rejected, match="after writing"):
+                tools[name](file="app.py", line=7, symbol="greet")
+    for name, arguments in clean.items():
+        again = tools[name](**arguments)
+        assert {k: v for k, v in again.items() if k not in ("seconds", "tests")} == {
+            k: v for k, v in before[name].items() if k not in ("seconds", "tests")
+        }
+    assert not tools["read_file"](path="new/notes.md")["success"]
+    assert tools["hover"](file="app.py", line=7, symbol="greet")["success"]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=40))
+def test_a_file_is_read_back_as_it_was_written(box: Toolbox, content: str) -> None:
+    with box.program():
+        size = box.write_file("notes/plan.md", content)["bytes_written"]
+        back = box.functions["read_file"](path="notes/plan.md")
+        assert box.functions["run_command"](command="wc -c < notes/plan.md")["stdout"].strip() == str(size)
+    assert back["content"] == content
+    assert back["line_count"] == len(content.splitlines())
+    assert size == len(content.encode())
+    assert not box.functions["read_file"](path="notes/plan.md")["success"]
+
+
+def test_git_tells_the_same_history_in_another_place(box: Toolbox, tmp_path: Path) -> None:
+    other = Toolbox(open_workspace(CORPUS, tmp_path / "elsewhere"))
+    assert other.functions["git_log"]() == box.functions["git_log"]()
+    assert other.functions["git_status"]() == box.functions["git_status"]()
+    assert len(box.functions["git_log"](limit=2)["commits"]) == 2
+
+
+def test_git_and_the_other_tools_speak_of_one_working_tree(tmp_path: Path) -> None:
+    box = Toolbox(open_workspace(installed_corpus("itsdangerous"), tmp_path / "i"))
+    tools = box.functions
+    status = {item["file"]: item["status"] for item in tools["git_status"]()["files"]}
+    assert set(status.values()) == {"modified", "deleted", "untracked"}
+    for file, state in status.items():
+        read = tools["read_file"](path=file)
+        assert read["success"] == (state != "deleted")
+        assert tools["run_command"](command=f"cat {file}")["stdout"] == read["content"]
+        lines = [
+            line for hunk in tools["git_diff"](path=file)["hunks"] for line in hunk["text"].split("\n")[1:]
+        ]
+        assert bool(lines) == (state != "untracked")
+        kept = "\n".join(line[1:] for line in lines if line[:1] in ("+", " "))
+        assert kept in read["content"]
+
+
+def test_a_file_of_the_history_has_a_first_and_a_last_commit_and_the_newest_is_listed_first(
+    tmp_path: Path,
+) -> None:
+    corpus = installed_corpus("itsdangerous")
+    tools = Toolbox(open_workspace(corpus, tmp_path / "i")).functions
+    assert tools["git_log"](limit=1)["commits"] == tools["git_log"]()["commits"][:1]
+    several = 0
+    for file in corpus.files:
+        commits = tools["git_log"](path=file)["commits"]
+        assert commits == tools["git_log"](path=file, limit=1000)["commits"]  # no request here sets a limit
+        dates = [commit["date"] for commit in commits]
+        assert dates == sorted(set(dates), reverse=True)
+        several += len(dates) > 1
+    assert several >= len(corpus.files) - 1  # one is not committed yet
+
+
+def test_a_command_that_takes_too_long_is_killed_with_all_it_started(tmp_path: Path) -> None:
+    workspace = open_workspace(CORPUS, tmp_path / "demo")
+    start = time.monotonic()
+    with pytest.raises(ToolTimeout):
+        workspace.run(["/bin/sh", "-c", "sleep 30 & echo $! > pid; wait"], timeout=0.5)
+    assert time.monotonic() - start < 5
+    pid = int((workspace.repo / "pid").read_text())
+    time.sleep(0.1)
+    state = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        assert not state.exists() or state.read_text().split()[2] == "Z"
+    else:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_slow_command_is_an_honest_result(box: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunewright.datagen.tools.COMMAND_SECONDS", 0.3)
+    result = box.run_command("sleep 20")
+    assert (result["success"], result["exit_code"], result["stderr"]) == (
+        False,
+        124,
+        "timed out after 0.3 seconds",
+    )
+
+
+@pytest.mark.parametrize("command", SLOW_COMMANDS)
+def test_a_command_that_is_called_slow_does_not_end_by_itself(tmp_path: Path, command: str) -> None:
+    workspace = open_workspace(CORPUS, tmp_path / "demo")
+    with pytest.raises(ToolTimeout):
+        workspace.run(["/bin/sh", "-c", command.format(file="lib.py")], timeout=0.5)
+
+
+@pytest.mark.parametrize(
+    "scenario", [s for s in SCENARIOS if s.family == "failure"], ids=lambda scenario: scenario.name
+)
+def test_what_fails_is_found_out_by_the_program_and_told(
+    box: Toolbox, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunewright.datagen.tools.COMMAND_SECONDS", 0.3)
+    slots: Slots = {"symbol": "greet", "file": "app.py", "line": 2, "at": "app.py:2", "path": "../none.py"}
+    slots |= {"query": "no_such_name", "content": "x = 1"}
+    slots["command"] = "sleep 20" if scenario.site == "slow_command" else "cat none.py"
+    parameters = {tool.name: tool.parameter_names for tool in load_catalog("coding").tools}
+    with Sandbox() as sandbox:
+        done = sandbox.run(scenario.fill_program(slots), box.functions, parameters)
+    answer = scenario.fill_answer(slots, done.stdout.rstrip("\n"))
+    told = "not|no such|missing|failed|exit code 124|no symbol|no commit|no definition|no signature"
+    assert re.search(told, answer), answer
