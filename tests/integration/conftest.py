@@ -12,6 +12,7 @@ from tests.support.ssh_files import SshClient, TestServer
 from tests.support.sshd import start_sshd
 from tunewright.datagen.tools import Toolbox
 from tunewright.datagen.workspace import open_workspace
+from tunewright.remote.host import Host, open_host
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +53,12 @@ def host_name(request: pytest.FixtureRequest, ssh: SshClient) -> str:
     if request.param == "local":
         return "local"
     return ssh.add("mac", request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def host(host_name: str, checkout: Path) -> Iterator[Host]:
+    with open_host(host_name, checkout) as host:
+        yield host
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,12 @@
 import sys
 from pathlib import Path
 
+from tunewright.contract.manifest import damaged_files, read_manifest
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import RunFolder
 from tunewright.remote.environment import Environment
 from tunewright.remote.host import Host
+from tunewright.remote.job import ship_run, start_run
 from tunewright.remote.new_run import new_run
 
 WORKER = Path(__file__).with_name("fake_worker.py")
@@ -51,3 +53,27 @@ def make_run(host: Host, checkout: Path, steps: int = 20, models: bool = True) -
     """A new run of the checkout's dataset on `host`."""
     environment = fake_environment(checkout / ".fake")
     return new_run(checkout, small_recipe(steps, models), checkout / "data", None, None, host, environment)
+
+
+def begin(host: Host, checkout: Path, steps: int = 20, models: bool = True) -> RunFolder:
+    """A run that has begun on the host."""
+    run = make_run(host, checkout, steps, models)
+    ship_run(host, run, print)
+    start_run(host, run)
+    return run
+
+
+def assert_whole(run: RunFolder, *stages: str) -> None:
+    """The laptop's events are whole and gapless, and exactly these stages are here, undamaged."""
+    events = run.read_events()
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    for stage in ("train", "fuse", "quantize", "fidelity", "predictions"):
+        manifest = read_manifest(run.path / stage)
+        assert (manifest is not None) == (stage in stages), stage
+        if manifest is not None:
+            assert not damaged_files(run.path / stage, manifest)
+
+
+def on_host(host: Host, run: RunFolder, name: str) -> bytes:
+    """A file of the run as it stands on the host."""
+    return b"".join(host.stream(host.root / "runs" / run.path.name / name))
