@@ -6,9 +6,9 @@ Nothing heavy is imported before a task needs it: `--list` and `--help` answer a
 from invoke.collection import Collection
 from invoke.context import Context
 
-from front import data, hosts, house, judge, runs, serving, validating
-from front.door import ROOT, command
-from front.steps import attach_to, audit_gate, finish, prepare_dataset, say
+from tunewright.cli import data, hosts, house, judge, runs, serving, validating
+from tunewright.cli.door import ROOT, command
+from tunewright.cli.steps import attach_to, audit_gate, finish, prepare_dataset, say
 
 
 @command(

@@ -21,10 +21,10 @@ from typing import Any
 
 from tunewright.audit.audit import audit_dataset
 from tunewright.audit.sql import run_query
+from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Recipe, load_recipe
 from tunewright.datagen import corpus, crosscheck, generate, maker, plan, program, tools
-from tunewright.datagen.guard import NearDuplicates
 
 ROOT = Path(__file__).parents[1]
 TOOLS = (

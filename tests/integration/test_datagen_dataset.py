@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.small_dataset import ROOT, small_dataset, small_recipe
+from tunewright.chat.calls.code_mode import Expression, calls_in, parse_turn
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import Example, read_examples
 from tunewright.contract.manifest import DatasetManifest
-from tunewright.contract.syntax import Expression, calls_in, parse_turn
 from tunewright.datagen.generate import generate_dataset
 
 pytestmark = pytest.mark.slow

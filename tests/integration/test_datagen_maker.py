@@ -7,12 +7,13 @@ from random import Random
 
 import pytest
 
+from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import load_catalog
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
+from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families import check_chains, files
 from tunewright.datagen.families.scenario import Scenario
-from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.maker import Made, Maker, unfit
 from tunewright.datagen.program import Call, Outcome, Sandbox
 from tunewright.datagen.workspace import Workspace, open_workspace

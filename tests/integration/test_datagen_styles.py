@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from front.steps import own_dataset
 from tests.support.small_dataset import ROOT, small_recipe
+from tunewright.chat.calls.write import Syntax, ToolCall
+from tunewright.cli.steps import own_dataset
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe, Structure
@@ -16,7 +17,6 @@ from tunewright.datagen.families.direct import questions
 from tunewright.datagen.generate import generate_dataset
 from tunewright.datagen.round_trip import calls_of
 from tunewright.datagen.series import CALLS_ONLY
-from tunewright.datagen.syntaxes import Syntax, ToolCall
 
 pytestmark = pytest.mark.slow
 

@@ -25,7 +25,7 @@ def test_a_recipes_own_system_message_is_added_and_no_default_for_coders(
     (tmp_path / "train.jsonl").write_text(json.dumps({"messages": messages}) + "\n")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "front", "data.normalize", "--data", tmp_path / "train.jsonl"),
+            *(sys.executable, "-m", "tunewright.cli", "data.normalize", "--data", tmp_path / "train.jsonl"),
             *("--out", tmp_path / "out", "--recipe", recipe),
         ],
         cwd=ROOT,

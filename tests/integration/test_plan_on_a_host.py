@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from front.plan_text import plan_text
-from front.planning import make_plan, memory_budget
 from tests.support.ssh_files import find_uv
+from tunewright.cli.plan_text import plan_text
+from tunewright.cli.planning import make_plan, memory_budget
 from tunewright.contract.recipe import load_recipe
 from tunewright.remote.host import open_host
 from tunewright.remote.probe import parse_facts

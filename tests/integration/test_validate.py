@@ -57,7 +57,7 @@ def oracle() -> Iterator[str]:
 
 
 def validate(*flags: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "front", "validate", *flags]
+    command = [sys.executable, "-m", "tunewright.cli", "validate", *flags]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 

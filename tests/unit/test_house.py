@@ -9,12 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LINT_IMPORTS = str(Path(sys.executable).parent / "lint-imports")
-MODULES = sorted(
-    path
-    for folder in ("packages", "front")
-    for path in (ROOT / folder).rglob("*.py")
-    if ".venv" not in path.parts
-)
+MODULES = sorted(path for path in (ROOT / "packages").rglob("*.py") if ".venv" not in path.parts)
 
 
 def test_imports_run_from_the_roof_to_the_ground_only() -> None:

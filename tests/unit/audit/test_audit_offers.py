@@ -10,8 +10,8 @@ import pytest
 
 from tunewright.audit.audit import audit_dataset
 from tunewright.audit.findings import Finding
-from tunewright.audit.toolsets import tools_in_prompt
-from tunewright.contract.syntax import render_program
+from tunewright.chat.calls.code_mode import render_program
+from tunewright.chat.tools import tools_in_prompt
 
 
 def words(number: int) -> str:

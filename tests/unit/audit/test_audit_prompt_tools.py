@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.audit_rows import words_of
 from tunewright.audit.audit import audit_dataset
-from tunewright.audit.toolsets import bare_prompt, tools_in_prompt, unread_block
+from tunewright.chat.tools import bare_prompt, tools_in_prompt, unread_block
 
 SCHEMA = {"type": "object", "properties": {"q": {"type": "string"}}}
 ONE = {"name": "one", "description": "Does one thing.", "parameters": SCHEMA}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tunewright.chat.calls.code_mode import render_program
 from tunewright.contract.scratch import scratch_folder
-from tunewright.contract.syntax import render_program
 
 ROOT = Path(__file__).parents[3]
 

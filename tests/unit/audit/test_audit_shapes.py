@@ -9,8 +9,8 @@ import pytest
 from tests.support.audit_rows import words_of
 from tunewright.audit.audit import AuditReport, audit_dataset
 from tunewright.audit.ingest import load
+from tunewright.chat.read.shapes import KNOWN_SHAPES
 from tunewright.contract.errors import UserError
-from tunewright.contract.shapes import KNOWN_SHAPES
 
 TOOL = {
     "name": "weather",

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tunewright.audit.trainer import Span, Tokenizer, measure, mlx_batches, tokenizer_folder, trained_spans
+from tunewright.chat.calls.code_mode import render_program
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import Example, Message
-from tunewright.contract.syntax import render_program
 
 CONVERSATIONS: list[list[dict[str, Any]]] = [
     [

@@ -11,9 +11,9 @@ import pytest
 from tests.unit.audit.test_audit_weird_rows import OK, WEIRD
 from tunewright.audit import helpers as helpers_module
 from tunewright.audit import lines
-from tunewright.audit.batch import Batch
 from tunewright.audit.database import connect
 from tunewright.audit.helpers import Helpers
+from tunewright.chat.read.batch import Batch
 
 SAID = [{"from": "human", "value": "where is it"}, {"from": "gpt", "value": "here"}]
 TOOL = {"name": "f", "parameters": {"type": "object", "properties": {}}}

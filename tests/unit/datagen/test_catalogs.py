@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from tunewright.chat.calls.write import openai_tools
 from tunewright.contract.errors import UserError
 from tunewright.datagen.catalogs import (
     catalog_from_functions,
@@ -16,7 +17,6 @@ from tunewright.datagen.catalogs import (
 )
 from tunewright.datagen.families.direct import questions
 from tunewright.datagen.offers import Offer
-from tunewright.datagen.syntaxes import openai_tools
 from tunewright.datagen.tool_worker import answer
 
 

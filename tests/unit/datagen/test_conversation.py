@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from tunewright.chat.calls.write import SYNTAXES, Syntax, ToolCall
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.chat_template import ChatTemplate
 from tunewright.datagen.conversation import TooLong, Work, compose
 from tunewright.datagen.program import Call
 from tunewright.datagen.round_trip import calls_of, unrenderable
 from tunewright.datagen.structure import Form
-from tunewright.datagen.syntaxes import SYNTAXES, Syntax, ToolCall
 
 CATALOG = load_catalog("coding")
 WORK = Work(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.audit.toolsets import tools_in_prompt
+from tunewright.chat.tools import tools_in_prompt
 from tunewright.contract.catalog import Catalog, Tool, load_catalog
 from tunewright.datagen.families.direct import BEYOND, Question, questions
 from tunewright.datagen.offers import DECOYS, INSTEAD, Offer, decline, draw_offer

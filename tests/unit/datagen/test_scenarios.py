@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunewright.chat.calls.code_mode import calls_in
 from tunewright.contract.catalog import load_catalog
-from tunewright.contract.syntax import calls_in
 from tunewright.datagen.families import references
 from tunewright.datagen.families.direct import questions
 from tunewright.datagen.families.fields import in_words

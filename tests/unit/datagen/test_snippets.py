@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.recipe import Data
 from tunewright.datagen.corpus import Corpus, installed_corpus
+from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.direct import Question
 from tunewright.datagen.families.snippets import MOST_CHARACTERS, MOST_LINES, snippet_questions
 from tunewright.datagen.generate import plan_orders
-from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 
 CODE = """
 @cached

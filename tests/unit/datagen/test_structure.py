@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunewright.chat.calls.code_mode import parse_turn
 from tunewright.contract.recipe import Data, Structure
-from tunewright.contract.syntax import parse_turn
 from tunewright.datagen.conversation import NO_OUTPUT, Exchange, Work, compose
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.generate import SCENARIOS, plan_orders

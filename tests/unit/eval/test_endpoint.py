@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunewright.chat.calls.code_mode import parse_turn, render_program
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.example import Message
 from tunewright.contract.suite import Case, Suite
-from tunewright.contract.syntax import parse_turn, render_program
 from tunewright.eval.endpoint import KEY, Answers, Endpoint, answer_suite, make_endpoint, read_reply
 
 Reply = tuple[int, dict[str, str], bytes]

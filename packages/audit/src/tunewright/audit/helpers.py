@@ -20,7 +20,7 @@ FEWEST = 1_000  # rows for which starting a process pays
 
 
 def _mend_rows(rows: list[Any]) -> list[Any]:
-    from tunewright.audit.mend import mend_rows
+    from tunewright.audit.slow_path import mend_rows
 
     mended, faults = mend_rows(rows)
     return [mended, [(fault.line, fault.kind, fault.detail) for fault in faults]]

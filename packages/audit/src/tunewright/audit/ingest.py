@@ -17,17 +17,18 @@ from typing import Any
 
 import duckdb
 
-from tunewright.audit.batch import Batch
-from tunewright.audit.calls import MARKER
-from tunewright.audit.data_files import DataFile, find_files
 from tunewright.audit.database import connect, insert, insert_json, silent
 from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
-from tunewright.audit.reading import read_batches
-from tunewright.audit.toolsets import (
+from tunewright.audit.toolsets import find_kinds
+from tunewright.chat.calls.find import MARKER
+from tunewright.chat.read.batch import Batch
+from tunewright.chat.read.files import DataFile, find_files
+from tunewright.chat.read.lines import read_batches
+from tunewright.chat.read.shapes import KNOWN_SHAPES
+from tunewright.chat.tools import (
     LISTS_TOOLS,
     bare_prompt,
-    find_kinds,
     tools_in_prompt,
     toolset_of,
     unread_block,
@@ -35,7 +36,6 @@ from tunewright.audit.toolsets import (
 )
 from tunewright.contract.errors import UserError
 from tunewright.contract.scratch import scratch_folder
-from tunewright.contract.shapes import KNOWN_SHAPES
 
 PAGE = 10_000  # examples whose texts are in Python's memory at a time
 

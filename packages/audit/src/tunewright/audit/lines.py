@@ -8,9 +8,9 @@ from dataclasses import asdict
 import duckdb
 import numpy as np
 
-from tunewright.audit.batch import Batch, Fault
 from tunewright.audit.database import insert
 from tunewright.audit.helpers import Helpers
+from tunewright.chat.read.batch import Batch, Fault
 
 PART = 4_000  # odd rows that a helper is given at a time
 

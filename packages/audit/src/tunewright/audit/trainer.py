@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from tunewright.audit.calls import MARKER_PATTERN
 from tunewright.audit.database import insert
 from tunewright.audit.ingest import Report
+from tunewright.chat.calls.find import MARKER_PATTERN
 from tunewright.contract.base_tokenizer import chat_template, special_tokens, tokenizer_folder
 from tunewright.contract.chat_template import ChatTemplate, TemplateRefusal
 from tunewright.contract.errors import UserError

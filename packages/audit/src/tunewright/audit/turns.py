@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tunewright.audit.calls import read_turn
 from tunewright.audit.wire import dump
+from tunewright.chat.calls.find import read_turn
 
 Rows = list[dict[str, Any]]
 

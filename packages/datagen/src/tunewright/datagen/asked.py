@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from random import Random
 
+from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.recipe import Data
 from tunewright.datagen.corpus import Corpus
+from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.families.snippets import snippet_questions
-from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
 
 DIRECT = 0.15  # share of examples that need no call

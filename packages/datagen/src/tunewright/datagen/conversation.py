@@ -4,11 +4,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tunewright.contract.syntax import Turn, render_turn
+from tunewright.chat.calls.code_mode import Turn, render_turn
+from tunewright.chat.calls.write import Syntax, ToolCall, openai_calls, write_calls
 from tunewright.datagen.offers import Offer
 from tunewright.datagen.program import Call
 from tunewright.datagen.structure import Form
-from tunewright.datagen.syntaxes import Syntax, ToolCall, openai_calls, write_calls
 
 # What a tool message says when the program printed nothing: an empty message is a fault in most harnesses.
 NO_OUTPUT = "(no output)"

@@ -10,6 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tunewright.chat.dataset_folder import Row, enough_room, finished_dataset, write_dataset
+from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.atomic import check_place
 from tunewright.contract.catalog import Catalog, load_catalog
 from tunewright.contract.chat_template import ChatTemplate
@@ -27,7 +29,7 @@ from tunewright.datagen.asked import (
 )
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
-from tunewright.datagen.dataset_folder import Row, enough_room, finished_dataset, write_dataset
+from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families import (
     chains,
     check_chains,
@@ -44,7 +46,6 @@ from tunewright.datagen.families import (
 from tunewright.datagen.families.direct import Question
 from tunewright.datagen.families.own import own_scenarios, without_scenarios
 from tunewright.datagen.families.scenario import Scenario
-from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.maker import Maker
 from tunewright.datagen.offers import ALWAYS

@@ -8,12 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
+from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import Catalog
 from tunewright.datagen.conversation import Work
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck
+from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.scenario import PLACES, Scenario, fill
-from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 from tunewright.datagen.language_server import ServerDied
 from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.own_tools import OwnTools, ToolFailed

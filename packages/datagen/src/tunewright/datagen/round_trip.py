@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tunewright.chat.calls.code_mode import CallSyntaxError, parse_turn
+from tunewright.chat.calls.write import Syntax, ToolCall, read_calls, read_openai
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.chat_template import ChatTemplate, TemplateRefusal
-from tunewright.contract.syntax import CallSyntaxError, parse_turn
 from tunewright.contract.visible import one_line
-from tunewright.datagen.syntaxes import Syntax, ToolCall, read_calls, read_openai
 
 Row = Mapping[str, Any]
 

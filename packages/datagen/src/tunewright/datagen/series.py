@@ -7,11 +7,12 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from tunewright.chat.calls.code_mode import CallSyntaxError
+from tunewright.chat.calls.write import openai_tools
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Data
-from tunewright.contract.syntax import CallSyntaxError
 from tunewright.datagen.conversation import Exchange, Message, TooLong, compose
 from tunewright.datagen.families.direct import BEYOND, Question
 from tunewright.datagen.families.scenario import Scenario
@@ -20,7 +21,6 @@ from tunewright.datagen.offers import ALWAYS, Offer, decline, draw_offer
 from tunewright.datagen.reword import Reworder
 from tunewright.datagen.round_trip import unrenderable
 from tunewright.datagen.structure import Form, choose_preamble, draw_forms
-from tunewright.datagen.syntaxes import openai_tools
 
 Row = dict[str, Any]
 CALLS_ONLY = "You are a coding assistant. You can call tools."

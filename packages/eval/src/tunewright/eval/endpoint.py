@@ -17,9 +17,9 @@ from queue import SimpleQueue
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from tunewright.chat.calls.code_mode import CallSyntaxError, render_program
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.suite import Case, Prediction, Suite
-from tunewright.contract.syntax import CallSyntaxError, render_program
 from tunewright.contract.visible import one_line
 
 KEY = "TUNEWRIGHT_API_KEY"  # the environment variable that holds a key; a command line is seen by others

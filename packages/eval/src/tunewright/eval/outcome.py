@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunewright.chat.calls.code_mode import CallSyntaxError
 from tunewright.contract.catalog import Catalog, Tool
 from tunewright.contract.suite import Case, Expectation, Prediction
-from tunewright.contract.syntax import CallSyntaxError
 from tunewright.eval.dataflow import follow
+from tunewright.eval.mlx_lenient_parser import served_answer
 from tunewright.eval.parse import Answer, parse_answer
-from tunewright.eval.serving import served_answer
 from tunewright.eval.trace import Guard, Trace, TracedCall
 from tunewright.eval.values import Value
 

@@ -4,7 +4,7 @@ import ast
 import warnings
 from dataclasses import dataclass
 
-from tunewright.contract.syntax import CallSyntaxError, parse_program, parse_turn
+from tunewright.chat.calls.code_mode import CallSyntaxError, parse_program, parse_turn
 
 LONGEST = 50_000  # characters; an answer of 4,096 tokens has some 15,000
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from random import Random
 from textwrap import dedent
 
+from tunewright.chat.similar import NearDuplicates
 from tunewright.datagen.corpus import Corpus
+from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.direct import Question
 from tunewright.datagen.families.fields import in_words
-from tunewright.datagen.guard import NearDuplicates, SuiteGuard
 
 MOST_LINES = 12
 MOST_CHARACTERS = 420

@@ -1,0 +1,1 @@
+"""Tool calls in assistant messages, one dialect a file."""

@@ -1,0 +1,137 @@
+"""One message as it stands in a file: what it says and calls, and changes to it that lose nothing beside them. Pure.
+
+A message here is the dict that was read, with its own keys and blocks; shapes.py says what it means.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from tunewright.chat.calls.find import MARKER, MARKER_PATTERN, read_turn
+from tunewright.chat.conversation import ROLES
+from tunewright.chat.read.shapes import canonical
+
+Message = dict[str, Any]
+# Text before a call above this length says something, and is kept.
+LONGEST_PREAMBLE = 200
+_CALLS = re.compile(MARKER)
+_read = lru_cache(1000)(read_turn)  # a row is looked at several times, from several sides
+# Thoughts and other marked text before a call (<think>, <|channel|>, [THINK]) are no preamble.
+_MARKED = re.compile(r"<[/|]?\w|\[/?[A-Z_]+\]")
+
+
+def role_of(message: Mapping[str, Any]) -> str:
+    """system, user, assistant or tool."""
+    return ROLES[str(message["role"]).strip().lower()]
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """What a message says, blocks flattened."""
+    content = message.get("content")
+    return content if isinstance(content, str) else canonical([message]).messages[0]["content"]
+
+
+def tool_calls(message: Mapping[str, Any]) -> list[Any]:
+    """Calls that are data and not text: `tool_calls`, `function_call`, or blocks of the kind `tool_use`."""
+    if not isinstance(message.get("content"), list) and not (
+        message.get("tool_calls") or message.get("function_call")
+    ):
+        return []
+    return canonical([message]).messages[0].get("tool_calls", [])
+
+
+def call_start(message: Mapping[str, Any]) -> int | None:
+    """Where the call begins in an answer's text: its end for calls that are data. None without a call, and for
+    pythonic calls, which are calls only while nothing stands before them."""
+    text = text_of(message)
+    if tool_calls(message):
+        return len(text)
+    found = MARKER_PATTERN.search(text)
+    return found.start() if found and _read(text).calls else None
+
+
+def called_by(message: Mapping[str, Any]) -> list[str]:
+    """Names of the tools that a message calls, in order."""
+    if role_of(message) != "assistant":
+        return []
+    if calls := tool_calls(message):
+        functions = [call.get("function", call) if isinstance(call, dict) else {} for call in calls]
+        return [str(function.get("name")) for function in functions if isinstance(function, dict)]
+    text = text_of(message)
+    return [str(call.name) for call in _read(text).calls] if _CALLS.search(text) else []
+
+
+def is_plain(message: Mapping[str, Any]) -> bool:
+    """Whether there is nothing but a role and a text, and perhaps a weight: it may stand elsewhere, or go."""
+    others = {key for key, value in message.items() if value not in (None, "", [], {})}
+    return isinstance(message.get("content"), str) and others <= {"role", "content", "weight"}
+
+
+def with_text(message: Message, text: str) -> Message | None:
+    """The message with another text: its content, or its only block. None where that cannot be told apart."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return {**message, "content": text}
+    if isinstance(content, list) and len(content) == 1 and _is_text(content[0]):
+        return {**message, "content": [{**content[0], "text": text}]}
+    return None
+
+
+def stripped(message: Message) -> Message:
+    """Without whitespace around its text."""
+    text = text_of(message)
+    return message if text == text.strip() else with_text(message, text.strip()) or message
+
+
+def has_preamble(message: Mapping[str, Any]) -> bool:
+    """Whether an answer says something before its call."""
+    start = call_start(message)
+    return start is not None and bool(_said_before(message, start).strip())
+
+
+def _said_before(message: Mapping[str, Any], start: int | None) -> str:
+    """The text before a call; of blocks, only those that are text, for a thought is not said."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return text_of(message)[:start]
+    return "".join(block["text"] for block in content[: _first_call(content)] if _is_text(block))
+
+
+def with_preamble(message: Message, words: str) -> Message | None:
+    """An answer with words before its call, where it has none. None where there is no place for them."""
+    start, content = call_start(message), message.get("content")
+    if isinstance(content, list):
+        if not tool_calls(message):
+            return None
+        at = _first_call(content)
+        return {**message, "content": [*content[:at], {"type": "text", "text": words}, *content[at:]]}
+    call = text_of(message)[start:]
+    return {**message, "content": f"{words}\n\n{call}" if call else words}
+
+
+def without_preamble(message: Message) -> Message | None:
+    """An answer that begins with its call. None where what stands before the call is more than a preamble."""
+    start, content = call_start(message), message.get("content")
+    said = _said_before(message, start)
+    if len(said.strip()) > LONGEST_PREAMBLE or _MARKED.search(said):
+        return None
+    if isinstance(content, list):
+        at = _first_call(content)
+        if not tool_calls(message) or not all(_is_text(block) and len(block) == 2 for block in content[:at]):
+            return None
+        # Some trainers refuse an empty list of blocks.
+        return {**message, "content": content[at:] or ""}
+    return {**message, "content": text_of(message)[start:]}
+
+
+def _is_text(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str)
+
+
+def _first_call(blocks: list[Any]) -> int:
+    """Where the first call stands among blocks; their number where none does."""
+    calls = (
+        n for n, block in enumerate(blocks) if isinstance(block, dict) and block.get("type") == "tool_use"
+    )
+    return next(calls, len(blocks))

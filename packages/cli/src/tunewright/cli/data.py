@@ -1,0 +1,193 @@
+"""Tasks about datasets: make, mend, merge, audit, ask."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from tunewright.cli.door import ROOT, command, need, one_of
+from tunewright.cli.steps import DATA, RUNS, Progress, check_outputs, own_dataset, say, write_result
+
+BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")
+DATASET = "a file, a folder with splits, or a glob"
+
+
+@command(
+    iterable=["repo"],
+    recipe="a recipe's name, or the path of a .toml file",
+    out="the folder to make (default: data/NAME; data/NAME-2 when that holds another dataset)",
+    seed="another seed than the recipe's",
+    repo="a local checkout to take the examples from, instead of the pinned packages; repeatable, two at least",
+    template="a chat template file: a row that does not survive it is rejected (default: the base model's own, where "
+    "that is on this machine)",
+)
+def generate(
+    c: Context, recipe: str = "tiny", out: str = "", seed: int = 0, repo: list[str] = [], template: str = ""
+) -> None:
+    """Make a dataset of grounded examples from the recipe's catalog and real repositories."""
+    from tunewright.contract.recipe import load_recipe
+    from tunewright.datagen.ledger import ledger_table
+
+    repos = [Path(name) for name in repo]
+    folder, made = own_dataset(
+        load_recipe(recipe, ROOT),
+        Path(out) if out else None,
+        seed=seed or None,
+        repos=repos,
+        template=read_named(template) if template else None,
+    )
+    say(ledger_table(made.facts["ledger"]))
+    for name, split in made.splits.items():
+        print(f"{folder / split.file}: {split.examples} examples ({name})")
+
+
+@command(
+    iterable=["data"],
+    data=DATASET + "; repeatable (default: the tiny recipe's)",
+    recipe="also check truncation and masking as this recipe trains",
+    json="write the findings as JSON to this file, or - for standard output",
+    html="write a page to this file",
+    sarif="write SARIF 2.1.0 to this file",
+    baseline="an earlier audit's JSON: report only what is new",
+    config="a TOML file that suppresses, re-grades or adds checks",
+)
+def audit(
+    c: Context,
+    data: list[str] = [],
+    recipe: str = "",
+    json: str = "",
+    html: str = "",
+    sarif: str = "",
+    baseline: str = "",
+    config: str = "",
+) -> None:
+    """Find what a model could learn instead of the request: shortcuts, leaks, broken calls."""
+    from tunewright.audit.audit import audit_dataset
+    from tunewright.audit.report import terminal_text
+    from tunewright.contract.atomic import write_text
+
+    check_outputs(json, html, sarif)
+    plan = None
+    if recipe:
+        from tunewright.contract.recipe import load_recipe
+
+        plan = load_recipe(recipe, ROOT)
+    report = audit_dataset(
+        [Path(name) for name in data] or [DATA / "tiny"],
+        recipe=plan,
+        config=Path(config) if config else None,
+        baseline=Path(baseline) if baseline else None,
+        suites=[ROOT / suite.path for suite in plan.suites] if plan else [],
+        report=Progress("audit").share,
+    )
+    if json:
+        write_result(json, report.to_json())
+    if html:
+        from tunewright.audit.page import html_report
+
+        write_text(Path(html), html_report(report))
+        say(f"page      {html}")
+    if sarif:
+        from tunewright.audit.sarif import sarif as sarif_log
+
+        write_result(sarif, sarif_log(report))
+    if json != "-" and sarif != "-":
+        print(terminal_text(report))
+    if report.verdict == "fail":
+        raise Exit(code=1)
+
+
+@command(
+    iterable=["data"],
+    query="SQL over the views examples, messages, calls, tools, features, findings, runs, events, scores",
+    data=DATASET + "; repeatable",
+    runs="a folder of runs",
+    format="table, json, csv or parquet",
+)
+def sql(c: Context, query: str, data: list[str] = [], runs: str = "", format: str = "table") -> None:
+    """Ask a dataset, or finished runs, in SQL."""
+    from tunewright.audit.sql import run_query
+
+    folder = Path(runs) if runs else RUNS if RUNS.is_dir() else None
+    result = run_query(query, [Path(name) for name in data], folder, format)
+    if isinstance(result, bytes):
+        sys.stdout.buffer.write(result)
+    else:
+        print(result)
+
+
+@command(
+    data="the dataset: a file, or a folder with splits",
+    out="the folder to make",
+    recipe="take the rates of this recipe's [data.structure], and its data.system where the data have no common system "
+    "message",
+)
+def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> None:
+    """Give every slice of a dataset the same structure; calls stay byte for byte."""
+    from tunewright.chat.normalize import normalize_dataset
+    from tunewright.contract.recipe import load_recipe
+
+    need(data=data, out=out)
+    wanted = load_recipe(recipe, ROOT).data if recipe else None
+    # The default of data.system is meant for coding tools; only a text that the recipe gives is meant for these data.
+    system = wanted.system if wanted and "system" in wanted.model_fields_set else ""
+    print(normalize_dataset(Path(data), Path(out), wanted and wanted.structure, system).text())
+
+
+@command(
+    iterable=["data"],
+    data=DATASET + ", in any form that `audit` reads; repeatable",
+    out="the folder to make",
+    valid="share of examples held out, whole clusters at a time",
+    balance="none, tool or family: what no one value may dominate",
+    seed="decides which rows of too common a kind are left out",
+)
+def merge(
+    c: Context,
+    data: list[str] = [],
+    out: str = "",
+    valid: float = 0.1,
+    balance: str = "tool",
+    seed: int = 1,
+) -> None:
+    """Merge datasets of any shape, balanced, and split so that nothing leaks."""
+    from tunewright.chat.merge import merge_datasets
+    from tunewright.chat.read.files import DataFile, find_files, split_of
+    from tunewright.chat.read.rows import read_rows
+
+    need(data=data, out=out)
+    made = merge_datasets(
+        [Path(name) for name in data],
+        Path(out),
+        valid=valid,
+        balance=one_of("balance", balance, BALANCES),
+        seed=seed,
+        report=Progress("merge"),
+        find=lambda path: [file.path for file in find_files([path])],
+        read=lambda path: read_rows(DataFile(path, split_of(path))),
+    )
+    if straddling := made.facts.get("repositories_in_several_splits"):
+        say(
+            f"note      rows of {', '.join(straddling)} are in more than one split: they could not be held apart"
+        )
+    if unwanted := made.facts.get("unwanted_dropped"):
+        say(f"note      {unwanted:,} rows were left out: they are marked as answers that are not wanted")
+    for name, split in made.splits.items():
+        print(f"{Path(out) / split.file}: {split.examples} examples ({name})")
+
+
+def read_named(name: str) -> str:
+    """The text of a file that a flag names. Raises UserError when it cannot be read."""
+    from tunewright.contract.errors import UserError
+
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{name}: cannot be read ({error})", "Check the path, and that it is text."
+        ) from error
+
+
+TASKS = (generate, normalize, merge)

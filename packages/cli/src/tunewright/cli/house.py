@@ -1,0 +1,102 @@
+"""Tasks for contributors."""
+
+import os
+import shutil
+import subprocess
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from tunewright.cli.door import ROOT, command
+
+
+def with_tools(*command: str, env: dict[str, str] | None = None) -> int:
+    """Run a command of the dev group, installed first when it is missing; its exit code."""
+    uv = os.environ.get("UV", "uv")
+    line = [uv, "run", "--project", str(ROOT), "--locked", "--group", "dev", *command]
+    return subprocess.run(line, cwd=ROOT, env={**os.environ, **(env or {})}, check=False).returncode
+
+
+def leave_unless_done(code: int) -> None:
+    """End with the command's own verdict."""
+    if code:
+        raise Exit(code=1 if code > 0 else 128 - code)
+
+
+@command(
+    task_name="test",
+    only="a folder, file or test id (default: everything)",
+    match="only tests whose names match, as pytest -k",
+    coverage="measure coverage with branches",
+)
+def run_tests(c: Context, only: str = "", match: str = "", coverage: bool = False) -> None:
+    """Run the tests."""
+    command = ["pytest", *([only] if only else []), *(["-k", match] if match else [])]
+    command += ["--cov", "--cov-report=term"] if coverage else []
+    leave_unless_done(with_tools(*command))
+
+
+@command(
+    fix="mend what can be mended",
+)
+def lint(c: Context, fix: bool = False) -> None:
+    """Ruff, pyright strict, and the direction of imports."""
+    codes = [
+        with_tools("ruff", "check", *(["--fix"] if fix else []), "."),
+        with_tools("ruff", "format", *([] if fix else ["--check"]), "."),
+        with_tools("lint-imports"),
+        with_tools("pyright"),
+    ]
+    leave_unless_done(max(codes))
+
+
+@command(
+    only="one benchmark's name (default: all)",
+)
+def bench(c: Context, only: str = "") -> None:
+    """Run the benchmarks and print what they measured."""
+    names = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.stem.startswith("_"))
+    chosen = [only] if only else names
+    for name in chosen:
+        if name not in names:
+            raise Exit(f"error: no benchmark {name!r}\n  There are: {', '.join(names)}.", 2)
+        print(f"== {name}", flush=True)
+        leave_unless_done(with_tools("python", str(ROOT / "benchmarks" / f"{name}.py")))
+
+
+@command(
+    tag="the image's name",
+    base="another base image than the Containerfile's",
+)
+def image(c: Context, tag: str = "tunewright", base: str = "") -> None:
+    """Build the container image with whichever builder is there."""
+    builder = next((name for name in ("docker", "podman", "buildah") if shutil.which(name)), None)
+    if builder is None:
+        raise Exit(
+            "error: no image builder found\n  Install docker, podman or buildah, and run this again.", 2
+        )
+    # buildah run by root in a container of its own cannot make namespaces; chroot isolation always works.
+    line = [builder, "build", *(["--isolation", "chroot"] if builder == "buildah" else [])]
+    line += ["--build-arg", f"BASE={base}"] if base else []
+    line += ["--tag", tag, "--file", str(ROOT / "infra" / "Containerfile"), str(ROOT)]
+    leave_unless_done(subprocess.run(line, check=False).returncode)
+
+
+@command(check="only say whether they are up to date; exit code 1 when they are not")
+def docs(c: Context, check: bool = False) -> None:
+    """Write docs/cli.md and the README's list of files from the code itself."""
+    from tunewright.cli.reference import command_reference, with_file_map
+    from tunewright.contract.atomic import write_text
+
+    readme, page = ROOT / "README.md", ROOT / "docs" / "cli.md"
+    wanted = {page: command_reference(), readme: with_file_map(readme.read_text(encoding="utf-8"), ROOT)}
+    for path, text in wanted.items():
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        if check:
+            raise Exit(f"error: {path.relative_to(ROOT)} is out of date\n  Write it again: ./inv docs", 1)
+        write_text(path, text)
+        print(path)
+
+
+TASKS = (run_tests, image, docs, lint, bench)

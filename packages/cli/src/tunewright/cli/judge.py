@@ -1,0 +1,100 @@
+"""Tasks that judge models: score, compare, promote."""
+
+import getpass
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from tunewright.cli.door import ROOT, command
+from tunewright.cli.runs import RUN, find
+from tunewright.cli.steps import check_outputs, write_result
+
+JSON = "write it as JSON to this file, or - for standard output"
+
+
+@command(
+    predictions="a predictions .jsonl file",
+    suite="the suite it answers (default: by its name)",
+    json=JSON,
+)
+def score(c: Context, predictions: str = "", suite: str = "", json: str = "") -> None:
+    """Score saved predictions again; needs no model and no host."""
+    from tunewright.contract.catalog import load_catalog
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.suite import read_suite
+    from tunewright.eval.predictions import read_predictions
+    from tunewright.eval.score import score_predictions
+    from tunewright.eval.terminal import suite_text
+
+    if not predictions:
+        raise UserError(
+            "no predictions given",
+            "Say which: ./inv score --predictions runs/RUN/predictions/quantized/navigation.jsonl",
+        )
+    check_outputs(json)
+    path = Path(predictions)
+    cases = read_suite(Path(suite) if suite else ROOT / "suites" / path.name)
+    result = score_predictions(cases, read_predictions(path), load_catalog("coding"))
+    if json:
+        write_result(json, result.to_json())
+    if json != "-":
+        print(suite_text(result))
+
+
+@command(
+    a="the old run",
+    b="the new run",
+    json=JSON,
+    html="write a page to this file",
+)
+def compare(c: Context, a: str = "", b: str = "", json: str = "", html: str = "") -> None:
+    """May run B replace run A? A paired comparison, per category, with a verdict."""
+    from tunewright.contract.atomic import write_text
+    from tunewright.contract.errors import UserError
+    from tunewright.eval.compare import compare_runs
+
+    if not (a and b):
+        raise UserError(
+            "two runs are needed", "./inv compare --a RUN --b RUN; see the runs there are: ./inv runs"
+        )
+    check_outputs(json, html)
+    result = compare_runs(find(a), find(b))
+    if json:
+        write_result(json, result.to_json())
+    if html:
+        write_text(Path(html), result.to_html())
+    if json != "-":
+        print(result.to_text())
+    if result.exit_code:
+        raise Exit(code=result.exit_code)
+
+
+@command(
+    run=RUN,
+    force="promote although its gates did not pass; the registry says so",
+)
+def promote(c: Context, run: str = "", force: bool = False) -> None:
+    """Make a run's model the one that is live; refused unless its gates passed."""
+    from tunewright.eval.registry import promote_run
+
+    print(promote_run(ROOT / "models", find(run), by=getpass.getuser(), force=force))
+
+
+@command()
+def rollback(c: Context) -> None:
+    """Make the model live that was before."""
+    from tunewright.eval.registry import roll_back
+
+    print(roll_back(ROOT / "models", by=getpass.getuser()))
+
+
+@command()
+def models(c: Context) -> None:
+    """List what was promoted and rolled back, by whom, on which evidence."""
+    from tunewright.eval.registry import registry_text
+
+    print(registry_text(ROOT / "models"))
+
+
+TASKS = (score, compare, promote, rollback, models)

@@ -1,0 +1,144 @@
+"""The base model's config, wherever it is, and what is counted from it in an environment that has mlx."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from tunewright.cli.door import ROOT
+from tunewright.cli.steps import say
+from tunewright.contract.counts import Counts
+from tunewright.contract.errors import UserError
+from tunewright.contract.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tunewright.remote.host import Host
+    from tunewright.remote.probe import HostFacts
+
+EMBEDDED = ROOT / "packages" / "train" / "src" / "tunewright" / "train" / "tiny" / "model"
+LARGEST = 1 << 20  # bytes of a config.json
+PATIENCE = 20.0  # seconds for the hub
+COUNTING = 300.0  # seconds
+_REPOSITORY = re.compile(r"^[\w.-]+/[\w.-]+$")
+
+
+class Unknown(Exception):
+    """Something about the base model could not be found out, and why."""
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """A config.json's content, and whether the model itself is on the host."""
+
+    config: dict[str, Any]
+    there: bool
+
+
+def find_config(recipe: Recipe, host: "Host", facts: "HostFacts") -> BaseConfig:
+    """The base model's config: shipped with us, on the host, or from the hub at the pinned revision.
+
+    Raises UserError when the recipe names a folder that the host does not have, Unknown when the hub did not
+    give it.
+    """
+    base = recipe.model.base
+    if base.startswith("embedded:"):
+        return BaseConfig(_parse((EMBEDDED / "config.json").read_bytes(), base), True)
+    from tunewright.remote.host import read_file
+
+    if base.startswith(("/", "~", ".")):
+        folder = (
+            facts.home / base.removeprefix("~").lstrip("/") if base.startswith("~") else PurePosixPath(base)
+        )
+        data = read_file(host, folder / "config.json") if folder.is_absolute() else None
+        if data is None:
+            raise UserError(f"no model in {base} on {host.name}", "Put it there; the recipe says how.")
+        return BaseConfig(_parse(data, f"{base}/config.json"), True)
+    cache = facts.home / ".cache" / "huggingface" / "hub" / f"models--{base.replace('/', '--')}"
+    data = read_file(host, cache / "snapshots" / str(recipe.model.revision) / "config.json")
+    if data is not None:
+        return BaseConfig(_parse(data, f"{base} on {host.name}"), True)
+    return BaseConfig(_parse(_fetch(base, str(recipe.model.revision)), base), False)
+
+
+def _fetch(repository: str, revision: str) -> bytes:
+    if not _REPOSITORY.match(repository):
+        raise Unknown(f"{repository} is no name of a hub's repository")
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    url = f"{hub}/{repository}/resolve/{revision}/config.json"
+    if not url.startswith("https://"):
+        raise Unknown(f"HF_ENDPOINT is {hub}: only https is asked")
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 - https alone
+            return answer.read(LARGEST)
+    except (OSError, ValueError) as error:
+        raise Unknown(
+            f"{repository} is not on the host yet, and its config.json not to be had ({error})"
+        ) from error
+
+
+def _parse(data: bytes, origin: str) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except ValueError as error:
+        raise UserError(f"{origin}: config.json is not JSON ({error})", "Fetch the model again.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{origin}: config.json holds no object", "Fetch the model again.")
+    return value
+
+
+def count(recipe: Recipe, config: dict[str, Any], tokens: int, loss_share: float) -> Counts:
+    """Count in this Python when it has mlx, else in this machine's own environment, installed when missing.
+
+    Raises UserError for a config that cannot be counted, Unknown when nothing here can count.
+    """
+    question = {
+        "recipe": recipe.model_dump(mode="json", by_alias=True),
+        "config": config,
+        "tokens": tokens,
+        "loss_share": loss_share,
+    }
+    try:
+        done = subprocess.run(
+            [_python(), "-P", "-m", "tunewright.train.plan"],
+            input=json.dumps(question).encode(),
+            capture_output=True,
+            timeout=COUNTING,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unknown(f"nothing here could count it ({error})") from error
+    try:
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
+        raise Unknown(f"counting failed here: {reason}") from None
+    if "error" in answer:
+        raise UserError(answer["error"], answer.get("hint", ""))
+    return Counts.model_validate(answer["counts"])
+
+
+def _python() -> str:
+    if all(_has(name) for name in ("mlx_lm", "tunewright.train")):
+        return sys.executable
+    from tunewright.contract.errors import HostError
+    from tunewright.remote.environment import install_environment
+    from tunewright.remote.host import open_host
+
+    try:
+        with open_host("local", ROOT) as here:
+            return install_environment(here, ROOT, say).python
+    except HostError as error:
+        raise Unknown(f"nothing here can count it: {error.message}") from error
+
+
+def _has(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

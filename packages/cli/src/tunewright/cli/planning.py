@@ -1,0 +1,156 @@
+"""What a run will take, asked of the host and of this machine before it starts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunewright.cli.door import ROOT
+from tunewright.cli.plan_downloads import UNPACKED, download_bytes
+from tunewright.cli.plan_earlier import find_earlier
+from tunewright.cli.plan_model import Unknown, count, find_config
+from tunewright.cli.plan_text import Cargo, Plan, batch_of
+from tunewright.cli.steps import DATA, RUNS, say
+
+if TYPE_CHECKING:
+    from tunewright.contract.counts import Counts
+    from tunewright.contract.recipe import Recipe
+    from tunewright.remote.host import Host
+    from tunewright.remote.probe import HostFacts
+
+# A byte-level tokenizer of 150,000 words makes about 3.4 bytes of code a token; fewer is on the safe side.
+BYTES_PER_TOKEN = 3.0
+MEBIBYTE = 1 << 20
+
+
+def make_plan(recipe: "Recipe", host: "Host") -> Plan:
+    """Ask the host and this machine everything that a plan says. Raises HostError when the host says nothing."""
+    from tunewright.contract.errors import UserError
+    from tunewright.remote.preflight import judge_facts
+    from tunewright.remote.probe import probe_host
+
+    facts = probe_host(host)
+    findings = judge_facts(facts, host.root, 0)
+    against = [finding.message for finding in findings if finding.severity == "fail"]
+    warnings = [finding.message for finding in findings if finding.severity == "warn"]
+    machine = next((f.message for f in findings if f.check == "system"), f"{facts.system} on {facts.arch}")
+    environment, unpacked = _environment(host, facts)
+    cargo = [*_data(recipe, host), environment]
+    tokens, share, assumed = _batch(recipe)
+    counts: Counts | None = None
+    unknown, there = "", True
+    try:
+        base = find_config(recipe, host, facts)
+        there = base.there
+        counts = count(recipe, base.config, tokens, share)
+    except Unknown as error:
+        unknown, there = str(error), False
+    except UserError as error:
+        unknown = error.message
+        against.append(error.message)
+    if unknown and not there:
+        cargo.append(Cargo("base model"))
+    elif counts and not recipe.model.base.startswith("embedded:"):
+        cargo.append(Cargo("base model", fetched=counts.disk.base, there=there))
+    budget, source = memory_budget(facts)
+    return Plan(
+        recipe=recipe,
+        host=host.name,
+        machine=machine,
+        counts=counts,
+        unknown=unknown,
+        cargo=tuple(cargo),
+        disk_free=facts.disk_free_bytes,
+        environment_bytes=unpacked,
+        memory_budget=budget,
+        memory_source=source,
+        earlier=find_earlier(RUNS, recipe, host.name),
+        against=tuple(against),
+        warnings=tuple(warnings),
+        assumed=assumed,
+        length_known=tokens > 0,
+        base_there=there,
+    )
+
+
+def memory_budget(facts: "HostFacts") -> tuple[int | None, str]:
+    """Bytes that training may use on a host, and why that many."""
+    memory = facts.memory_bytes
+    if facts.system == "Darwin":
+        if facts.wired_limit:
+            return facts.wired_limit, "iogpu.wired_limit_mb"
+        if memory is None:
+            return None, ""
+        # What macOS gives its GPU unless told otherwise: three quarters, of small machines two thirds.
+        share = 3 / 4 if memory > 36 * 1024 * MEBIBYTE else 2 / 3
+        return int(memory * share), "what macOS gives the GPU; more with sysctl iogpu.wired_limit_mb"
+    return memory, "all of it"
+
+
+def _environment(host: "Host", facts: "HostFacts") -> tuple[Cargo, int]:
+    """The environment as cargo, and its bytes on the host's disk; 0 when it is there."""
+    from tunewright.remote.environment import MARKER, environment_folder
+    from tunewright.remote.host import read_file
+    from tunewright.remote.shipment import REQUIREMENTS, prepare_shipment
+
+    shipment = prepare_shipment(ROOT, say)
+    if read_file(host, environment_folder(host, shipment.hash) / MARKER) is not None:
+        return Cargo("environment", there=True), 0
+    sent = sum((shipment.folder / name).stat().st_size for name in shipment.files)
+    fetched = download_bytes(
+        (ROOT / "uv.lock").read_text(encoding="utf-8"),
+        (shipment.folder / REQUIREMENTS).read_text(encoding="utf-8"),
+        facts.system,
+        facts.arch,
+    )
+    return Cargo("environment", here=sent, fetched=fetched), int(fetched * UNPACKED)
+
+
+def _data(recipe: "Recipe", host: "Host") -> list[Cargo]:
+    """The dataset's splits and the suites, and which of them the host has."""
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.manifest import find_splits
+
+    try:
+        splits = list(find_splits(DATA / recipe.name).values())
+    except UserError:
+        splits = []
+    cargo = [_file(path, host) for path in splits]
+    if not splits:
+        total = recipe.data.navigation + recipe.data.other
+        cargo.append(Cargo(f"dataset, made first ({total:,} examples)"))
+    return cargo + [
+        _file(ROOT / suite.path, host) for suite in recipe.suites if (ROOT / suite.path).is_file()
+    ]
+
+
+def _file(path: Path, host: "Host") -> Cargo:
+    from tunewright.contract.atomic import sha256_file
+    from tunewright.remote.transfer import blob_path
+
+    size = path.stat().st_size
+    there = host.size(blob_path(host, sha256_file(path))) == size
+    return Cargo(f"{path.parent.name}/{path.name}", here=size, there=there)
+
+
+def _batch(recipe: "Recipe") -> tuple[int, float, str]:
+    """The longest example in tokens, its share with loss, and how that is known; 0: the recipe's longest."""
+    train = DATA / recipe.name / "train.jsonl"
+    longest = f"{recipe.train.batch_size} of max_seq_length, {recipe.train.max_seq_length}"
+    # The embedded model's words are short: its examples are as long as it takes.
+    if not train.is_file() or recipe.model.base.startswith("embedded:"):
+        return 0, 1.0, longest
+    from tunewright.contract.example import read_examples
+
+    lengths: list[tuple[int, int]] = []
+    for example in read_examples(train):
+        sizes = [(len(m.content.encode()), m.role == "assistant") for m in example.messages]
+        total = sum(size for size, _ in sizes)
+        masked = recipe.train.mask != "none"
+        lengths.append((total, sum(size for size, trained in sizes if trained or not masked)))
+    tokens, share = batch_of(lengths, BYTES_PER_TOKEN)
+    if tokens >= recipe.train.max_seq_length:
+        return 0, share, longest
+    return (
+        tokens,
+        share,
+        f"{recipe.train.batch_size} of the longest example in {train.parent.name}, about {tokens}",
+    )

@@ -1,0 +1,212 @@
+"""The steps of the main job that cross packages. Each takes what the step before it gave."""
+
+import getpass
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunewright.cli.door import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunewright.contract.manifest import DatasetManifest
+    from tunewright.contract.recipe import Recipe
+    from tunewright.contract.run import Forced, RunFolder
+
+DATA = ROOT / "data"
+RUNS = ROOT / "runs"
+WORK = ROOT / ".tunewright"
+
+
+def say(text: str) -> None:
+    """A line for the person watching. Standard output is kept for results when it carries JSON."""
+    print(("\x1b[2K" if sys.stderr.isatty() else "") + text, file=sys.stderr, flush=True)
+
+
+def prepare_dataset(recipe: "Recipe", data: str) -> Path:
+    """The folder or file the user named, or the recipe's own dataset, made when it is not there yet."""
+    from tunewright.contract.manifest import find_splits
+
+    if data:
+        path = Path(data)
+        splits = find_splits(path)
+        say(f"data      {path} ({', '.join(splits)})")
+        return path
+    path, made = own_dataset(recipe)
+    counts = ", ".join(f"{split.examples} {name}" for name, split in made.splits.items())
+    say(f"data      {path} ({counts} examples, seed {made.seed})")
+    return path
+
+
+def own_dataset(
+    recipe: "Recipe",
+    out: Path | None = None,
+    *,
+    seed: int | None = None,
+    repos: "Sequence[Path]" = (),
+    template: str | None = None,
+) -> "tuple[Path, DatasetManifest]":
+    """The recipe's dataset in `out`; by default in `data/NAME`, or `data/NAME-2` and so on while those hold others.
+
+    A changed recipe or generator makes another dataset; the one that earlier runs were trained on stays. Each row has to
+    survive `template`, or else the chat template of the recipe's base model where that is on this machine.
+    """
+    from tunewright.chat.dataset_folder import MadeFromOtherInputs
+    from tunewright.contract.base_tokenizer import chat_template, tokenizer_folder
+    from tunewright.datagen.generate import generate_dataset
+
+    if template is None and (folder := tokenizer_folder(recipe.model.base, recipe.model.revision)):
+        template = chat_template(folder)
+    path, number = out or DATA / recipe.name, 1
+    while True:
+        try:
+            made = generate_dataset(
+                recipe, path, seed, Progress("data"), root=ROOT, repos=repos, template=template
+            )
+        except MadeFromOtherInputs:
+            if out:
+                raise
+            number += 1
+            path = DATA / f"{recipe.name}-{number}"
+        else:
+            return path, made
+
+
+def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "tuple[Path, Forced | None]":
+    """Audit the dataset; the audit's JSON, and on whose word a failed one was passed by.
+
+    Raises CheckFailed when the audit fails and `force` is not given.
+    """
+    from tunewright.audit.audit import audit_dataset
+    from tunewright.audit.report import terminal_text
+    from tunewright.contract.atomic import sha256_json, write_json
+    from tunewright.contract.errors import CheckFailed
+    from tunewright.contract.run import Forced
+
+    report = audit_dataset([data], recipe=recipe, suites=[ROOT / suite.path for suite in recipe.suites])
+    value = report.to_json()
+    saved = WORK / "audits" / f"{sha256_json(value)[:16]}.json"
+    write_json(saved, value)
+    if report.verdict != "fail":
+        say(f"audit     {report.verdict}: {summary_of(value)}")
+        return saved, None
+    say(terminal_text(report))
+    if not force:
+        raise CheckFailed(
+            f"the audit of {data} failed; nothing was trained",
+            f"See everything: ./inv audit --data {data} --html audit.html. "
+            "Train all the same, on record: --force.",
+        )
+    reasons = tuple(
+        dict.fromkeys(f"{f['check']}: {f['message']}" for f in value["findings"] if f["severity"] == "fail")
+    )
+    say("audit     FAILED, and forced: the report will say so")
+    return saved, Forced(by=getpass.getuser(), reasons=reasons)
+
+
+def summary_of(audit: "dict[str, object]") -> str:
+    """The audit's three numbers in a line."""
+    headline = audit.get("headline")
+    if not isinstance(headline, dict):
+        return "no headline"
+    return ", ".join(
+        f"{str(name).replace('_', ' ')} {value:.0%}" for name, value in headline.items() if value is not None
+    )
+
+
+def attach_to(host: str, run: "RunFolder") -> None:
+    """Follow a started run to its end and bring its results home.
+
+    Raises CheckFailed when the run did not finish.
+    """
+    from tunewright.contract.errors import CheckFailed
+    from tunewright.remote.host import open_host
+    from tunewright.remote.job import follow_run, pull_run
+    from tunewright.remote.progress import show_events
+
+    recipe = run.read_spec().recipe
+    with open_host(host, ROOT) as machine:
+        show_events(follow_run(machine, run), recipe)
+        pull_run(machine, run, say)
+    status = run.read_status()
+    if status is None or status.state != "done":
+        state = status.state if status else "unknown"
+        message = status.message if status else ""
+        raise CheckFailed(
+            f"run {run.path.name} ended as {state}{': ' + message if message else ''}",
+            (status.hint if status else "")
+            or f"Look at: ./inv logs --run {run.path.name}; go on: ./inv resume --run {run.path.name}",
+        )
+
+
+def finish(run: "RunFolder") -> None:
+    """Score, judge and report a pulled run; leave with the gates' exit code."""
+    from invoke.exceptions import Exit
+
+    from tunewright.eval.report import write_report
+    from tunewright.eval.run_scores import score_run
+    from tunewright.eval.terminal import scores_text
+
+    scores = score_run(run)
+    write_report(run, scores)
+    print(scores_text(scores))
+    print(f"report    {run.report}")
+    print(f"summary   {run.summary}")
+    if scores.exit_code:
+        raise Exit(code=scores.exit_code)
+
+
+class Progress:
+    """One step's progress: a line rewritten on a terminal, a line every few seconds otherwise.
+
+    What is over within the first seconds says nothing.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.last = time.monotonic()
+
+    def share(self, what: str, done: float) -> None:
+        """Progress of a step that counts in shares of 1."""
+        self(f"{what}:", round(done * 100), 100)
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        at = time.monotonic()
+        terminal = sys.stderr.isatty()
+        if at - self.last < (0.2 if terminal else 2):
+            return
+        self.last = at
+        line = f"{self.name:<9} {what} {done:,} of {total:,}"
+        # On a terminal the cursor goes back to the line's start: whatever is said next writes over it.
+        print(
+            f"\x1b[2K{line}\r" if terminal else line,
+            end="" if terminal else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def check_outputs(*names: str) -> None:
+    """Before anything long: every file named can be written. Raises UserError for one that cannot."""
+    from tunewright.contract.atomic import check_place
+    from tunewright.contract.errors import UserError
+
+    for name in names:
+        if name and name != "-":
+            if Path(name).is_dir():
+                raise UserError(f"{name} is a folder", "Name a file in it.")
+            check_place(Path(name))
+
+
+def write_result(target: str, value: "dict[str, object]") -> None:
+    """Write JSON to the file named, or to standard output for `-`."""
+    import json
+
+    from tunewright.contract.atomic import write_json
+
+    if target == "-":
+        print(json.dumps(value, ensure_ascii=False, indent=2))
+    else:
+        write_json(Path(target), value)

@@ -1,0 +1,156 @@
+"""The front door: help starts nothing, wrong usage is exit code 2, mistakes have no traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tunewright.cli.door import asks_for_help
+
+ROOT = Path(__file__).parents[3]
+
+
+def inv(*arguments: str, cwd: Path = ROOT, plain: bool = False) -> subprocess.CompletedProcess[str]:
+    program = ["-m", "invoke"] if plain else ["-m", "tunewright.cli"]
+    return subprocess.run(
+        [sys.executable, *program, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def task_names() -> list[str]:
+    listing = inv("--list").stdout
+    return [line.split()[0] for line in listing.splitlines()[2:] if line.startswith("  ") and line[2] != " "]
+
+
+TASKS = task_names()
+
+
+def test_the_agreed_tasks_are_there() -> None:
+    agreed = {
+        "data.generate", "data.normalize", "data.merge", "audit", "sql", "plan", "train", "runs", "status", "logs",
+        "attach", "cancel", "resume", "pull", "clean", "validate", "score", "compare", "promote", "rollback",
+        "models", "serve", "host.check", "host.setup", "test", "lint", "bench", "image", "docs",
+    }  # fmt: skip
+    assert agreed <= set(TASKS)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_help_behind_a_task_prints_help_and_starts_nothing(name: str) -> None:
+    done = inv(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Usage: inv[oke] [--core-opts] {name}")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_flag_of_every_task_is_explained(name: str) -> None:
+    options = inv("--help", name).stdout.split("Options:")[1]
+    unexplained = [line for line in options.splitlines() if line.startswith("  --") and len(line.split()) < 2]
+    assert unexplained == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "--no-such-flag"], "No idea what '--no-such-flag' is"),
+        (["trian"], "No idea what 'trian' is"),
+        (["train", "--recipe"], "recipe"),
+        (["train", "--recipe", "nope"], "no recipe 'nope'"),
+        (["train", "--data", "nowhere"], "no data at nowhere"),
+        (["status", "--run", "no-such-run"], "no run"),
+        (["audit", "--data", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["score"], "no predictions given"),
+        (["compare", "--a", "x"], "two runs are needed"),
+        (["data.generate", "--seed", "abc"], "'abc' is no number"),
+        (["data.merge", "--data", "x", "--out", "y", "--valid", "half"], "'half' is no number"),
+        (["audit", "--html", "docs"], "docs is a folder"),
+        (["audit", "--json", "README.md/audit.json"], "README.md is no folder"),
+        (["data.normalize", "--data", "x", "--out", "README.md/x"], "README.md is no folder"),
+        (["data.merge", "--data", "x", "--out", "README.md/x"], "README.md is no folder"),
+    ],
+)
+def test_wrong_usage_is_told_in_lines_and_exits_with_2(arguments: list[str], says: str) -> None:
+    done = inv(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 4
+
+
+def test_an_unknown_host_exits_with_4_and_leaves_no_run_behind(tmp_path: Path) -> None:
+    before = set((ROOT / "runs").glob("*"))
+    done = inv("host.check", "--host", "no-such-host.invalid")
+    assert done.returncode == 4, done.stderr
+    assert "no-such-host.invalid" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert set((ROOT / "runs").glob("*")) == before
+
+
+def test_tasks_are_found_from_any_folder(tmp_path: Path) -> None:
+    assert "train" in inv("--list", cwd=tmp_path).stdout
+
+
+def test_plain_invoke_knows_the_same_tasks() -> None:
+    assert inv("--list", plain=True).stdout == inv("--list").stdout
+
+
+def test_a_reader_that_goes_away_ends_it_without_a_traceback() -> None:
+    command = [sys.executable, "-m", "tunewright.cli", "--list"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 141
+
+
+def test_an_interrupt_that_a_library_calls_by_another_name_is_an_interrupt(tmp_path: Path) -> None:
+    code = """
+import os, signal, time
+from tunewright.cli.door import guard
+
+def query(c):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    except KeyboardInterrupt:
+        raise RuntimeError("Query interrupted")
+
+guard(query)(None)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 130
+    assert done.stderr == "stopped; what was finished is kept\n"
+
+
+def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
+    code = (
+        "from tunewright.cli.door import guard\ndef broken(c): raise KeyError('a bug')\nguard(broken)(None)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Traceback" in done.stderr
+    assert "a bug" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "task"),
+    [
+        (["train", "--help"], "train"),
+        (["train", "--host", "mac", "-h"], "train"),
+        (["--help"], None),
+        (["sql", "SELECT 1", "--help"], "sql"),
+        (["train"], None),
+    ],
+)
+def test_help_is_meant_for_the_task_named_before_it(arguments: list[str], task: str | None) -> None:
+    assert asks_for_help(arguments, {"train", "sql"}) == task

@@ -1,0 +1,97 @@
+"""What `validate` makes of its flags, and how it judges."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.gold import gold, suite
+from tunewright.cli.serving import how_to_call
+from tunewright.cli.validating import is_folder, judge, new_folder, prediction_settings, read_suites
+from tunewright.contract.catalog import load_catalog
+from tunewright.contract.errors import UserError
+from tunewright.contract.recipe import Gate, load_recipe
+from tunewright.contract.suite import Prediction
+from tunewright.eval.score import SuiteScore, score_predictions
+
+ROOT = Path(__file__).parents[3]
+TINY = load_recipe("tiny", ROOT)
+
+
+def scored(name: str, wrong: int = 0) -> dict[str, SuiteScore]:
+    cases = suite(name)
+    answers = [
+        Prediction(case=case.id, text="no idea <tool_call>" if number < wrong else gold(name)[case.id])
+        for number, case in enumerate(cases.cases)
+    ]
+    return {name: score_predictions(cases, answers, load_catalog("coding"), "model")}
+
+
+def with_gates(*gates: Gate) -> Any:
+    return TINY.model_copy(update={"gates": gates})
+
+
+def gate(**changes: Any) -> Gate:
+    return Gate.model_validate({"metric": "overall", "suite": "navigation", "target": 0.8, **changes})
+
+
+@pytest.mark.parametrize(("wrong", "code"), [(0, 0), (10, 3), (60, 1)])
+def test_the_gates_of_a_run_decide_the_exit_code(
+    wrong: int, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert judge(with_gates(gate()), scored("navigation", wrong)) == code
+    assert {0: "PASS", 3: "INCONCLUSIVE", 1: "FAIL"}[code] in capsys.readouterr().out
+
+
+def test_gates_that_need_two_models_or_another_suite_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = with_gates(
+        gate(metric="beats_base"), Gate(metric="fidelity", target=0.9), gate(suite="field_access")
+    )
+    assert judge(recipe, scored("navigation", 60)) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_targets_beside_the_gates_are_printed_and_decide_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert judge(with_gates(gate(required=False)), scored("navigation", 60)) == 0
+    said = capsys.readouterr().out
+    assert "beside" in said
+    assert "PASS" not in said
+
+
+def test_suites_are_found_by_name_by_path_and_by_default(tmp_path: Path) -> None:
+    own = tmp_path / "own.jsonl"
+    own.write_text((ROOT / "suites/navigation.jsonl").read_text())
+    assert [s.name for s in read_suites([]).values()] == ["navigation", "field_access"]
+    assert [s.name for s in read_suites(["field_access", str(own)]).values()] == ["field_access", "own"]
+    with pytest.raises(UserError):
+        read_suites(["nowhere"])
+
+
+def test_a_run_is_no_folder_of_a_model(tmp_path: Path) -> None:
+    assert is_folder(str(tmp_path))
+    (tmp_path / "spec.json").write_text("{}")
+    assert not is_folder(str(tmp_path))
+    assert not is_folder("20261123-093000-tiny")
+
+
+def test_one_sample_is_greedy_and_several_are_drawn() -> None:
+    assert prediction_settings(None, 1).temperature == 0
+    several = prediction_settings(TINY, 4)
+    assert several.samples == 4
+    assert several.temperature > 0
+    assert several.max_tokens == TINY.predict.max_tokens
+
+
+@pytest.mark.parametrize("label", ["../../etc", "a/b", "..", "", "ok", "ünï code", "x" * 500])
+def test_any_name_makes_one_folder_below_ours(label: str) -> None:
+    folder = new_folder(label)
+    assert folder.parent.name == "validations"
+    assert folder.resolve().parent == folder.parent.resolve()
+    assert len(folder.name) < 200
+
+
+def test_what_to_type_holds_address_and_model() -> None:
+    text = how_to_call("some-run", "http://localhost:8080/v1")
+    assert "curl http://localhost:8080/v1/chat/completions" in text
+    assert '"model": "some-run"' in text
+    assert "--name some-run" in text
