@@ -1,11 +1,13 @@
 """Reading training examples, and saying where a bad one stands."""
 
+import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tunewright.contract.errors import ExitCode, UserError
-from tunewright.contract.example import Example, Message, Meta, read_examples
+from tunewright.contract.example import Example, Function, Message, Meta, ToolCall, read_examples
 
 GOOD = '{"messages": [{"role": "user", "content": "Hi"}]}'
 
@@ -63,3 +65,33 @@ def test_a_row_holds_what_is_known_and_nothing_empty() -> None:
     example = Example(messages=(Message(role="user", content="Hi"),), meta=Meta(source="s"))
     assert example.row() == {"messages": [{"role": "user", "content": "Hi"}], "meta": {"source": "s"}}
     assert Example.model_validate(example.row()) == example
+
+
+def test_calls_results_thoughts_and_weights_survive_a_row_and_back() -> None:
+    call = ToolCall(
+        id="a1", function=Function(name="find", arguments={"path": "x.py", "deep": {"n": [1, None]}})
+    )
+    example = Example(
+        messages=(
+            Message(role="user", content="Hi"),
+            Message(role="assistant", content="", tool_calls=(call,), reasoning_content="look", weight=0),
+            Message(role="tool", content="[]", tool_call_id="a1", name="find"),
+        ),
+        tools=({"type": "function", "function": {"name": "find"}},),
+    )
+    row = example.row()
+    assert row["messages"][1]["tool_calls"] == [
+        {
+            "id": "a1",
+            "type": "function",
+            "function": {"name": "find", "arguments": {"path": "x.py", "deep": {"n": [1, None]}}},
+        }
+    ]
+    assert row["messages"][1]["weight"] == 0
+    assert row["messages"][2] == {"role": "tool", "content": "[]", "tool_call_id": "a1", "name": "find"}
+    assert Example.model_validate_json(json.dumps(row)) == example
+
+
+def test_arguments_as_text_are_not_the_normal_form() -> None:
+    with pytest.raises(ValidationError):
+        ToolCall.model_validate({"function": {"name": "find", "arguments": "{}"}})

@@ -1,4 +1,7 @@
-"""Training examples: an ordered list of messages, with metadata."""
+"""The normal form of a conversation: OpenAI's messages and tools, arguments as objects, every content as text.
+
+Whatever a dataset looked like, this is what training and suites read. `tunewright.chat` brings rows of any shape to it.
+"""
 
 import json
 from collections.abc import Iterator
@@ -13,13 +16,57 @@ Role = Literal["system", "user", "assistant", "tool"]
 SPLITS = ("train", "valid", "test")
 
 
+class Function(BaseModel):
+    """A tool by name, and its arguments by parameter name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    arguments: dict[str, Any] = {}
+
+
+class ToolCall(BaseModel):
+    """One call that is data and not text. `id` is what a tool message answers; empty where the data have none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = ""
+    type: Literal["function"] = "function"
+    function: Function
+
+    def row(self) -> dict[str, Any]:
+        """The JSON object, as chat templates read it."""
+        row = {
+            "type": self.type,
+            "function": {"name": self.function.name, "arguments": self.function.arguments},
+        }
+        return {"id": self.id, **row} if self.id else row
+
+
 class Message(BaseModel):
-    """One turn of a conversation, its content as plain text."""
+    """One turn of a conversation. A turn that only calls has an empty `content`, never null."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Role
     content: str
+    reasoning_content: str = ""  # what the model thought before it answered
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""  # of a tool message: the call that it answers
+    name: str = ""  # of a tool message: the tool
+    weight: float = Field(default=1.0, ge=0, le=1)  # of an assistant message: 0 is context, not a target
+
+    def row(self) -> dict[str, Any]:
+        """The JSON object without what is empty, as chat templates read it; `weight` only where it is not 1."""
+        row: dict[str, Any] = {"role": self.role, "content": self.content}
+        row |= {
+            key: value
+            for key in ("reasoning_content", "tool_call_id", "name")
+            if (value := getattr(self, key))
+        }
+        if self.tool_calls:
+            row["tool_calls"] = [call.row() for call in self.tool_calls]
+        return row if self.weight == 1 else {**row, "weight": self.weight}
 
 
 class Meta(BaseModel):
@@ -40,11 +87,14 @@ class Example(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     messages: tuple[Message, ...] = Field(min_length=1)
+    tools: tuple[dict[str, Any], ...] = ()  # offered tools as OpenAI's function definitions
     meta: Meta = Meta()
 
     def row(self) -> dict[str, Any]:
-        """The JSON row: `messages`, and `meta` without what is empty."""
-        row: dict[str, Any] = {"messages": [message.model_dump() for message in self.messages]}
+        """The JSON row: `messages`, `tools`, and `meta`, without what is empty."""
+        row: dict[str, Any] = {"messages": [message.row() for message in self.messages]}
+        if self.tools:
+            row["tools"] = list(self.tools)
         meta = {key: value for key, value in self.meta.model_dump().items() if value != ""}
         if meta:
             row["meta"] = meta

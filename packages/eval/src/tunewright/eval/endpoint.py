@@ -138,7 +138,7 @@ class _Stopped(Exception):
 def _request(model: str, case: Case, temperature: float, max_tokens: int, sample: int) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model,
-        "messages": [message.model_dump() for message in case.messages],
+        "messages": [message.row() for message in case.messages],
         "temperature": temperature,
         "max_tokens": max_tokens,
         "stream": False,

@@ -133,7 +133,7 @@ def encoder_for(tokenizer: Any) -> Encoder:
         )
 
     def render(messages: Sequence[Message], open_turn: bool) -> str:
-        rows = [message.model_dump() for message in messages]
+        rows = [message.row() for message in messages]
         return tokenizer.apply_chat_template(rows, tokenize=False, add_generation_prompt=open_turn)
 
     def tokenize(text: str) -> list[int]:
