@@ -54,3 +54,17 @@ def test_a_recipe_may_be_given_by_its_path(tmp_path: Path) -> None:
 def test_a_recipe_survives_being_written_as_json() -> None:
     recipe = load_recipe("tiny", ROOT)
     assert type(recipe).model_validate_json(recipe.model_dump_json(by_alias=True)) == recipe
+
+
+def test_a_suite_is_a_file_or_held_out_rows_and_not_both() -> None:
+    text = MINIMAL + "[[suites]]\n"
+    assert parse_recipe(text + 'from = "valid"\n', "r").suites[0].name == "valid"
+    assert parse_recipe(text + 'path = "suites/a.jsonl"\n', "r").suite_files(Path("/c")) == [
+        Path("/c/suites/a.jsonl")
+    ]
+    assert parse_recipe(text + 'from = "valid"\n', "r").suite_files(Path("/c")) == []
+    held_out = parse_recipe(text + 'from = "valid"\n', "r")
+    assert type(held_out).model_validate(held_out.model_dump(mode="json", by_alias=True)) == held_out
+    for wrong in ("", 'from = "valid"\npath = "a.jsonl"\n', 'from = "train"\n'):
+        with pytest.raises(UserError, match="suites"):
+            parse_recipe(text + wrong, "r")

@@ -79,7 +79,7 @@ def audit(
         recipe=plan,
         config=Path(config) if config else None,
         baseline=Path(baseline) if baseline else None,
-        suites=[ROOT / suite.path for suite in plan.suites] if plan else [],
+        suites=plan.suite_files(ROOT) if plan else [],
         report=Progress("audit").share,
     )
     if json:

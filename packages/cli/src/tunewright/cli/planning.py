@@ -117,9 +117,7 @@ def _data(recipe: "Recipe", host: "Host") -> list[Cargo]:
     if not splits:
         total = recipe.data.navigation + recipe.data.other
         cargo.append(Cargo(f"dataset, made first ({total:,} examples)"))
-    return cargo + [
-        _file(ROOT / suite.path, host) for suite in recipe.suites if (ROOT / suite.path).is_file()
-    ]
+    return cargo + [_file(path, host) for path in recipe.suite_files(ROOT) if path.is_file()]
 
 
 def _file(path: Path, host: "Host") -> Cargo:

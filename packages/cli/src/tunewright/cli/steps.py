@@ -85,7 +85,7 @@ def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "tuple[Path, Forced
     from tunewright.contract.errors import CheckFailed
     from tunewright.contract.run import Forced
 
-    report = audit_dataset([data], recipe=recipe, suites=[ROOT / suite.path for suite in recipe.suites])
+    report = audit_dataset([data], recipe=recipe, suites=recipe.suite_files(ROOT))
     value = report.to_json()
     saved = WORK / "audits" / f"{sha256_json(value)[:16]}.json"
     write_json(saved, value)

@@ -51,8 +51,10 @@ class Reword(Section):
 
 
 class Data(Section):
-    """What `data.generate` makes for this recipe."""
+    """The dataset: your own at `path`, or else what `data.generate` makes by the other keys."""
 
+    # A file, folder or glob in any form that `audit` reads, relative to the checkout. Empty: generated.
+    path: str = ""
     catalog: str = "coding"
     tools: tuple[str, ...] = ()  # empty: every tool of the catalog
     navigation: Count = 400  # examples about goto_definition, find_references and their likes
@@ -113,13 +115,20 @@ class Predict(Section):
 
 
 class SuiteEntry(Section):
-    """A suite this recipe is judged on; `path` is relative to the checkout."""
+    """A suite this recipe is judged on: a file, its `path` relative to the checkout, or cases `from` a held-out split."""
 
-    path: str
+    path: str = ""
+    held_out: Literal["valid", "test"] | None = Field(None, alias="from")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "SuiteEntry":
+        if bool(self.path) == bool(self.held_out):
+            raise ValueError('a suite has a path, or from = "valid" or "test", and not both')
+        return self
 
     @property
     def name(self) -> str:
-        return Path(self.path).stem
+        return self.held_out or Path(self.path).stem
 
 
 class Gate(Section):
@@ -156,6 +165,10 @@ class Recipe(Section):
     suites: tuple[SuiteEntry, ...] = ()
     gates: tuple[Gate, ...] = ()
     pull: Pull = Pull()
+
+    def suite_files(self, root: Path) -> list[Path]:
+        """The suites that are files of the checkout at `root`; not those made from held-out rows."""
+        return [root / suite.path for suite in self.suites if suite.path]
 
     @model_validator(mode="after")
     def _gates_name_suites(self) -> "Recipe":

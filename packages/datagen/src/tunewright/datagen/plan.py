@@ -47,7 +47,7 @@ def plan_dataset(
     seed = recipe.seed if seed is None else seed
     catalog, functions = read_catalog(recipe.data.catalog)
     catalog = catalog.only(*(recipe.data.tools or catalog.tool_names))
-    suites = [entry.path for entry in recipe.suites if (root / entry.path).is_file()]
+    suites = [suite.path for suite in recipe.suites if suite.path and (root / suite.path).is_file()]
     pristine = choose_corpora(repos, recipe.data.valid)
     engines = {name: version(name) for name in ENGINES}
     lineage = {corpus.label: corpus.sha256 for side in pristine.values() for corpus in side}

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tunewright.contract.atomic import atomic_folder, sha256_file, write_bytes
@@ -24,14 +25,16 @@ def new_run(
     forced: Forced | None,
     host: Host,
     environment: Environment,
+    *,
+    held_out: Mapping[str, Path] | None = None,
 ) -> RunFolder:
     """Make `root/runs/<id>` with `spec.json` and copies of every input: the dataset's splits, the suites, the
-    audit. Suites are found relative to `root`, the checkout.
+    audit. Suites are found relative to `root`, the checkout; `held_out` are those made from held-out rows, by name.
 
     Raises UserError when a split or a suite is missing or cannot be read; then nothing is written.
     """
     splits = check_splits(data)
-    suites = _suites(root, recipe)
+    suites = _suites(root, recipe, held_out or {})
     run_id = new_run_id(recipe.name)
     final = RunFolder(root / "runs" / run_id)
     try:
@@ -106,10 +109,15 @@ def _check_end(path: Path) -> None:
         ) from error
 
 
-def _suites(root: Path, recipe: Recipe) -> dict[str, Path]:
+def _suites(root: Path, recipe: Recipe, held_out: Mapping[str, Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for entry in recipe.suites:
-        path = root / entry.path
+        path = root / entry.path if entry.path else held_out.get(entry.name)
+        if path is None:
+            raise UserError(
+                f"recipe {recipe.name}: there are no held-out rows for the suite {entry.name}",
+                f"The dataset needs a {entry.name} split with rows that hold an answer.",
+            )
         if not path.is_file():
             raise UserError(
                 f"recipe {recipe.name}: no suite at {path}", "A suite's path is relative to the checkout."
