@@ -46,6 +46,9 @@ class FoundCall:
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
     error: str = ""
     program: str = ""  # code mode: the program that it stands in
+    id: str = ""
+    start: int = -1
+    end: int = -1
 
 
 @dataclass
@@ -57,6 +60,7 @@ class FoundTurn:
     dialect: str = ""  # the whitespace between and just inside the tags
     calls: list[FoundCall] = field(default_factory=list[FoundCall])
     problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # (kind, detail)
+    reasoning: str = ""
 
 
 def _load(text: str) -> Any:
