@@ -102,14 +102,24 @@ def test_plain_invoke_knows_the_same_tasks() -> None:
     assert inv("--list", plain=True).stdout == inv("--list").stdout
 
 
-def test_a_reader_that_goes_away_ends_it_without_a_traceback() -> None:
-    command = [sys.executable, "-m", "tunewright.cli", "--list"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+@pytest.mark.parametrize("arguments", [["--list"], ["--help", "train"], ["sql", "SELECT 1"], ["models"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "both"])
+def test_a_reader_that_goes_away_ends_it_without_a_traceback(
+    arguments: list[str], unbuffered: str, both: bool
+) -> None:
+    command = [sys.executable, "-m", "tunewright.cli", *arguments]
+    # Without a buffer the first print finds out, with one the last flush does.
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    errors = subprocess.STDOUT if both else subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors
+    ) as process:
         assert process.stdout is not None
-        assert process.stderr is not None
         process.stdout.close()
-        assert b"Traceback" not in process.stderr.read()
+        said = process.stderr.read() if process.stderr else b""
     assert process.returncode == 141
+    assert said == b""
 
 
 def test_an_interrupt_that_a_library_calls_by_another_name_is_an_interrupt(tmp_path: Path) -> None:

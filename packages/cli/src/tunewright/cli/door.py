@@ -118,8 +118,13 @@ def one_interrupt() -> Generator[None]:
 
 
 def reader_gone() -> int:
-    """The exit code when who reads our output went away (`| head`); nothing complains any more when it is flushed."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """The exit code when the reader of our output went away (`| head`); no later flush of either stream complains."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
     return 141
 
 
@@ -162,7 +167,13 @@ class Front(Program):
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:
         """As Invoke's; `--list | head` ends without a traceback."""
         try:
-            super().run(argv, exit)
+            try:
+                super().run(argv, exit)
+            except SystemExit:
+                # Invoke ends everything but a finished task this way. What is still in the buffer has to be written
+                # here: when the interpreter finds at its end that the reader is gone, it exits with 120.
+                sys.stdout.flush()
+                raise
             sys.stdout.flush()
         except BrokenPipeError:
             sys.exit(reader_gone())
