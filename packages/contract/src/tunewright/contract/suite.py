@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tunewright.contract.errors import UserError
-from tunewright.contract.example import Message, read_jsonl
+from tunewright.contract.example import Message, ToolCall, read_jsonl
 
 
 class Expectation(BaseModel):
@@ -27,8 +27,16 @@ class Expectation(BaseModel):
     control: tuple[Annotated[str, Field(pattern=r"^(if|for)(:\w+)?$")], ...] = ()
 
 
+class GoldCalls(BaseModel):
+    """A right answer as the calls that it makes; none: an answer in words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tool_calls: tuple[ToolCall, ...]
+
+
 class Case(BaseModel):
-    """One prompt. `messages` end with what the user says last."""
+    """One prompt. `messages` end with what comes before the answer: the user's last turn, or a tool's result."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,6 +46,15 @@ class Case(BaseModel):
     expect: Expectation = Expectation()
     template: str = ""  # the request's wording, before names were filled in
     symbols: tuple[str, ...] = ()  # names that were filled in
+    tools: tuple[dict[str, Any], ...] = ()  # offered tools as OpenAI's function definitions
+    gold: tuple[str | GoldCalls, ...] = ()  # right answers: raw text, or calls
+    cluster: str = ""  # cases of one cluster are not independent of each other
+    perturbs: str = ""  # the id of the case that this one is a changed copy of; its category says how
+
+    @property
+    def gold_calls(self) -> tuple[GoldCalls, ...]:
+        """The right answers that are given as calls; a case that has any is judged by comparing calls."""
+        return tuple(answer for answer in self.gold if isinstance(answer, GoldCalls))
 
 
 class Prediction(BaseModel):
@@ -52,6 +69,8 @@ class Prediction(BaseModel):
     tokens: int = 0
     seconds: float = 0.0  # this case's share of its batch
     finish: Literal["stop", "length"] = "stop"
+    # Calls that an endpoint returned as data, as it wrote them: {"name", "arguments"}, arguments as text or object.
+    tool_calls: tuple[dict[str, Any], ...] = ()
 
 
 class Suite(BaseModel):
