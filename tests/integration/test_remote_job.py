@@ -11,10 +11,11 @@ from tests.support.remote_runs import assert_whole, begin, make_run, on_host
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.run import RunFolder
 from tunewright.remote import follow
+from tunewright.remote.cleanup import plan_cleanup, remove_planned
+from tunewright.remote.cleanup_plan import Choice
 from tunewright.remote.host import Host
 from tunewright.remote.job import (
     cancel_run,
-    clean_runs,
     follow_run,
     list_runs,
     pull_run,
@@ -62,7 +63,7 @@ def test_starting_twice_starts_once(host: Host, checkout: Path) -> None:
     start_run(host, run)
     start_run(host, run)
     list(follow_run(host, run))
-    assert on_host(host, run, "starts") == b"start\n"
+    assert on_host(host, run, "worker.log").count(b"worker started") == 1
     assert run_status(host, run).state == "done"
 
 
@@ -85,7 +86,7 @@ def test_a_worker_that_was_killed_is_reported_as_lost_and_resumed(
 ) -> None:
     monkeypatch.setattr(follow, "SILENCE", 0.3)
     run = begin(host, checkout, steps=60)
-    os.kill(int(on_host(host, run, "pid")), signal.SIGKILL)
+    os.kill(json.loads(on_host(host, run, "worker.lock"))["pid"], signal.SIGKILL)
     list(follow_run(host, run))
     status = run.read_status()
     assert status is not None
@@ -182,19 +183,13 @@ def test_old_runs_are_listed_before_they_are_removed(host: Host, checkout: Path)
     assert [row.pulled for row in list_runs(checkout)].count(True) == 2
     assert list_runs(checkout, "nobody") == []
 
-    def paths(removals: list[object]) -> list[str]:
-        return [str(item) for item in removals if any(run.path.name in str(item) for run in runs)]
-
-    plan = paths(list(clean_runs(host, checkout, keep=0)))
-    assert [line.split()[0] for line in sorted(plan, key=lambda line: line.split("runs/")[1])] == [
-        "would",
-        "stays",
-        "would",
-    ]
-    assert "not home yet" in next(line for line in plan if second.path.name in line)
+    plan = plan_cleanup(host, checkout, {}, Choice(keep=0), print)
+    found = {item.id: item for item in plan.runs}
+    assert [found[run.path.name].whole for run in (first, second, third)] == [True, False, True]
+    assert not found[second.path.name].going
+    assert found[running.path.name].stays in ("it is queued", "it is running")
     assert host.size(host.root / "runs" / first.path.name / "spec.json") is not None
-    done = clean_runs(host, checkout, keep=0, remove=True)
-    assert all(item.removed or item.stays for item in done)
+    assert remove_planned(host, plan, print) == plan.bytes_going > 0
     there = host.run(["ls", "-A", str(host.root / "runs")]).text.split()
     assert second.path.name in there
     assert running.path.name in there
@@ -204,3 +199,13 @@ def test_old_runs_are_listed_before_they_are_removed(host: Host, checkout: Path)
     assert run_status(host, running).state in ("queued", "running")
     assert (first.path / "train" / "manifest.json").is_file()
     cancel_run(host, running)
+
+
+def test_without_its_environment_an_old_run_is_still_removed(host: Host, checkout: Path) -> None:
+    run = begin(host, checkout, steps=1)
+    list(follow_run(host, run))
+    pull_run(host, run, print)
+    (checkout / ".fake" / "python").unlink()
+    plan = plan_cleanup(host, checkout, {}, Choice(only=run.path.name), print)
+    assert remove_planned(host, plan, print) > 0
+    assert host.size(host.root / "runs" / run.path.name / "spec.json") is None

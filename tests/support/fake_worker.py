@@ -41,20 +41,23 @@ def start(run: RunFolder) -> dict[str, object]:
         return {"state": "running", "pid": _pid(run)}
     write_json(run.status, Status(state="queued", heartbeat=now()).model_dump())
     with run.log.open("ab") as log:
+        log.write(b"--- worker started\n")
+        log.flush()
         command = [sys.executable, __file__, "work", "--run", str(run.path), *sys.argv[4:]]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
         )
-    (run.path / "starts").open("a").write("start\n")
     while process.poll() is None and not _held(run):
         time.sleep(0.01)
     return {"state": "queued", "pid": process.pid}
 
 
 def work(run: RunFolder) -> dict[str, object]:
-    lock = (run.path / "lock").open("a+")
+    lock = (run.path / "worker.lock").open("a+")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    (run.path / "pid").write_text(str(os.getpid()))
+    lock.truncate(0)
+    lock.write(json.dumps({"pid": os.getpid()}))
+    lock.flush()
     spec = run.read_spec()
     seq = len(run.read_events())
     events = run.events.open("ab", buffering=0)
@@ -121,16 +124,17 @@ def cancel(run: RunFolder) -> dict[str, object]:
 
 
 def _held(run: RunFolder) -> bool:
-    with (run.path / "lock").open("a+") as lock:
+    with (run.path / "worker.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return (run.path / "pid").exists()
+            return _pid(run) != 0
     return False
 
 
 def _pid(run: RunFolder) -> int:
-    return int((run.path / "pid").read_text())
+    text = (run.path / "worker.lock").read_text()
+    return int(json.loads(text)["pid"]) if text else 0
 
 
 if __name__ == "__main__":

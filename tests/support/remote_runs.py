@@ -44,7 +44,9 @@ def fake_environment(folder: Path) -> Environment:
     """An environment whose `python -P -m tunewright.train.worker` is the fake worker."""
     folder.mkdir(parents=True, exist_ok=True)
     python = folder / "python"
-    python.write_text(f'#!/bin/sh\nshift 3\nexec "{sys.executable}" "{WORKER}" "$@"\n')
+    python.write_text(
+        f'#!/bin/sh\n[ "$2" = -m ] || exec "{sys.executable}" "$@"\nshift 3\nexec "{sys.executable}" "{WORKER}" "$@"\n'
+    )
     python.chmod(0o755)
     return Environment("0" * 64, str(python), {"python": "3.11"})
 

@@ -1,5 +1,6 @@
 """Tasks that look after runs."""
 
+import sys
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -111,33 +112,77 @@ def cancel(c: Context, run: str = "") -> None:
 
 @command(
     run=RUN,
+    models="the quantized model too, whatever the recipe says",
 )
-def pull(c: Context, run: str = "") -> None:
+def pull(c: Context, run: str = "", models: bool = False) -> None:
     """Bring a run's results home again; what is here and whole is not fetched twice."""
     from tunewright.remote.host import open_host
     from tunewright.remote.job import pull_run
 
     folder = find(run)
     with open_host(folder.read_spec().host, ROOT) as machine:
-        pull_run(machine, folder, say)
+        pull_run(machine, folder, say, models=models)
     print(folder.path)
 
 
 @command(
-    host="the host to look at",
+    host="the host to look at (default: local, or the host of --run)",
+    run="only this run, even when it is among the latest",
     keep="how many of the latest runs stay",
-    yes="really remove",
+    float_copies="only the fused models, which are made again from the adapters",
+    failed="only runs that failed, were cancelled or were lost; with --run, give up its checkpoint",
+    yes="remove without asking",
 )
-def clean(c: Context, host: str = "local", keep: int = 5, yes: bool = False) -> None:
-    """Show what old runs hold on a host, and with --yes remove it there; pulled results stay."""
-    from tunewright.remote.host import open_host
-    from tunewright.remote.job import clean_runs
+def clean(
+    c: Context,
+    host: str = "",
+    run: str = "",
+    keep: int = 5,
+    float_copies: bool = False,
+    failed: bool = False,
+    yes: bool = False,
+) -> None:
+    """Show what runs hold on a host and what of it is safe to remove, then ask; --yes removes it."""
+    from tunewright.contract.errors import UserError
+    from tunewright.remote.cleanup import plan_cleanup, remove_planned
+    from tunewright.remote.cleanup_plan import Choice
+    from tunewright.remote.host import LOCAL, open_host
 
-    with open_host(host, ROOT) as machine:
-        for line in clean_runs(machine, ROOT, keep=keep, remove=yes):
-            print(line)
-    if not yes:
-        say("nothing was removed; do it with --yes")
+    only = find(run) if run else None
+    place = only.read_spec().host if only else LOCAL
+    if only and host and host != place:
+        raise UserError(f"run {only.path.name} is on {place}, not on {host}", f"Use --host {place}")
+    choice = Choice(keep, only.path.name if only else "", float_copies, failed)
+    with open_host(host or place, ROOT) as machine:
+        plan = plan_cleanup(machine, ROOT, protected_runs(), choice, say)
+        print(plan)
+        if plan.empty:
+            say("nothing can be removed safely")
+            return
+        size = f"{plan.bytes_going / 1e6:,.1f} MB"
+        if not yes and not confirmed(f"Remove what goes, {size}, from {machine.name}?"):
+            say(f"nothing was removed; {size} would go with --yes")
+            return
+        # Somebody may have promoted a run while the question stood there.
+        plan = plan.without(protected_runs())
+        say(f"removed {remove_planned(machine, plan, say) / 1e6:,.1f} MB")
+
+
+def protected_runs() -> dict[str, str]:
+    """Runs of which nothing may be removed, and why. Raises UserError when the registry cannot be read."""
+    from tunewright.eval.registry import promoted_runs, read_registry
+
+    stack = promoted_runs(read_registry(ROOT / "models"))
+    earlier = dict.fromkeys(stack, "a rollback would need it (models/registry.jsonl)")
+    return earlier | dict.fromkeys(stack[-1:], "its model is in use (models/registry.jsonl)")
+
+
+def confirmed(question: str) -> bool:
+    """Ask on a terminal; without one the answer is no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 TASKS = (runs, status, logs, attach, cancel, resume, pull, clean)

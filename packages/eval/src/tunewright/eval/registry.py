@@ -62,6 +62,17 @@ def in_use(entries: Sequence[Entry]) -> str:
     return entries[-1].in_use if entries else ""
 
 
+def promoted_runs(entries: Sequence[Entry]) -> list[str]:
+    """The run in use, last, and before it those that rollbacks would bring back, the next one nearest."""
+    stack: list[str] = []
+    for entry in entries:
+        if entry.action == "promoted":
+            stack.append(entry.run)
+        elif stack:
+            stack.pop()
+    return stack
+
+
 def promote_run(models: Path, run: RunFolder, by: str, force: bool = False, reason: str = "") -> Entry:
     """Put a run's model in use, on record.
 
@@ -116,7 +127,7 @@ def roll_back(models: Path, by: str, reason: str = "") -> Entry:
     Raises UserError when nothing is in use, or when nothing was before it.
     """
     with _locked(models) as (entries, text):
-        stack = _stack(entries)
+        stack = promoted_runs(entries)
         if len(stack) < 2:
             what = f"{stack[-1]} is the only one promoted" if stack else "no model is in use"
             raise UserError(f"nothing to roll back to: {what}", "See the registry: invoke models")
@@ -150,16 +161,6 @@ def registry_text(models: Path) -> str:
         for entry in reversed(entries)
     ]
     return "\n".join([f"in use: {in_use(entries)}", "", *aligned(rows)]) + "\n"
-
-
-def _stack(entries: Sequence[Entry]) -> list[str]:
-    stack: list[str] = []
-    for entry in entries:
-        if entry.action == "promoted":
-            stack.append(entry.run)
-        elif stack:
-            stack.pop()
-    return stack
 
 
 def _previous(text: bytes) -> str:

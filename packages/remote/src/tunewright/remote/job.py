@@ -12,16 +12,15 @@ from tunewright.contract.visible import visible
 from tunewright.remote.follow import follow_run, write_status
 from tunewright.remote.host import Host, read_file
 from tunewright.remote.host_run import ask_worker, find_on_host
-from tunewright.remote.house_keeping import RunRow, clean_runs, list_runs
 from tunewright.remote.new_run import new_run
-from tunewright.remote.pull import pull_run
+from tunewright.remote.pull import PULLED, pull_run
 from tunewright.remote.retry import persist
+from tunewright.remote.run_list import RunRow, list_runs
 from tunewright.remote.transfer import link_blobs, make_folders, put_blobs, write_file
 
 __all__ = [
     "RunRow",
     "cancel_run",
-    "clean_runs",
     "follow_run",
     "list_runs",
     "new_run",
@@ -69,6 +68,8 @@ def start_run(host: Host, run: RunFolder, fresh: bool = False) -> None:
     """Start the run's worker, detached; nothing happens when it runs already. With `fresh`, stages that are
     finished are done again. Raises HostError."""
     place = find_on_host(host, run)
+    # What was pulled is not all of it any more.
+    (run.path / PULLED).unlink(missing_ok=True)
     flags = ("--fresh",) if fresh else ()
     status = persist(lambda: ask_worker(host, place, "start", *flags), _silent)
     write_status(run, status)

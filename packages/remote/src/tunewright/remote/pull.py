@@ -21,9 +21,9 @@ from tunewright.remote.transfer import get_file
 PULLED = "pulled.json"  # written last: everything that was to come has come
 
 
-def pull_run(host: Host, run: RunFolder, report: Callable[[str], None]) -> None:
+def pull_run(host: Host, run: RunFolder, report: Callable[[str], None], *, models: bool = False) -> None:
     """Bring home events, status, log, adapters, fidelity and predictions; the quantized model when the recipe
-    says so; the fused model never. What is here and whole is not fetched again.
+    says so or with `models`; the fused model never. What is here and whole is not fetched again.
 
     Survives broken connections and being killed: the next call goes on. Raises HostError when the host's
     files are not what their manifests say.
@@ -32,7 +32,7 @@ def pull_run(host: Host, run: RunFolder, report: Callable[[str], None]) -> None:
     status = persist(lambda: Mirror(host, place).update(), report)
     persist(lambda: _pull_log(host, place), report)
     for stage in STAGES:
-        if stage == "fuse" or (stage == "quantize" and not place.spec.recipe.pull.models):
+        if stage == "fuse" or (stage == "quantize" and not (models or place.spec.recipe.pull.models)):
             continue
         _pull_stage(host, place, stage, report)
     write_json(run.path / PULLED, {"time": now(), "state": status.state})

@@ -20,11 +20,11 @@ Report = Callable[[str], None]
 DAMAGED = 9  # the exit code by which our scripts say that a file is not what it should be
 
 # macOS has shasum (and sha256sum from 15 on), Linux has sha256sum.
-_SUM = """
+SUM = """
 sum() { if command -v sha256sum >/dev/null 2>&1; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi | cut -c1-64; }
 """
 _PUBLISH = (
-    _SUM
+    SUM
     + """
 [ "$(sum "$1")" = "$3" ] || { rm -f "$1"; exit 9; }
 chmod 444 "$1" && mv -f "$1" "$2"
@@ -128,7 +128,7 @@ def write_file(host: Host, path: PurePosixPath, data: bytes) -> None:
     """Write a small file on the host, whole or not at all. Raises HostError."""
     part = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns():x}.part")
     host.append(part, 0, [data])
-    script = _SUM + '[ "$(sum "$1")" = "$3" ] || exit 9\nmv -f "$1" "$2"\n'
+    script = SUM + '[ "$(sum "$1")" = "$3" ] || exit 9\nmv -f "$1" "$2"\n'
     must(
         run_script(host, script, [part, path, sha256_bytes(data)]),
         f"{host.name}: cannot write {path}",

@@ -1,0 +1,111 @@
+"""The commands themselves, in this process, on a checkout of a test's own; and runs that the real worker works on."""
+
+import io
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.conversations import conversation
+from tunewright.contract.atomic import write_jsonl
+from tunewright.contract.recipe import Recipe
+from tunewright.contract.run import RunFolder
+from tunewright.remote.environment import Environment
+from tunewright.remote.host import open_host
+from tunewright.remote.job import ship_run, start_run
+from tunewright.remote.new_run import new_run
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Inv = Callable[..., Said]
+
+
+class Terminal(io.StringIO):
+    """What says that it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def commands_on(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Inv:
+    """Run `./inv …` as if it stood in `checkout`; with `answer`, on a terminal where somebody types that."""
+    from tunewright.cli import judge, runs, steps
+    from tunewright.cli.door import Front
+
+    for module in (judge, runs, steps):
+        monkeypatch.setattr(module, "ROOT", checkout)
+    for module in (runs, steps):
+        monkeypatch.setattr(module, "RUNS", checkout / "runs")
+
+    def inv(*arguments: str, answer: str | None = None) -> Said:
+        out, err = io.StringIO(), io.StringIO() if answer is None else Terminal()
+        code = 0
+        monkeypatch.setattr(sys, "stdin", io.StringIO() if answer is None else Terminal(answer))
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                Front().run(["inv", *arguments])
+            except SystemExit as exit_:
+                code = exit_.code if isinstance(exit_.code, int) else 1
+        return Said(code, out.getvalue(), err.getvalue())
+
+    return inv
+
+
+def real_environment(folder: Path) -> Environment:
+    """An environment whose Python is the one that the tests run in: its worker is the real one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return Environment("1" * 64, str(python), {"python": "3.11"})
+
+
+def real_recipe(model: Path, *, steps: int = 6, models: bool = True, checkpoint_every: int = 2) -> Recipe:
+    """A recipe that the real worker trains in about a second."""
+    return Recipe.model_validate(
+        {
+            "schema": 1,
+            "name": "real",
+            "model": {"base": str(model), "dtype": "float32"},
+            "train": {
+                "steps": steps,
+                "batch_size": 2,
+                "max_seq_length": 256,
+                "rank": 4,
+                "layers": -1,
+                "warmup": 1,
+                "learning_rate": 5e-3,
+                "checkpoint_every": checkpoint_every,
+                "validate_every": max(2, steps // 2),
+            },
+            "predict": {"models": ["quantized"], "max_tokens": 4},
+            "suites": [{"path": "suites/small.jsonl"}],
+            "pull": {"models": models},
+        }
+    )
+
+
+def real_run(checkout: Path, recipe: Recipe, *, start: bool = True) -> RunFolder:
+    """A run of the checkout on the local host, shipped and begun."""
+    data = checkout / "data" / "real"
+    if not data.exists():
+        for split, numbers in (("train", range(20)), ("valid", range(20, 26))):
+            write_jsonl(data / f"{split}.jsonl", (conversation(number).row() for number in numbers))
+    environment = real_environment(checkout / ".real")
+    with open_host("local", checkout) as host:
+        run = new_run(checkout, recipe, data, None, None, host, environment)
+        if start:
+            ship_run(host, run, print)
+            start_run(host, run)
+    return run
