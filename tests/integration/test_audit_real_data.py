@@ -26,10 +26,8 @@ def test_before_fails_and_names_the_missing_system_message_first(before: AuditRe
     assert before.verdict == "fail"
     first = before.findings[0]
     assert (first.check, first.feature, first.label) == ("shortcut.feature", "has_system", "tool")
-    assert (
-        "No find_references/goto_definition example has a system message"
-        in terminal_text(before, 300).splitlines()[0]
-    )
+    verdict = next(line for line in terminal_text(before, 300).splitlines() if line.startswith("FAIL"))
+    assert "No find_references/goto_definition example has a system message" in verdict
     assert first.effect is not None
     assert first.effect > 0.7
 

@@ -84,7 +84,26 @@ def without_system(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def last(row: dict[str, Any], content: str) -> dict[str, Any]:
-    return {**row, "messages": [*row["messages"][:-1], {**row["messages"][-1], "content": content}]}
+    """The last message says this, and calls nothing but by what it says."""
+    said = {key: value for key, value in row["messages"][-1].items() if key != "tool_calls"}
+    return {**row, "messages": [*row["messages"][:-1], {**said, "content": content}]}
+
+
+def weighed(row: dict[str, Any], weight: float) -> dict[str, Any]:
+    """Every answer with this weight."""
+    return {
+        **row,
+        "messages": [{**m, "weight": weight} if m["role"] == "assistant" else m for m in row["messages"]],
+    }
+
+
+def with_objects(row: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of every call as an object."""
+    said = json.loads(json.dumps(row))
+    for message in said["messages"]:
+        for made in message.get("tool_calls", ()):
+            made["function"]["arguments"] = json.loads(made["function"]["arguments"])
+    return said
 
 
 def tool_of(row: dict[str, Any]) -> str:

@@ -15,7 +15,10 @@ from tests.support.audit_rows import (
     prose,
     recipe,
     says,
+    schema,
     tool_of,
+    weighed,
+    with_objects,
     with_result,
     without_system,
 )
@@ -70,6 +73,26 @@ FIXTURES: dict[str, tuple[Case, Case]] = {
     ),
     "format.encoding": (GOOD, Case([*good(), '{"messages":[{"role":"user","content":"a"}],"x":NaN}'])),
     "format.key_sets": (GOOD, Case(changed(good(), lambda r: {**r, "extra": 1}))),
+    "format.blank_tools": (
+        Case(changed(good(), lambda r: {**r, "tools": ""})),
+        Case(changed(good(), lambda r: {**r, "tools": " \n"})),
+    ),
+    "format.arguments_type": (
+        Case(OPENAI),
+        Case(changed(OPENAI, with_objects, 3, 4)),
+    ),
+    "call.none_recognised": (
+        # Of all answers of a file one call is enough; words alone are no fault where nothing is offered.
+        Case(
+            [*(says(n, tools=[schema("search")]) for n in range(1, 40)), openai(99)],
+            [says(n) for n in range(500, 520)],
+        ),
+        Case(OPENAI, [last(openai(n), "CALL search WITH it") for n in (500, 501)]),
+    ),
+    "trainer.zero_weight": (
+        Case(changed(good(), lambda r: weighed(r, 0), *range(59))),
+        Case([weighed(r, 0) for r in good()]),
+    ),
     "call.unparseable": (GOOD, Case(changed(good(), lambda r: last(r, call("print(search("))))),
     "call.unknown_tool": (Case(OPENAI), Case([*OPENAI, openai(99, "delete_all")])),
     "call.arguments": (Case(OPENAI), Case([*OPENAI, openai(99, arguments={"limit": "ten", "speed": 3})])),

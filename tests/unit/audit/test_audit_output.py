@@ -80,9 +80,11 @@ def test_the_same_data_give_the_same_report(report: AuditReport, data: Path) -> 
     assert audit_dataset([data]).to_json() == report.to_json()
 
 
-def test_the_terminal_says_the_verdict_and_the_reason_first(report: AuditReport) -> None:
-    first = terminal_text(report, 200).splitlines()[0]
-    assert first.startswith("FAIL: No search example has a system message; all others do")
+def test_the_terminal_says_what_was_read_then_the_verdict_and_the_reason(report: AuditReport) -> None:
+    lines = terminal_text(report, 200).splitlines()
+    assert lines[0].startswith("Read: ")
+    verdict = next(line for line in lines if not line.startswith(("Read: ", "Not read:", "  ")))
+    assert verdict.startswith("FAIL: No search example has a system message; all others do")
 
 
 def test_the_terminal_obeys_nothing_in_the_data(report: AuditReport) -> None:

@@ -234,3 +234,15 @@ def test_no_bytes_make_a_traceback(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "train.jsonl").write_bytes(row() + b"\n" + data)
     with load([tmp_path / "train.jsonl"]) as store:
         assert store.connection.execute("SELECT count(*) >= 1 FROM rows").fetchone() == (True,)
+
+
+def test_a_link_is_the_file_itself_unless_it_is_another_split(tmp_path: Path) -> None:
+    train = tmp_path / "train.jsonl"
+    train.write_text("{}\n")
+    for name in ("valid.jsonl", "train-again.jsonl"):
+        (tmp_path / name).symlink_to(train.name)
+    found = find_files([tmp_path, train, tmp_path / "train-again.jsonl"])
+    assert [(file.path.name, file.split) for file in found] == [
+        ("train-again.jsonl", "train"),
+        ("valid.jsonl", "valid"),
+    ]

@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 from tunewright.contract.atomic import (
     atomic_folder,
     atomic_writer,
+    check_place,
     dump_json,
+    open_descriptor,
     sha256_bytes,
     sha256_file,
     sha256_json,
@@ -22,6 +26,7 @@ from tunewright.contract.atomic import (
     write_jsonl,
     write_text,
 )
+from tunewright.contract.errors import UserError
 
 
 def test_a_file_is_written_with_its_parents(tmp_path: Path) -> None:
@@ -58,6 +63,87 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         file.write(b"new")
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_device_is_told_with_its_name() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(OSError, match="/dev/full") as caught:
+        write_text(Path("/dev/full"), "x")
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_device_is_written_into_and_stays_a_device(tmp_path: Path) -> None:
+    node = tmp_path / "null"
+    try:
+        os.mknod(node, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        node.read_bytes()
+    except OSError:
+        pytest.skip("only root makes devices")
+    check_place(node)
+    write_json(node, {"a": 1})
+    write_text(node, "x")
+    assert stat.S_ISCHR(node.lstat().st_mode)
+    assert [p.name for p in tmp_path.iterdir()] == ["null"]
+
+
+def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    check_place(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_bytes)
+        write_text(pipe, "grün\n" * 50_000)
+        assert read.result() == "grün\n".encode() * 50_000
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}"])
+def test_an_open_descriptor_is_written_where_it_stands(tmp_path: Path, name: str) -> None:
+    target = tmp_path / "file"
+    with target.open("wb") as file:
+        path = Path(name.format(file.fileno()))
+        if not path.exists():
+            pytest.skip(f"this system has no {path}")
+        file.write(b"before\n")
+        file.flush()
+        link = tmp_path / "link"
+        link.symlink_to(path)
+        for place in (path, link):
+            assert open_descriptor(place) == file.fileno()
+            check_place(place)
+            write_text(place, "written\n")
+        file.write(b"after\n")
+    assert target.read_bytes() == b"before\nwritten\nwritten\nafter\n"
+    assert link.is_symlink()
+
+
+def test_a_socket_is_refused(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        with pytest.raises(UserError, match="socket"):
+            check_place(tmp_path / "s")
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+    link, target = tmp_path / "link", tmp_path / "there" / "file"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    for text in ("first", "second"):
+        check_place(link)
+        write_text(link, text)
+        assert target.read_text() == text
+        assert link.is_symlink()
+    assert [p.name for p in target.parent.iterdir()] == ["file"]
+
+
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    check_place(tmp_path / "a" / "b")
+    (tmp_path / "file").write_text("old")
+    check_place(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 

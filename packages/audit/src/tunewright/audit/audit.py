@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunewright.audit.understood import Understood
+
 if TYPE_CHECKING:
     from tunewright.audit.findings import Finding
     from tunewright.audit.ingest import Report
@@ -31,6 +33,7 @@ class AuditReport:
     files: tuple[AuditedFile, ...]
     findings: tuple["Finding", ...]
     headline: dict[str, float]
+    understood: Understood = field(default_factory=Understood)
     known: int = 0  # findings that a baseline already has
     charts: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
@@ -49,6 +52,7 @@ class AuditReport:
         return {
             "schema": SCHEMA,
             "verdict": self.verdict,
+            "understood": self.understood.to_json(),
             "dataset": {"files": [vars(file) for file in self.files]},
             "headline": self.headline,
             "findings": [finding.to_json() for finding in self.findings],

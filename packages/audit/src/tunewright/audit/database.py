@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from tunewright.audit.understood import UNDERSTOOD
 from tunewright.audit.wire import dump
 
 MEMORY = "1500MB"
@@ -17,15 +18,15 @@ CREATE TABLE files (file INTEGER, path VARCHAR, split VARCHAR, examples BIGINT, 
 CREATE TABLE faults (file INTEGER, line BIGINT, kind VARCHAR, detail VARCHAR);
 CREATE TABLE rows (
     example BIGINT, file INTEGER, line BIGINT, shape VARCHAR, keys VARCHAR[], roles VARCHAR[], toolset VARCHAR,
-    source VARCHAR, family VARCHAR, template VARCHAR, cluster VARCHAR
+    source VARCHAR, family VARCHAR, template VARCHAR, cluster VARCHAR, blocks INTEGER
 );
 CREATE TABLE messages (
     example BIGINT, position INTEGER, role VARCHAR, written_role VARCHAR, content VARCHAR, name VARCHAR,
-    tool_call_id VARCHAR
+    tool_call_id VARCHAR, weight DOUBLE
 );
 CREATE TABLE calls (
     example BIGINT, message INTEGER, position INTEGER, syntax VARCHAR, tool VARCHAR, arguments VARCHAR,
-    error VARCHAR, program VARCHAR, tool_call_id VARCHAR
+    error VARCHAR, program VARCHAR, tool_call_id VARCHAR, written VARCHAR
 );
 CREATE TABLE turns (example BIGINT, message INTEGER, preamble VARCHAR, syntaxes VARCHAR[], dialect VARCHAR);
 CREATE TABLE problems (example BIGINT, message INTEGER, kind VARCHAR, detail VARCHAR);
@@ -63,7 +64,7 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
             "threads": str(max(2, min(8, os.cpu_count() or 2))),
         },
     )
-    silent(connection).execute(_TABLES)
+    silent(connection).execute(_TABLES + UNDERSTOOD)
     return connection
 
 

@@ -19,7 +19,7 @@ _PROVENANCE = (
 )
 _MESSAGE = (
     '{"role":"VARCHAR","content":"VARCHAR","tool_calls":"JSON","function_call":"JSON","name":"VARCHAR",'
-    '"tool_call_id":"VARCHAR"}'
+    '"tool_call_id":"VARCHAR","weight":"DOUBLE"}'
 )
 _STRUCTURE = (
     f'{{"messages":[{_MESSAGE}],"conversations":[{{"from":"VARCHAR","value":"VARCHAR"}}],'
@@ -49,12 +49,13 @@ list_transform(r.conversations, lambda m: {
     'role': CASE WHEN m."from" IN ('human', 'user') THEN 'user' WHEN m."from" IN ('gpt', 'assistant') THEN 'assistant'
         WHEN m."from" IN ('tool', 'observation') THEN 'tool' WHEN m."from" = 'system' THEN 'system' END,
     'content': m.value, 'tool_calls': NULL::JSON, 'function_call': NULL::JSON, 'name': NULL::VARCHAR,
-    'tool_call_id': NULL::VARCHAR})
+    'tool_call_id': NULL::VARCHAR, 'weight': NULL::DOUBLE})
 """
 # Offered tools, which ShareGPT often has as a list written as text. DuckDB writes them anew, so that a list begins with
 # its bracket.
 _TOOLS = """
 CASE WHEN NOT starts_with(r.tools::VARCHAR, '"') THEN r.tools::VARCHAR
+     WHEN r.tools::VARCHAR = '""' THEN NULL
      WHEN json_valid(r.tools ->> '$') THEN json_transform(r.tools ->> '$', '"JSON"')::VARCHAR
      ELSE r.tools::VARCHAR END
 """
@@ -78,7 +79,7 @@ WITH parsed AS (PARSED), shaped AS (
         {_TOOLS} AS tools, {_COLUMNS}
     FROM shaped
 )
-SELECT * EXCLUDE (text, tools), {_ROLES} AS roles,
+SELECT * EXCLUDE (text, tools), {_ROLES} AS roles, 0 AS blocks,
     -- CASE, for AND evaluates both sides, and these are not equally dear.
     CASE WHEN messages IS NULL THEN false
          WHEN NOT (len(messages) > 0 AND coalesce(starts_with(tools, '['), true)
@@ -109,14 +110,14 @@ UPDATE raw SET plain = false WHERE keys IN ({_KEYS_TWICE}) OR message_keys IN ({
 _GIVEN = f"""
 SELECT m.*, json_transform(m.row, '{_STRUCTURE}') AS r FROM (
     SELECT unnest(from_json($mended, '[{{
-        "number":"BIGINT","line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"row":"JSON"}}]')) AS m
+        "number":"BIGINT","line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"blocks":"INTEGER","row":"JSON"}}]')) AS m
 )
 """
 _MENDED = f"""
 INSERT INTO raw BY NAME
 SELECT * EXCLUDE (tools) FROM (
     SELECT number, line, shape, keys, r.messages AS messages, {_ROLES} AS roles, {_TOOLS} AS tools, {_COLUMNS},
-        true AS plain
+        blocks, true AS plain
     FROM ({_GIVEN})
 )
 """
@@ -138,12 +139,13 @@ _TOOLSETS_OF_MENDED = _NEW_TOOLSETS.replace("SOURCE.r", "r").replace("SOURCE", f
 
 _ROWS = """
 INSERT INTO rows
-SELECT $base + number, $file, line, shape, keys, roles, toolset, source, family, template, cluster FROM raw WHERE plain
+SELECT $base + number, $file, line, shape, keys, roles, toolset, source, family, template, cluster, blocks
+FROM raw WHERE plain
 """
 
 _MESSAGES = """
 INSERT INTO messages
-SELECT $base + number, position, roles[position], m.role, coalesce(m.content, ''), m.name, m.tool_call_id
+SELECT $base + number, position, roles[position], m.role, coalesce(m.content, ''), m.name, m.tool_call_id, m.weight
 FROM (
     SELECT number, roles, unnest(messages) AS m, unnest(range(1, len(messages) + 1)) AS position FROM raw WHERE plain
 )
@@ -165,7 +167,8 @@ WITH listed AS (
 ), named AS (
     SELECT example, position, number, coalesce(call.function.name, call.name) AS tool, call.id AS id,
         coalesce(call.function.arguments, call.arguments) AS written,
-        CASE WHEN json_type(written) = 'VARCHAR' THEN written ->> '$' ELSE coalesce(written::VARCHAR, '{}') END AS arguments
+        CASE WHEN json_type(written) = 'VARCHAR' THEN written ->> '$' ELSE coalesce(written::VARCHAR, '{}') END AS arguments,
+        CASE json_type(written) WHEN 'VARCHAR' THEN 'text' WHEN 'OBJECT' THEN 'object' ELSE '' END AS form
     FROM listed
 )
 SELECT example, position, number, 'openai', tool,
@@ -174,7 +177,7 @@ SELECT example, position, number, 'openai', tool,
          WHEN NOT json_valid(arguments) THEN 'arguments are not JSON'
          WHEN json_type(arguments) <> 'OBJECT' THEN 'arguments are not an object'
          ELSE '' END,
-    '', id
+    '', id, form
 FROM named
 """
 

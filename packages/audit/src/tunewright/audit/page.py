@@ -10,6 +10,7 @@ from typing import Any
 
 from tunewright.audit.audit import AuditReport
 from tunewright.audit.report import verdict_line
+from tunewright.audit.understood import count_text, unread_text
 from tunewright.contract.page import render_page
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -60,6 +61,9 @@ def html_report(report: AuditReport) -> str:
         counts={s: sum(f.severity == s for f in report.findings) for s in ("fail", "warn", "info")},
         slices=slices,
         heat=heat,
+        understood=report.understood,
+        noun=count_text,
+        unread=unread_text(report.understood.kinds) if report.understood.files else ((), 0),
         headline=[
             ("always the commonest tool", report.headline.get("majority")),
             ("structure alone, without the request", report.headline.get("structure_only")),

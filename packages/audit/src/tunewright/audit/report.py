@@ -1,9 +1,11 @@
-"""The report for a terminal: the reason first, then the findings, worst first, each with one example."""
+"""The report for a terminal: what was read, the verdict and its reason, then the findings, worst first, each with one
+example."""
 
 from typing import TYPE_CHECKING
 
 from tunewright.audit.audit import AuditReport
 from tunewright.audit.sarif import sarif
+from tunewright.audit.understood import count_text, summary_text, unread_text
 from tunewright.contract.visible import one_line
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["headline_text", "sarif", "terminal_text", "terminal_view", "verdict_line"]
 
+MOST_FILES = 20  # named one by one
 _STYLES = {"fail": "bold red", "warn": "yellow", "info": "dim", "pass": "bold green"}
 
 
@@ -38,12 +41,35 @@ def headline_text(report: AuditReport) -> str:
     )
 
 
+def understood_lines(report: AuditReport) -> list[str]:
+    """What was read, and what was not: in all, by file where there are several, and the first places by line."""
+    files = report.understood.files
+    if not files:
+        return []
+    kinds = report.understood.kinds
+    lines = [summary_text(kinds)]
+    if 1 < len(files) <= MOST_FILES:
+        for file in files:
+            counts = ", ".join(count_text(kind, read) for kind, read in file.kinds.items() if read.total)
+            lines.append(f"  {one_line(file.path, 160)}: {counts}")
+    places, more = unread_text(kinds)
+    if places:
+        lines.append("Not read:")
+        for place in places:
+            name = one_line(place.file.rpartition("/")[2], 160)
+            lines.append(f"  {name}:{place.line} {one_line(place.detail, 160)}")
+    if more:
+        lines.append(f'  and {more:,} more: invoke sql "FROM understood"')
+    return lines
+
+
 def terminal_view(report: AuditReport) -> "Group":
     """Something rich can print."""
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[Text | Table] = [Text(verdict_line(report), style=_STYLES[report.verdict])]
+    parts: list[Text | Table] = [Text(line) for line in understood_lines(report)]
+    parts.append(Text(verdict_line(report), style=_STYLES[report.verdict]))
     splits: dict[str, int] = {}
     for file in report.files:
         splits[file.split] = splits.get(file.split, 0) + file.examples
@@ -98,7 +124,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def terminal_text(report: AuditReport, width: int = 100) -> str:
-    """The terminal report as plain text of at most `width` columns. The first line says the verdict and why."""
+    """The terminal report as plain text of at most `width` columns. Behind what was read comes the verdict and why."""
     from io import StringIO
 
     from rich.console import Console

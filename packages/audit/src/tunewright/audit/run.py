@@ -26,6 +26,7 @@ from tunewright.audit.shortcut_checks import FEATURE_CHECK
 from tunewright.audit.suites import load_suites
 from tunewright.audit.toolsets import offer_catalog
 from tunewright.audit.trainer import simulate
+from tunewright.audit.understood import what_was_understood
 from tunewright.contract.errors import UserError
 
 if TYPE_CHECKING:
@@ -96,12 +97,14 @@ def _audit(
         run_checks(context, checks, settings, report)
         findings = [settings.graded(finding) for finding in collect(connection, checks)]
         charts = draw_charts(connection)
+        understood = what_was_understood(connection)
         files = connection.execute("SELECT path, split, examples, sha256 FROM files ORDER BY file").fetchall()
     new = [finding for finding in findings if not is_known(finding, earlier)]
     return AuditReport(
         tuple(AuditedFile(*file) for file in files),
         tuple(new),
         predictions.accuracies() if predictions else {},
+        understood,
         known=len(findings) - len(new),
         charts=charts,
     )

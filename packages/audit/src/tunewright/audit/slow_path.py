@@ -1,9 +1,11 @@
 """Rows that SQL would not vouch for: parsed in Python, their faults noted, brought to the plain form. Pure."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from tunewright.chat.conversation import flat_text
 from tunewright.chat.read.batch import Fault
 from tunewright.chat.read.shapes import UnknownShapeError, canonical
 
@@ -66,10 +68,21 @@ def mend_row(line: int, text: str, torn: bool, faults: list[Fault]) -> dict[str,
         return None
     faults += [Fault(line, kind, detail) for kind, detail in row.notes]
     keys = list(value) if isinstance(value, dict) else []
+    tools = value["tools"] if "tools" in keys else None
+    if isinstance(tools, str) and tools.isspace():
+        faults.append(Fault(line, "blank_tools", "tools is blank text"))
+    said = [value[key] for key in row.read_from] if isinstance(value, dict) else [value]
+    blocks = list(_content_blocks(said))
+    marks = [kind for block in blocks if (kind := _mark(block))]
+    faults += [
+        Fault(line, "block", f"a content block of the type {kind!r} is no text: a mark stands for it")
+        for kind in marks
+    ]
     kept = {key: value[key] for key in ("meta", "metadata", "source", "dataset") if key in keys}
     return {
         "shape": row.shape,
         "keys": keys,
+        "blocks": len(blocks) - len(marks),
         "row": {"messages": row.messages, "tools": row.tools, **kept},
     }
 
@@ -82,3 +95,28 @@ def _has_surrogates(text: str, value: Any) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+_MARK = re.compile(r"\[(.*?)(?: [0-9a-f]{8})?\]", re.DOTALL)
+
+
+def _content_blocks(said: Iterable[Any]) -> Iterator[Any]:
+    """The typed blocks of a row's messages, those inside a tool's result too."""
+    for listed in said:
+        for item in listed if isinstance(listed, list) else ():
+            content = item.get("content", item.get("value")) if isinstance(item, dict) else None
+            for block in content if isinstance(content, list) else ():
+                inner = block.get("content") if isinstance(block, dict) else None
+                if isinstance(inner, list):
+                    yield from inner
+                else:
+                    yield block
+
+
+def _mark(block: Any) -> str:
+    """The type of a block for which `flat_text` leaves a mark; empty for one that it reads."""
+    if not isinstance(block, dict):
+        return ""
+    kind = str(block.get("type", "block"))
+    found = _MARK.fullmatch(flat_text([block]))
+    return kind if found and found.group(1) == kind else ""

@@ -18,7 +18,7 @@ from tunewright.contract.visible import cut
 
 Format = Literal["table", "json", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = ("table", "json", "csv", "parquet")
-DATASET_VIEWS = ("examples", "messages", "calls", "tools", "features", "findings")
+DATASET_VIEWS = ("understood", "examples", "messages", "calls", "tools", "features", "findings")
 MOST_SHOWN = 200  # rows of a table on a terminal; the other formats give all
 
 

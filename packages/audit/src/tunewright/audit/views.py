@@ -13,6 +13,16 @@ from tunewright.contract.errors import UserError
 RUN_TABLES = ("runs", "events", "predictions", "scores")
 
 COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "understood": {
+        "file": "path as given",
+        "split": "train, valid or test, by the file's name",
+        "kind": "rows, blocks (typed content), tool_lists or calls",
+        "read": "how many were read",
+        "unread": "how many were not",
+        "forms": "the shapes of the rows and the dialects of the calls that were read, with their counts, most first",
+        "lines": "line of each that was not read, in order",
+        "details": "why each of them was not, in the same order",
+    },
     "examples": {
         "example": "number of the example, from 1 in the order of the files",
         "file": "path as given",
@@ -144,6 +154,7 @@ def make_dataset_views(connection: duckdb.DuckDBPyConnection, words: Iterable[st
     names = ", ".join(feature.name for feature in FEATURES)
     connection.execute(f"""
         CREATE SCHEMA shown;
+        CREATE VIEW shown.understood AS SELECT * EXCLUDE (number) FROM main.understood;
         CREATE VIEW shown.examples AS
             SELECT example, path AS file, split, line, shape, source, family, keys, messages, roles, has_system, system,
                 request, first_answer, multi_turn, calls, tool, answer_tool, syntax, preamble, toolset, c.cluster

@@ -8,7 +8,17 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, need, one_of
-from tunewright.cli.steps import DATA, RUNS, Progress, check_outputs, own_dataset, say, write_result
+from tunewright.cli.steps import (
+    DATA,
+    RUNS,
+    Progress,
+    check_outputs,
+    is_stdout,
+    own_dataset,
+    say,
+    write_page,
+    write_result,
+)
 
 BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")
 DATASET = "a file, a folder with splits, or a glob"
@@ -66,20 +76,22 @@ def audit(
     """Find what a model could learn instead of the request: shortcuts, leaks, broken calls."""
     from tunewright.audit.audit import audit_dataset
     from tunewright.audit.report import terminal_text
-    from tunewright.contract.atomic import write_text
 
-    check_outputs(json, html, sarif)
     plan = None
     if recipe:
         from tunewright.contract.recipe import load_recipe
 
         plan = load_recipe(recipe, ROOT)
+    paths = [Path(name) for name in data] or [DATA / "tiny"]
+    suites = plan.suite_files(ROOT) if plan else []
+    named = [Path(name) for name in (recipe, baseline, config) if name]
+    check_outputs(json, html, sarif, inputs=[*data_files(paths), *named, *suites])
     report = audit_dataset(
-        [Path(name) for name in data] or [DATA / "tiny"],
+        paths,
         recipe=plan,
         config=Path(config) if config else None,
         baseline=Path(baseline) if baseline else None,
-        suites=plan.suite_files(ROOT) if plan else [],
+        suites=suites,
         report=Progress("audit").share,
     )
     if json:
@@ -87,13 +99,13 @@ def audit(
     if html:
         from tunewright.audit.page import html_report
 
-        write_text(Path(html), html_report(report))
+        write_page(html, html_report(report))
         say(f"page      {html}")
     if sarif:
         from tunewright.audit.sarif import sarif as sarif_log
 
         write_result(sarif, sarif_log(report))
-    if json != "-" and sarif != "-":
+    if not any(map(is_stdout, (json, html, sarif))):
         print(terminal_text(report))
     if report.verdict == "fail":
         raise Exit(code=1)
@@ -130,6 +142,7 @@ def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> No
     from tunewright.contract.recipe import load_recipe
 
     need(data=data, out=out)
+    check_folder(out, [Path(data)])
     wanted = load_recipe(recipe, ROOT).data if recipe else None
     # The default of data.system is meant for coding tools; only a text that the recipe gives is meant for these data.
     system = wanted.system if wanted and "system" in wanted.model_fields_set else ""
@@ -158,6 +171,7 @@ def merge(
     from tunewright.chat.read.rows import read_rows
 
     need(data=data, out=out)
+    check_folder(out, [Path(name) for name in data])
     made = merge_datasets(
         [Path(name) for name in data],
         Path(out),
@@ -176,6 +190,22 @@ def merge(
         say(f"note      {unwanted:,} rows were left out: they are marked as answers that are not wanted")
     for name, split in made.splits.items():
         print(f"{Path(out) / split.file}: {split.examples} examples ({name})")
+
+
+def data_files(paths: "list[Path]") -> "list[Path]":
+    """The files that a dataset's files, folders and globs stand for. Raises UserError when there are none."""
+    from tunewright.chat.read.files import find_files
+
+    return [file.path for file in find_files(paths)]
+
+
+def check_folder(out: str, data: "list[Path]") -> None:
+    """Raises UserError when the folder to make is an input."""
+    from tunewright.contract.errors import UserError
+
+    for path in (*data, *data_files(data)):
+        if path.exists() and Path(out).exists() and path.samefile(out):
+            raise UserError(f"--out {out} is an input", "Name a folder that is not there yet.")
 
 
 def read_named(name: str) -> str:

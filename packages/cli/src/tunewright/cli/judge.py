@@ -8,7 +8,7 @@ from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command
 from tunewright.cli.runs import RUN, find
-from tunewright.cli.steps import check_outputs, write_result
+from tunewright.cli.steps import check_outputs, is_stdout, write_page, write_result
 
 JSON = "write it as JSON to this file, or - for standard output"
 
@@ -32,13 +32,14 @@ def score(c: Context, predictions: str = "", suite: str = "", json: str = "") ->
             "no predictions given",
             "Say which: ./inv score --predictions runs/RUN/predictions/quantized/navigation.jsonl",
         )
-    check_outputs(json)
     path = Path(predictions)
-    cases = read_suite(Path(suite) if suite else ROOT / "suites" / path.name)
+    answered = Path(suite) if suite else ROOT / "suites" / path.name
+    check_outputs(json, inputs=[path, answered])
+    cases = read_suite(answered)
     result = score_predictions(cases, read_predictions(path), load_catalog("coding"))
     if json:
         write_result(json, result.to_json())
-    if json != "-":
+    if not is_stdout(json):
         print(suite_text(result))
 
 
@@ -50,7 +51,6 @@ def score(c: Context, predictions: str = "", suite: str = "", json: str = "") ->
 )
 def compare(c: Context, a: str = "", b: str = "", json: str = "", html: str = "") -> None:
     """May run B replace run A? A paired comparison, per category, with a verdict."""
-    from tunewright.contract.atomic import write_text
     from tunewright.contract.errors import UserError
     from tunewright.eval.compare import compare_runs
 
@@ -58,13 +58,20 @@ def compare(c: Context, a: str = "", b: str = "", json: str = "", html: str = ""
         raise UserError(
             "two runs are needed", "./inv compare --a RUN --b RUN; see the runs there are: ./inv runs"
         )
-    check_outputs(json, html)
-    result = compare_runs(find(a), find(b))
+    runs = find(a), find(b)
+    read = [
+        file
+        for run in runs
+        for kept in ("spec.json", "predictions/*/*", "scores/**/*")
+        for file in run.path.glob(kept)
+    ]
+    check_outputs(json, html, inputs=read)
+    result = compare_runs(*runs)
     if json:
         write_result(json, result.to_json())
     if html:
-        write_text(Path(html), result.to_html())
-    if json != "-":
+        write_page(html, result.to_html())
+    if not (is_stdout(json) or is_stdout(html)):
         print(result.to_text())
     if result.exit_code:
         raise Exit(code=result.exit_code)

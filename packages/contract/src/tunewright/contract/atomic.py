@@ -1,13 +1,16 @@
 """The one way to write a file or a folder: it appears whole under its name, or not at all.
 
 A temporary sibling is written, flushed to the disk, renamed over the name, and the parent folder is flushed
-so that the rename itself survives a power cut (the order that restic and borg use).
+so that the rename itself survives a power cut (the order that restic and borg use). A name that is a character
+device, a pipe or one of our open descriptors (/dev/stdout) is written into instead, for a rename would replace the
+node; a symbolic link is followed.
 """
 
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
@@ -45,6 +48,12 @@ def check_place(path: Path) -> None:
 
     The name and the folders above it are made, and removed again.
     """
+    if is_stream(path):
+        if open_descriptor(path) is None and not os.access(path, os.W_OK):
+            raise UserError(f"{path} cannot be written to", "Name a place that you may write to.")
+        return
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path} is a block device or a socket", "Name a file, or - for standard output.")
     nearest = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
     if not nearest.is_dir():
         raise UserError(f"{path} cannot be made: {nearest} is no folder", "Name a place in a folder.")
@@ -53,7 +62,7 @@ def check_place(path: Path) -> None:
         with tempfile.TemporaryFile(dir=nearest):
             pass
         for folder in (*reversed(path.parents), path):
-            if not folder.exists():
+            if not os.path.lexists(folder):
                 folder.mkdir()
                 made.append(folder)
     except OSError as error:
@@ -66,13 +75,57 @@ def check_place(path: Path) -> None:
                 folder.rmdir()
 
 
+def open_descriptor(path: Path) -> int | None:
+    """The number of the open descriptor that a path names: 1 for /dev/stdout, 3 for /dev/fd/3; None for other paths."""
+    for _ in range(40):  # as many links as Linux follows
+        folder = os.path.realpath(path.parent)
+        if folder in ("/dev/fd", f"/proc/{os.getpid()}/fd") and path.name.isdecimal():
+            return int(path.name)
+        path = Path(folder, path.name)
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return None
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path names something to write into that is no file: an open descriptor, a pipe, a character device."""
+    if open_descriptor(path) is not None:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
 @contextmanager
 def atomic_writer(path: Path) -> Generator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an exception.
 
     The parent folder is made when missing. On an exception the temporary file is removed and an older file
-    of that name stays as it was.
+    of that name stays as it was. What is written to a stream (`is_stream`) goes straight into it.
     """
+    try:
+        with _stream(path) if is_stream(path) else _replaced(Path(os.path.realpath(path))) as file:
+            yield file
+    except OSError as error:
+        if error.filename is None:  # a write knows its descriptor only
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def _stream(path: Path) -> Generator[BinaryIO]:
+    number = open_descriptor(path)
+    # Opening /dev/stdout anew would begin at the start of the file that standard output goes to.
+    descriptor = os.open(path, os.O_WRONLY) if number is None else os.dup(number)
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
+
+
+@contextmanager
+def _replaced(path: Path) -> Generator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)

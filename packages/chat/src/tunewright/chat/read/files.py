@@ -53,17 +53,24 @@ def is_data(path: Path) -> bool:
 
 
 def find_files(paths: Sequence[Path]) -> list[DataFile]:
-    """Files, folders and globs, each file once. Raises UserError for what is missing or empty."""
+    """Files, folders and globs, each file once. Raises UserError for what is missing or empty.
+
+    A link to another file of the same split is that file; in another split it is a file of its own, for its rows are
+    in both splits.
+    """
     found: dict[Path, DataFile] = {}
     for path in paths:
         for file in _expand(path):
-            found.setdefault(file.path.resolve(), file)
+            found.setdefault(file.path.parent.resolve() / file.path.name, file)
     if not found:
         raise UserError("no data given", "Give a .jsonl file, or a folder with train.jsonl and valid.jsonl.")
     for file in found.values():
         if file.path.stat().st_size == 0:
             raise UserError(f"{file.path}: the file is empty", "Each line must hold one example.")
-    return list(found.values())
+    unlinked: dict[tuple[Path, str], DataFile] = {}
+    for file in found.values():
+        unlinked.setdefault((file.path.resolve(), file.split), file)
+    return list(unlinked.values())
 
 
 def _expand(path: Path) -> list[DataFile]:
