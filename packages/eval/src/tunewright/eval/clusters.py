@@ -20,7 +20,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from tunewright.eval.statistics import CONFIDENCE, Paired, Proportion, newcombe_interval, pair, wilson_interval
+from tunewright.eval.statistics import (
+    CONFIDENCE,
+    Paired,
+    Proportion,
+    newcombe_interval,
+    pair,
+    wilson_interval,
+)
 
 
 @dataclass(frozen=True)
@@ -106,16 +113,15 @@ def _groups(clusters: Sequence[Hashable]) -> list[list[int]]:
 
 def sign_flip_p(gains: Sequence[int]) -> float:
     """Two-sided exact p of the sum of the gains, if each gain's sign were a fair coin."""
-    counts = {0: 1}
-    steps = [abs(gain) for gain in gains if gain]
-    for step in steps:
-        after: dict[int, int] = defaultdict(int)
-        for total, count in counts.items():
-            after[total + step] += count
-            after[total - step] += count
-        counts = after
+    chances = {0: 1.0}
+    for step in (abs(gain) for gain in gains if gain):
+        after: dict[int, float] = defaultdict(float)
+        for total, chance in chances.items():
+            after[total + step] += chance / 2
+            after[total - step] += chance / 2
+        chances = after
     observed = abs(sum(gains))
-    return sum(count for total, count in counts.items() if abs(total) >= observed) / 2 ** len(steps)
+    return min(1.0, sum(chance for total, chance in chances.items() if abs(total) >= observed))
 
 
 @lru_cache(1000)

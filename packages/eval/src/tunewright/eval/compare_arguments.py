@@ -148,9 +148,7 @@ class _Comparison:
                 self.wrong(path, expected, actual)
             return
         if len(expected) != len(actual):
-            self.differs(
-                path, f"{path} must have {len(expected)} items, has {len(actual)}", expected, actual
-            )
+            self.differs(path, f"{path} must have {len(expected)} items, has {len(actual)}", expected, actual)
             return
         for number, (right, given) in enumerate(zip(expected, actual)):
             self.values(right, given, inner, f"{path}[{number}]")
@@ -262,7 +260,7 @@ def _moment(text: str) -> datetime | date | time | None:
             pass
     for form in (*_DATES, *_TIMES):
         try:
-            found = datetime.strptime(text, form)  # noqa: DTZ007 - only its date or its time is used
+            found = datetime.strptime(text, form)
         except ValueError:
             continue
         return found.time() if form in _TIMES else found.date()
@@ -333,7 +331,9 @@ def object_schema(schema: Schema, root: Schema) -> tuple[Mapping[str, Any], froz
     schema = resolved(schema, root)
     properties = schema.get("properties")
     required = schema.get("required")
-    names = frozenset(name for name in required if isinstance(name, str)) if isinstance(required, list) else ()
+    names = (
+        frozenset(name for name in required if isinstance(name, str)) if isinstance(required, list) else ()
+    )
     more = schema.get("additionalProperties")
     is_open = bool(more) or isinstance(schema.get("patternProperties"), Mapping)
     return (properties if isinstance(properties, Mapping) else {}), frozenset(names), is_open

@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tunewright.chat.calls.code_mode import CallSyntaxError
+from tunewright.chat.calls import CallSyntaxError, find
 from tunewright.chat.written_tools import schema_of
 from tunewright.contract.suite import Case, Prediction
 from tunewright.eval.compare_arguments import (
-    Compared,
     Difference,
     Loose,
     Schema,
     compare_arguments,
     object_schema,
+    shown,
 )
-from tunewright.eval.strict_find import find
 
 Result = Literal[
     "right",
@@ -66,15 +65,35 @@ class Called:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """A right call and the call made that belongs to it; None where there is none. Without differences they are the same,
+    but for long texts (`loose`)."""
+
+    expected: Called | None
+    actual: Called | None
+    differences: tuple[Difference, ...] = ()
+    loose: tuple[tuple[str, Loose], ...] = ()
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """A line of the comparison of two calls: a tool, or one of its arguments as JSON; empty where there is none."""
+
+    name: str
+    expected: str
+    actual: str
+    differs: bool
+
+
+@dataclass(frozen=True)
 class CallGrade:
-    """What became of an answer. `differences` are those of the calls that match best."""
+    """What became of an answer. `pairs` are in the order of the right calls, those that are too many last."""
 
     result: Result
     reason: str = ""  # one sentence; empty when right
     expected: tuple[Called, ...] = ()
     actual: tuple[Called, ...] = ()
-    differences: tuple[Difference, ...] = ()
-    loose: tuple[tuple[str, Loose], ...] = ()  # long texts that are right and not the same
+    pairs: tuple[Pair, ...] = ()
     dialect: str = ""  # how the answer's calls are written; empty without any
 
     @property
@@ -82,9 +101,37 @@ class CallGrade:
         return self.result == "right"
 
     @property
+    def parses(self) -> bool:
+        return self.result not in ("unparseable", "cut_off", "no_prediction")
+
+    @property
     def right_tools(self) -> bool:
         """Whether exactly the right tools are called, each as often as it should be; or none where none is right."""
         return self.result in ("right", "wrong_arguments", "wrong_order")
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        return tuple(difference for pair in self.pairs for difference in pair.differences)
+
+    @property
+    def loose(self) -> tuple[tuple[str, Loose], ...]:
+        return tuple(found for pair in self.pairs for found in pair.loose)
+
+    @property
+    def rows(self) -> list[CallRow]:
+        """Expected and actual calls side by side."""
+        rows: list[CallRow] = []
+        for pair in self.pairs:
+            sides = (pair.expected, pair.actual)
+            tools = [side.name if side else "" for side in sides]
+            other = tools[0] != tools[1]
+            rows.append(CallRow("tool", tools[0], tools[1], other))
+            differing = {re.split(r"[.\[]", found.path)[0] for found in pair.differences}
+            arguments = [side.arguments if side else {} for side in sides]
+            for key in dict.fromkeys((*arguments[0], *arguments[1])):
+                wanted, given = (shown(side[key]) if key in side else "" for side in arguments)
+                rows.append(CallRow(key, wanted, given, other or key in differing))
+        return rows
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -92,7 +139,7 @@ class CallGrade:
             "expected": [call.to_json() for call in self.expected],
             "actual": [call.to_json() for call in self.actual],
             "differences": [difference.to_json() for difference in self.differences],
-            "loose": {path: how for path, how in self.loose},
+            "loose": dict(self.loose),
             "dialect": self.dialect,
         }
 
@@ -129,7 +176,7 @@ def grade_calls(case: Case, prediction: Prediction | None, dialect: str = "") ->
     best = min(grades, key=lambda grade: (RESULTS.index(grade.result), len(grade.differences)))
     if cut and best.result in ("right", "answered_in_words", "refused", "empty", "missing_call"):
         said = "the answer was cut at the token limit"
-        return CallGrade("cut_off", said, best.expected, best.actual, best.differences, (), best.dialect)
+        return CallGrade("cut_off", said, best.expected, best.actual, best.pairs, best.dialect)
     return best
 
 
@@ -205,20 +252,17 @@ def _compare(
         return _without_calls(gold, answer)
     if not gold:
         reason = f"no call is right, it calls {_names(calls)}"
-        return CallGrade("called_needlessly", reason, gold, calls, dialect=answer.dialect)
-    matched = _Matching(gold, calls[:MOST_CALLS], schemas, answer.untyped)
-    result, reason = _result(gold, calls, matched)
+        pairs = tuple(Pair(None, call) for call in calls[:MOST_CALLS])
+        return CallGrade("called_needlessly", reason, gold, calls, pairs, answer.dialect)
+    table = [[_pair(right, call, schemas, answer.untyped) for call in calls[:MOST_CALLS]] for right in gold]
+    pairs = _pairs(gold, calls[:MOST_CALLS], table)
+    result, reason = _result(gold, calls, pairs)
+    if result == "right" and in_order(gold) and not all(_same(row[n]) for n, row in enumerate(table)):
+        result = "wrong_order"
+        reason = f"it calls {_names(calls)}; one needs another's result: {_names(gold)}"
     if result == "right" and dialect and answer.dialect != dialect:
         result, reason = "other_dialect", f"the call is written as {answer.dialect}, not as {dialect}"
-    return CallGrade(
-        result,
-        reason,
-        gold,
-        calls,
-        () if result == "right" else matched.differences,
-        matched.loose if result == "right" else (),
-        answer.dialect,
-    )
+    return CallGrade(result, reason, gold, calls, pairs, answer.dialect)
 
 
 def _without_calls(gold: tuple[Called, ...], answer: Answer) -> CallGrade:
@@ -233,16 +277,13 @@ def _without_calls(gold: tuple[Called, ...], answer: Answer) -> CallGrade:
 
 
 def _result(
-    gold: tuple[Called, ...], calls: tuple[Called, ...], matched: "_Matching"
+    gold: tuple[Called, ...], calls: tuple[Called, ...], pairs: tuple[Pair, ...]
 ) -> tuple[Result, str]:
     wanted = Counter(call.name for call in gold)
     given = Counter(call.name for call in calls)
     if wanted == given:
-        if matched.differences:
-            return "wrong_arguments", "; ".join(difference.reason for difference in matched.differences[:5])
-        if in_order(gold) and not matched.as_listed:
-            return "wrong_order", f"it calls {_names(calls)}; one needs another's result: {_names(gold)}"
-        return "right", ""
+        reasons = [difference.reason for pair in pairs for difference in pair.differences]
+        return ("wrong_arguments", "; ".join(reasons[:5])) if reasons else ("right", "")
     reason = f"it calls {_names(calls)}; right is {_names(gold)}"
     if given < wanted:
         return "missing_call", reason
@@ -269,62 +310,57 @@ def _names(calls: Sequence[Called]) -> str:
     return ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "no call"
 
 
-@dataclass
-class _Matching:
-    """Right calls paired with those made: as many as can be without a difference, the others by likeness."""
+def _pair(right: Called, call: Called, schemas: Mapping[str, Schema], untyped: bool) -> Pair | None:
+    if right.name != call.name:
+        return None
+    compared = compare_arguments(
+        right.arguments, call.arguments, schemas.get(right.name, {}), untyped=untyped
+    )
+    return Pair(right, call, compared.differences, compared.loose)
 
-    gold: tuple[Called, ...]
-    calls: Sequence[Called]
-    schemas: Mapping[str, Schema]
-    untyped: bool
-    as_listed: bool = False  # whether the right calls are made in the order in which they are listed
-    differences: tuple[Difference, ...] = ()
-    loose: tuple[tuple[str, Loose], ...] = ()
 
-    def __post_init__(self) -> None:
-        compared = [[self._pair(right, call) for call in self.calls] for right in self.gold]
-        owner = self._assign(compared)
-        rights = {right: place for place, right in owner.items()}
-        self.as_listed = len(self.calls) == len(self.gold) and all(
-            (pair := row[number]) is not None and pair.same for number, row in enumerate(compared)
-        )
-        loose: list[tuple[str, Loose]] = []
-        differences: list[Difference] = []
-        free = [place for place in range(len(self.calls)) if place not in owner]
-        for number in range(len(self.gold)):
-            if number in rights:
-                pair = compared[number][rights[number]]
-                loose += pair.loose if pair else ()
-                continue
-            likely = [(len(pair.differences), place) for place in free if (pair := compared[number][place])]
+def _same(pair: Pair | None) -> bool:
+    return pair is not None and not pair.differences
+
+
+def _pairs(
+    gold: Sequence[Called], calls: Sequence[Called], table: Sequence[Sequence[Pair | None]]
+) -> tuple[Pair, ...]:
+    """Right calls with those made: as many as can be without a difference, then by likeness, then what is left over."""
+    owner = _assign(table)
+    places = {right: place for place, right in owner.items()}
+    free = [place for place in range(len(calls)) if place not in owner]
+    for right in range(len(gold)):
+        if right not in places:
+            likely = [
+                (len(pair.differences), place) for place in free if (pair := table[right][place]) is not None
+            ]
             if likely:
-                _, place = min(likely)
-                free.remove(place)
-                pair = compared[number][place]
-                differences += pair.differences if pair else ()
-        self.loose, self.differences = tuple(loose), tuple(differences)
+                places[right] = min(likely)[1]
+                free.remove(places[right])
+    pairs: list[Pair] = []
+    for right, call in enumerate(gold):
+        if right not in places:
+            pairs.append(Pair(call, calls[free.pop(0)] if free else None))
+        elif pair := table[right][places[right]]:
+            pairs.append(pair)
+    return (*pairs, *(Pair(None, calls[place]) for place in free))
 
-    def _pair(self, right: Called, call: Called) -> Compared | None:
-        if right.name != call.name:
-            return None
-        return compare_arguments(
-            right.arguments, call.arguments, self.schemas.get(right.name, {}), untyped=self.untyped
-        )
 
-    def _assign(self, compared: list[list[Compared | None]]) -> dict[int, int]:
-        """A largest matching of right calls with the same calls made (augmenting paths), as place -> right call."""
-        owner: dict[int, int] = {}
+def _assign(table: Sequence[Sequence[Pair | None]]) -> dict[int, int]:
+    """A largest matching of right calls with the same calls made (augmenting paths), as place -> right call."""
+    owner: dict[int, int] = {}
 
-        def place_for(right: int, tried: set[int]) -> bool:
-            for place, pair in enumerate(compared[right]):
-                if pair is None or not pair.same or place in tried:
-                    continue
-                tried.add(place)
-                if place not in owner or place_for(owner[place], tried):
-                    owner[place] = right
-                    return True
-            return False
+    def place_for(right: int, tried: set[int]) -> bool:
+        for place, pair in enumerate(table[right]):
+            if not _same(pair) or place in tried:
+                continue
+            tried.add(place)
+            if place not in owner or place_for(owner[place], tried):
+                owner[place] = right
+                return True
+        return False
 
-        for right in range(len(self.gold)):
-            place_for(right, set())
-        return owner
+    for right in range(len(table)):
+        place_for(right, set())
+    return owner
