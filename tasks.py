@@ -6,7 +6,7 @@ Nothing heavy is imported before a task needs it: `--list` and `--help` answer a
 from invoke.collection import Collection
 from invoke.context import Context
 
-from tunewright.cli import data, hosts, house, judge, runs, serving, validating
+from tunewright.cli import data, hosts, house, judge, runs, serving, suites, validating
 from tunewright.cli.door import ROOT, command
 from tunewright.cli.steps import attach_to, audit_gate, finish, prepare_dataset, say
 
@@ -63,4 +63,5 @@ ns = Collection(
     *house.TASKS,
     data=Collection(*data.TASKS),
     host=Collection(*hosts.TASKS),
+    suite=Collection(*suites.TASKS),
 )

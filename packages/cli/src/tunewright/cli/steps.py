@@ -145,11 +145,12 @@ def finish(run: "RunFolder") -> None:
     """Score, judge and report a pulled run; leave with the gates' exit code."""
     from invoke.exceptions import Exit
 
+    from tunewright.eval.registry import in_use, read_registry
     from tunewright.eval.report import write_report
     from tunewright.eval.run_scores import score_run
     from tunewright.eval.terminal import scores_text
 
-    scores = score_run(run)
+    scores = score_run(run, in_use(read_registry(ROOT / "models")))
     write_report(run, scores)
     print(scores_text(scores))
     print(f"report    {run.report}")

@@ -220,7 +220,7 @@ def judge(recipe: "Recipe", scores: "dict[str, SuiteScore]") -> int:
     gates = [
         gate
         for gate in recipe.gates
-        if gate.metric not in ("beats_base", "fidelity") and gate.suite in scores
+        if gate.metric not in ("beats_base", "not_worse_than", "fidelity") and gate.suite in scores
     ]
     if not gates:
         return 0

@@ -134,15 +134,43 @@ class SuiteEntry(Section):
 class Gate(Section):
     """A target. A gate that is not `required` is printed beside the others and does not decide.
 
-    Metrics: `overall`, `discrimination`, `field_access` (proportions of a suite, need `target`);
+    Metrics: `overall` of a suite, or of one `category` or `tool` of it; `discrimination`, `field_access` of suites judged by
+    programs; `tool_choice`, `arguments`, `no_call_precision`, `no_call_recall` and `exact` of suites judged by calls (all
+    proportions, need `target`);
     `beats_base` (exact paired test against the base model on a suite, `target` is the p-value);
+    `not_worse_than` (paired with the run `than`, or with the model in use; `target` is the largest drop allowed);
     `fidelity` (share of next tokens on which the quantized model agrees with the adapter, need `target`).
     """
 
-    metric: Literal["overall", "discrimination", "field_access", "beats_base", "fidelity"]
+    metric: Literal[
+        "overall",
+        "discrimination",
+        "field_access",
+        "tool_choice",
+        "arguments",
+        "no_call_precision",
+        "no_call_recall",
+        "exact",
+        "beats_base",
+        "not_worse_than",
+        "fidelity",
+    ]
     target: Share
     suite: str | None = None
+    category: str | None = None  # with `overall`: of the cases of this category alone
+    tool: str | None = None  # with `overall`: of the cases in which it is right to call this tool
+    than: str | None = None  # with `not_worse_than`: the id of a run
     required: bool = True
+
+    @model_validator(mode="after")
+    def _narrowed(self) -> "Gate":
+        if (self.category or self.tool) and self.metric != "overall":
+            raise ValueError(f"gate {self.metric}: category and tool belong to the metric overall")
+        if self.category and self.tool:
+            raise ValueError("gate overall: give a category or a tool, not both")
+        if self.than and self.metric != "not_worse_than":
+            raise ValueError(f"gate {self.metric}: than belongs to the metric not_worse_than")
+        return self
 
 
 class Pull(Section):

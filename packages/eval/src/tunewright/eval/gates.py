@@ -8,14 +8,15 @@
 - What was not measured is INCONCLUSIVE.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunewright.contract.errors import ExitCode
 from tunewright.contract.recipe import Gate
+from tunewright.eval.clusters import paired as paired_in_clusters
 from tunewright.eval.score import SuiteScore
-from tunewright.eval.statistics import Paired, Proportion, pair
+from tunewright.eval.statistics import Paired, Proportion
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
@@ -38,6 +39,10 @@ class GateResult:
     def name(self) -> str:
         """`navigation: field access`, or `fidelity`."""
         metric = self.gate.metric.replace("_", " ")
+        if part := self.gate.category or self.gate.tool:
+            metric = f"{metric} of {part}"
+        if self.gate.metric == "not_worse_than":
+            metric = f"{metric} {self.gate.than or 'the model in use'}"
         return f"{self.gate.suite}: {metric}" if self.gate.suite else metric
 
     @property
@@ -45,12 +50,19 @@ class GateResult:
         """The target as it is said: `p < 0.01` or `>= 80%`."""
         if self.gate.metric == "beats_base":
             return f"better, p < {self.gate.target:g}"
+        if self.gate.metric == "not_worse_than":
+            return f"a drop of at most {self.gate.target:.0%}"
         return f"at least {self.gate.target:.0%}"
 
     def to_json(self) -> dict[str, Any]:
         return {
             "metric": self.gate.metric,
             "suite": self.gate.suite,
+            **{
+                key: value
+                for key in ("category", "tool", "than")
+                if (value := getattr(self.gate, key)) is not None
+            },
             "target": self.gate.target,
             "required": self.gate.required,
             "verdict": self.verdict,
@@ -94,11 +106,30 @@ def judge_better(paired: Paired, target: float) -> tuple[Verdict, str]:
     return "INCONCLUSIVE", f"{paired.only_b} cases gained, {paired.only_a} lost: chance may explain it"
 
 
+def judge_not_worse(paired: Paired, margin: float) -> tuple[Verdict, str]:
+    """Whether b is at most `margin` below a: by the interval of the difference."""
+    low, high = paired.interval
+    if paired.n == 0:
+        return "INCONCLUSIVE", "no case was answered by both models"
+    if low >= -margin:
+        return "PASS", f"a drop of more than {margin:.0%} is excluded"
+    if high < -margin:
+        return (
+            "FAIL",
+            f"even the interval's upper end ({100 * high:+.0f} points) is a drop of more than {margin:.0%}",
+        )
+    return "INCONCLUSIVE", f"{paired.n} cases cannot exclude a drop of more than {margin:.0%}"
+
+
 def paired_scores(a: SuiteScore, b: SuiteScore) -> Paired:
     """Two models' first samples on the cases that both have, matched by id."""
     right = {outcome.case: outcome.passed for outcome in a.firsts}
     both = [outcome for outcome in b.firsts if outcome.case in right]
-    return pair([right[outcome.case] for outcome in both], [outcome.passed for outcome in both])
+    return paired_in_clusters(
+        [right[outcome.case] for outcome in both],
+        [outcome.passed for outcome in both],
+        [b.clusters.get(outcome.case, "") for outcome in both],
+    )
 
 
 def said_difference(paired: Paired) -> str:
@@ -118,13 +149,15 @@ def judge_gates(
     tuned: Mapping[str, SuiteScore],
     base: Mapping[str, SuiteScore] | None,
     fidelity: Mapping[str, Any] | None,
+    earlier: Callable[[Gate], SuiteScore | str] = lambda _: "no other run was looked at",
 ) -> list[GateResult]:
     """Every gate of a recipe, in its order.
 
     `tuned` and `base` map suite names to scores (`base` None: not predicted); `fidelity` holds the stage's
-    facts `{"agreement": share, "tokens": n}`, None when the stage did not run.
+    facts `{"agreement": share, "tokens": n}`, None when the stage did not run. `earlier` gives the score that a
+    `not_worse_than` gate compares with, or why there is none.
     """
-    return [_judge(gate, tuned, base, fidelity) for gate in gates]
+    return [_judge(gate, tuned, base, fidelity, earlier) for gate in gates]
 
 
 def _judge(
@@ -132,19 +165,43 @@ def _judge(
     tuned: Mapping[str, SuiteScore],
     base: Mapping[str, SuiteScore] | None,
     fidelity: Mapping[str, Any] | None,
+    earlier: Callable[[Gate], SuiteScore | str],
 ) -> GateResult:
     if gate.metric == "fidelity":
         return _judge_fidelity(gate, fidelity)
     score = tuned.get(gate.suite or "")
     if score is None:
         return GateResult(gate, "INCONCLUSIVE", "not measured", f"suite {gate.suite} was not scored")
+    if gate.metric == "not_worse_than":
+        control = earlier(gate)
+        if isinstance(control, str):
+            return GateResult(gate, "INCONCLUSIVE", "not measured", control)
+        if control.suite_sha256 != score.suite_sha256:
+            return GateResult(gate, "INCONCLUSIVE", "not measured", "that run's suite holds other cases")
+        return _paired_result(gate, control, score, judge_not_worse)
     if gate.metric != "beats_base":
-        return _proportion_result(gate, score.metric(gate.metric))
+        return _proportion_result(gate, _share(gate, score))
     control = (base or {}).get(gate.suite or "")
     if control is None:
         return GateResult(gate, "INCONCLUSIVE", "not measured", "the base model did not answer this suite")
+    return _paired_result(gate, control, score, judge_better)
+
+
+def _share(gate: Gate, score: SuiteScore) -> Proportion:
+    if gate.category or gate.tool:
+        found = score.categories if gate.category else score.tools
+        return found.get(gate.category or gate.tool or "", Proportion(0, 0))
+    return score.metric(gate.metric)
+
+
+def _paired_result(
+    gate: Gate,
+    control: SuiteScore,
+    score: SuiteScore,
+    judge: Callable[[Paired, float], tuple[Verdict, str]],
+) -> GateResult:
     paired = paired_scores(control, score)
-    verdict, reason = judge_better(paired, gate.target)
+    verdict, reason = judge(paired, gate.target)
     low, high = paired.interval
     measured = f"{control.overall.value:.0%} -> {score.overall.value:.0%}, {said_difference(paired)}"
     return GateResult(gate, verdict, measured, reason, paired.difference, low, high, paired.n, paired.p)

@@ -9,6 +9,7 @@ from tunewright.chat.calls.code_mode import CallSyntaxError
 from tunewright.contract.catalog import Catalog, Tool
 from tunewright.contract.suite import Case, Expectation, Prediction
 from tunewright.eval.dataflow import follow
+from tunewright.eval.grade_calls import CallGrade, grade_calls
 from tunewright.eval.mlx_lenient_parser import served_answer
 from tunewright.eval.parse import Answer, parse_answer
 from tunewright.eval.trace import Guard, Trace, TracedCall
@@ -35,9 +36,12 @@ class Outcome:
     tokens: int = 0
     seconds: float = 0.0
     served: bool = False  # whether it passes as a lenient server would hand it on
+    calls: CallGrade | None = None  # of a case whose right answers are given as calls
 
     @property
     def passed(self) -> bool:
+        if self.calls:
+            return self.calls.right
         return bool(self.checks) and all(self.checks.values())
 
     def to_json(self) -> dict[str, Any]:
@@ -53,11 +57,17 @@ class Outcome:
             "tokens": self.tokens,
             "seconds": self.seconds,
             "text": self.text,
+            **({"calls": self.calls.to_json()} if self.calls else {}),
         }
 
 
-def judge(case: Case, prediction: Prediction | None, catalog: Catalog) -> Outcome:
-    """Judge one answer by its parsed program. A missing prediction is a failed outcome that says so."""
+def judge(case: Case, prediction: Prediction | None, catalog: Catalog, dialect: str = "") -> Outcome:
+    """Judge one answer: by its calls where the case has right calls, else by its parsed program.
+
+    A missing prediction is a failed outcome that says so. `dialect`: the one in which calls have to be written.
+    """
+    if case.gold_calls:
+        return _judge_calls(case, prediction, dialect)
     if prediction is None:
         checks = dict.fromkeys(_asked(case.expect), False)
         return Outcome(
@@ -74,6 +84,28 @@ def judge(case: Case, prediction: Prediction | None, catalog: Catalog) -> Outcom
         tokens=prediction.tokens,
         seconds=prediction.seconds,
         served=_passes_served(case.expect, prediction, catalog),
+    )
+
+
+def _judge_calls(case: Case, prediction: Prediction | None, dialect: str) -> Outcome:
+    grade = grade_calls(case, prediction, dialect)
+    checks = {"parses": grade.parses, "tools": grade.right_tools}
+    if any(answer.tool_calls for answer in case.gold_calls):
+        checks["arguments"] = grade.right
+    reasons = () if grade.right else (grade.reason,)
+    if prediction is None:
+        return Outcome(case.id, case.category, checks=checks, reasons=reasons, missing=True, calls=grade)
+    return Outcome(
+        case.id,
+        case.category,
+        prediction.sample,
+        prediction.text,
+        checks,
+        reasons,
+        tokens=prediction.tokens,
+        seconds=prediction.seconds,
+        served=grade.right,
+        calls=grade,
     )
 
 

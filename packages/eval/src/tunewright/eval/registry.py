@@ -80,7 +80,7 @@ def promote_run(models: Path, run: RunFolder, by: str, force: bool = False, reas
     of scores says. Raises CheckFailed when a required gate did not PASS, or when the run itself was forced
     past its audit, unless `force`; UserError when it is in use already.
     """
-    spec, scores = run.read_spec(), judge_run(run)
+    spec, scores = run.read_spec(), judge_run(run, in_use(read_registry(models)))
     objections = [
         f"{result.name} is {result.verdict} ({result.measured})"
         for result in scores.gates

@@ -1,5 +1,6 @@
 """`report.html` and `summary.md` of a scored run."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,7 @@ from tunewright.eval.run_scores import RunScores, read_json_object
 from tunewright.eval.score import SuiteScore
 from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.summary import render_summary
-
-_SHARES = ("overall", "discrimination", "field_access")
+from tunewright.eval.terminal import MOST_TOOLS
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _suite_view(scores: RunScores, name: str) -> SuiteView:
     targets = {
         r.gate.metric: r.gate.target
         for r in scores.gates
-        if r.gate.suite == name and r.gate.metric in _SHARES
+        if r.gate.suite == name and r.gate.metric in tuned.headline and not (r.gate.category or r.gate.tool)
     }
     rows = [
         _bar_row(
@@ -124,11 +124,13 @@ def _suite_view(scores: RunScores, name: str) -> SuiteView:
             targets.get(metric),
             True,
         )
-        for metric in _SHARES
+        for metric in tuned.headline
     ]
-    for category, share in tuned.categories.items():
-        control = base.categories.get(category) if base else None
-        rows.append(_bar_row(f"in {category.replace('_', ' ')}", share, control, None, False))
+    parts = [(f"in {name.replace('_', ' ')}", "categories", name) for name in tuned.categories]
+    parts += [(f"calls of {name}", "tools", name) for name in list(tuned.tools)[:MOST_TOOLS]]
+    for title, kind, name in parts:
+        control = getattr(base, kind).get(name) if base else None
+        rows.append(_bar_row(title, getattr(tuned, kind)[name], control, None, False))
     paired = paired_scores(base, tuned) if base else None
     return SuiteView(
         name.replace("_", " "),
@@ -154,7 +156,7 @@ def _case_view(case: Case, tuned: SuiteScore, base: SuiteScore | None) -> CaseVi
         case.id,
         one_line(case.messages[-1].content, 160),
         case.messages,
-        tuple(describe_expectation(case.expect)),
+        tuple(describe_calls(case) if case.gold_calls else describe_expectation(case.expect)),
         _of_case(tuned, case.id),
         _of_case(base, case.id) if base else (),
     )
@@ -162,6 +164,18 @@ def _case_view(case: Case, tuned: SuiteScore, base: SuiteScore | None) -> CaseVi
 
 def _of_case(score: SuiteScore, case: str) -> tuple[Outcome, ...]:
     return tuple(outcome for outcome in score.outcomes if outcome.case == case)
+
+
+def describe_calls(case: Case) -> list[str]:
+    """The right answers of a case that is judged by its calls, each in a line."""
+    return [
+        " and ".join(
+            f"calls {call.function.name}({json.dumps(call.function.arguments, ensure_ascii=False)})"
+            for call in answer.tool_calls
+        )
+        or "an answer in words, without a call"
+        for answer in case.gold_calls
+    ]
 
 
 def describe_expectation(expect: Expectation) -> list[str]:

@@ -10,6 +10,7 @@ from tunewright.contract.atomic import sha256_file, write_json
 from tunewright.contract.catalog import Catalog, load_catalog
 from tunewright.contract.errors import ExitCode, UserError
 from tunewright.contract.manifest import read_manifest
+from tunewright.contract.recipe import Gate
 from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.contract.suite import Suite, read_suite
 from tunewright.eval.gates import GateResult, Verdict, exit_code, judge_gates, overall_verdict
@@ -72,18 +73,19 @@ class RunScores:
         return {**self.verdict_json(), "scores": scores}
 
 
-def score_run(run: RunFolder) -> RunScores:
+def score_run(run: RunFolder, in_use: str = "") -> RunScores:
     """Score every model of a run on every suite, decide the gates and write `scores/`.
 
     Raises UserError as `judge_run` does; nothing is written then.
     """
-    result = judge_run(run)
+    result = judge_run(run, in_use)
     write_scores(run, result)
     return result
 
 
-def judge_run(run: RunFolder) -> RunScores:
-    """The same without writing anything: a run's figures follow from its predictions alone.
+def judge_run(run: RunFolder, in_use: str = "") -> RunScores:
+    """The same without writing anything: a run's figures follow from its predictions alone, and its gates from these and
+    from the predictions of the run that it must not be worse than; `in_use` is the one whose model is in use.
 
     Raises UserError when predictions are missing or torn, or when a suite is not the one that was shipped.
     """
@@ -98,8 +100,30 @@ def judge_run(run: RunFolder) -> RunScores:
     model = models[-1]
     base = "base" if "base" in models and model != "base" else None
     fidelity = read_fidelity(run)
-    gates = judge_gates(spec.recipe.gates, scores[model], scores[base] if base else None, fidelity)
+    gates = judge_gates(
+        spec.recipe.gates,
+        scores[model],
+        scores[base] if base else None,
+        fidelity,
+        lambda gate: _earlier_score(run, gate, in_use),
+    )
     return RunScores(spec.id, model, base, scores, tuple(gates), suites, fidelity)
+
+
+def _earlier_score(run: RunFolder, gate: Gate, in_use: str) -> SuiteScore | str:
+    """The judged model's score in another run of the same folder, or why there is none."""
+    name = gate.than or in_use
+    if not name:
+        return "no model is in use"
+    if name == run.path.name:
+        return "the model in use is this run's own"
+    other = RunFolder(run.path.parent / name)
+    try:
+        spec = other.read_spec()
+        suite = _read_suite(other, spec, gate.suite or "")
+        return _score(other, spec.recipe.predict.models[-1], suite, load_catalog(spec.recipe.data.catalog))
+    except UserError as error:
+        return error.message
 
 
 def write_scores(run: RunFolder, result: RunScores) -> None:

@@ -1,7 +1,7 @@
 """A suite's predictions judged, and the metrics that follow, each with n and its interval."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -9,11 +9,24 @@ from tunewright.contract.atomic import sha256_json
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.suite import Case, Prediction, Suite
+from tunewright.eval.call_metrics import (
+    CALL_METRICS,
+    by_tool,
+    call_metric,
+    dialects,
+    loose_texts,
+    perturbed,
+    results,
+)
+from tunewright.eval.clusters import proportion
 from tunewright.eval.outcome import Outcome, judge
-from tunewright.eval.statistics import Proportion
+from tunewright.eval.statistics import Paired, Proportion
 
 SCHEMA = 1
 METRICS = ("overall", "discrimination", "field_access", "parses", "stable")
+HEADLINE = METRICS[:3]  # what is shown of a suite that is judged by programs
+# No suite and no category of one may have these names.
+METRIC_NAMES = frozenset({*METRICS, *CALL_METRICS, "beats_base", "not_worse_than", "fidelity"})
 
 
 @dataclass(frozen=True)
@@ -29,14 +42,44 @@ class SuiteScore:
     outcomes: tuple[Outcome, ...]
     expects_fields: frozenset[str]  # ids of the cases that expect fields
     model: str = ""
+    clusters: Mapping[str, str] = field(
+        default_factory=dict[str, str]
+    )  # case -> cluster; without a name none
+    copies: tuple[Case, ...] = ()  # cases that are changed copies of others: no metric counts them
 
     @cached_property
-    def firsts(self) -> tuple[Outcome, ...]:
+    def all_firsts(self) -> tuple[Outcome, ...]:
         """One outcome a case: its first sample."""
         first: dict[str, Outcome] = {}
         for outcome in self.outcomes:
             first.setdefault(outcome.case, outcome)
         return tuple(first.values())
+
+    @cached_property
+    def firsts(self) -> tuple[Outcome, ...]:
+        """The first sample of each case that is not a changed copy of another."""
+        copies = {case.id for case in self.copies}
+        return tuple(outcome for outcome in self.all_firsts if outcome.case not in copies)
+
+    @property
+    def by_calls(self) -> bool:
+        """Whether the suite's cases are judged by comparing calls."""
+        return any(outcome.calls for outcome in self.firsts)
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """The metrics that a report shows of this suite, the most important first."""
+        return CALL_METRICS if self.by_calls else HEADLINE
+
+    @cached_property
+    def tools(self) -> dict[str, Proportion]:
+        """For each tool that is right to call, the share of right cases; only where calls are compared."""
+        return by_tool(self.firsts, self.clusters)
+
+    @cached_property
+    def changes(self) -> dict[str, Paired]:
+        """What each kind of change to the cases costs: a is the case as it is, b the changed copy."""
+        return perturbed(self.copies, self.all_firsts)
 
     @property
     def stable(self) -> Proportion:
@@ -55,7 +98,9 @@ class SuiteScore:
         self, right: Callable[[Outcome], bool], of: Callable[[Outcome], bool] = lambda _: True
     ) -> Proportion:
         among = [outcome for outcome in self.firsts if of(outcome)]
-        return Proportion(sum(right(outcome) for outcome in among), len(among))
+        return proportion(
+            [right(outcome) for outcome in among], [self.clusters.get(outcome.case, "") for outcome in among]
+        )
 
     @property
     def overall(self) -> Proportion:
@@ -83,13 +128,17 @@ class SuiteScore:
     @property
     def categories(self) -> dict[str, Proportion]:
         """Share of right cases in each category, in the suite's order."""
-        names = dict.fromkeys(outcome.category for outcome in self.outcomes)
+        names = dict.fromkeys(outcome.category for outcome in self.firsts)
         return {
             name: self._share(lambda o: o.passed, lambda o, name=name: o.category == name) for name in names
         }
 
     def metric(self, name: str) -> Proportion:
-        """One of `METRICS` by name. Raises KeyError for another name."""
+        """One of `METRICS` or `CALL_METRICS` by name. Raises KeyError for another name."""
+        if name in CALL_METRICS and self.by_calls:
+            return call_metric(name, self.firsts, self.clusters)
+        if name in CALL_METRICS and name != "overall":
+            return Proportion(0, 0)
         return {
             "overall": self.overall,
             "discrimination": self.discrimination,
@@ -113,23 +162,36 @@ class SuiteScore:
             "suite": self.suite,
             "suite_sha256": self.suite_sha256,
             "model": self.model,
-            "metrics": {name: self.metric(name).to_json() for name in METRICS},
+            "metrics": {
+                name: self.metric(name).to_json()
+                for name in ((*CALL_METRICS, "parses", "stable") if self.by_calls else METRICS)
+            },
             "categories": {name: share.to_json() for name, share in self.categories.items()},
+            **(self._calls_json() if self.by_calls else {}),
             "served_differently": list(self.served_differently),
             "tokens": self.tokens,
             "seconds": self.seconds,
             "cases": [outcome.to_json() for outcome in self.outcomes],
         }
 
+    def _calls_json(self) -> dict[str, Any]:
+        return {
+            "tools": {name: share.to_json() for name, share in self.tools.items()},
+            "results": results(self.firsts),
+            "dialects": dialects(self.firsts),
+            "long_texts": loose_texts(self.firsts),
+            "changes": {kind: change.to_json() for kind, change in self.changes.items()},
+        }
+
 
 def score_predictions(
-    suite: Suite, predictions: Sequence[Prediction], catalog: Catalog, model: str = ""
+    suite: Suite, predictions: Sequence[Prediction], catalog: Catalog, model: str = "", dialect: str = ""
 ) -> SuiteScore:
     """Judge a model's answers to a suite.
 
     Every sample of a case is an outcome of its own; a case without a prediction is a failed outcome, never
     skipped. Raises UserError for a prediction of an unknown case, or two of the same case and sample: such a
-    file does not belong to this suite.
+    file does not belong to this suite. `dialect`: calls that are written in another one are not right.
     """
     known = {case.id for case in suite.cases}
     by_case: dict[str, dict[int, Prediction]] = {}
@@ -147,7 +209,9 @@ def score_predictions(
             )
         samples[prediction.sample] = prediction
     outcomes = [
-        outcome for case in suite.cases for outcome in _outcomes(case, by_case.get(case.id, {}), catalog)
+        outcome
+        for case in suite.cases
+        for outcome in _outcomes(case, by_case.get(case.id, {}), catalog, dialect)
     ]
     return SuiteScore(
         suite.name,
@@ -155,13 +219,15 @@ def score_predictions(
         tuple(outcomes),
         frozenset(case.id for case in suite.cases if case.expect.fields),
         model,
+        {case.id: case.cluster for case in suite.cases},
+        tuple(case for case in suite.cases if case.perturbs),
     )
 
 
-def _outcomes(case: Case, samples: dict[int, Prediction], catalog: Catalog) -> list[Outcome]:
+def _outcomes(case: Case, samples: dict[int, Prediction], catalog: Catalog, dialect: str) -> list[Outcome]:
     if not samples:
-        return [judge(case, None, catalog)]
-    return [judge(case, samples[sample], catalog) for sample in sorted(samples)]
+        return [judge(case, None, catalog, dialect)]
+    return [judge(case, samples[sample], catalog, dialect) for sample in sorted(samples)]
 
 
 def suite_hash(suite: Suite) -> str:

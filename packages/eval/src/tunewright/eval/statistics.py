@@ -45,8 +45,8 @@ def _z(confidence: float) -> float:
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
-def wilson_interval(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The Wilson score interval of `k` successes in `n` trials, within [0, 1].
+def wilson_interval(k: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The Wilson score interval of `k` successes in `n` trials, within [0, 1]; both may be effective numbers.
 
     Raises ValueError unless 0 <= k <= n and 0 < confidence < 1.
     """
@@ -137,28 +137,34 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     return min(1.0, 2 * tail / 2**discordant)
 
 
-def newcombe_interval(paired: Paired, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Newcombe's interval of the paired difference b - a (method 10: Wilson intervals, correlation corrected)."""
-    n = paired.n
-    if n == 0:
+def newcombe_interval(
+    paired: Paired, confidence: float = CONFIDENCE, effective: float | None = None
+) -> tuple[float, float]:
+    """Newcombe's interval of the paired difference b - a (method 10: Wilson intervals, correlation corrected).
+
+    `effective` is the number of independent pairs that the pairs are worth, where they are not independent.
+    """
+    if paired.n == 0:
         return -1.0, 1.0
-    a, b = paired.a, paired.b
-    low_a, high_a = wilson_interval(a.k, n, confidence)
-    low_b, high_b = wilson_interval(b.k, n, confidence)
-    product = a.k * (n - a.k) * b.k * (n - b.k)
+    n = paired.n if effective is None else effective
+    shrink = n / paired.n
+    a, b = paired.a.k * shrink, paired.b.k * shrink
+    low_a, high_a = wilson_interval(a, n, confidence)
+    low_b, high_b = wilson_interval(b, n, confidence)
+    product = a * (n - a) * b * (n - b)
     phi = 0.0
-    if product:
-        agreement = paired.both * paired.neither - paired.only_a * paired.only_b
+    if product > 0:
+        agreement = (paired.both * paired.neither - paired.only_a * paired.only_b) * shrink * shrink
         # Continuity correction for positive correlation, as the paper gives it.
         agreement = max(agreement - n / 2, 0.0) if agreement > 0 else float(agreement)
         phi = agreement / math.sqrt(product)
-    d = b.value - a.value
+    d = paired.difference
 
     def side(db: float, da: float) -> float:
         return math.sqrt(max(0.0, db * db - 2 * phi * db * da + da * da))
 
-    low = d - side(b.value - low_b, high_a - a.value)
-    high = d + side(high_b - b.value, a.value - low_a)
+    low = d - side(paired.b.value - low_b, high_a - paired.a.value)
+    high = d + side(high_b - paired.b.value, paired.a.value - low_a)
     return max(-1.0, low), min(1.0, high)
 
 

@@ -71,7 +71,7 @@ def _score_table(scores: RunScores) -> list[str]:
     for name, tuned in scores.tuned.items():
         base = scores.control[name] if scores.control else None
         title = markdown_cell(name.replace("_", " "))
-        for metric in ("overall", "discrimination", "field_access"):
+        for metric in tuned.headline:
             cells = [f"{title}: {metric.replace('_', ' ')}"]
             if base:
                 cells.append(markdown_cell(str(base.metric(metric))))

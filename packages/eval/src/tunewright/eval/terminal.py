@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
-from tunewright.eval.gates import GateResult
+from tunewright.eval.call_metrics import dialects, loose_texts, results
+from tunewright.eval.gates import GateResult, said_difference
 from tunewright.eval.run_scores import RunScores
 from tunewright.eval.score import SuiteScore
 from tunewright.eval.statistics import Proportion
+
+MOST_TOOLS = 20  # that are listed each, those with the most cases
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
@@ -38,6 +41,8 @@ def scores_text(scores: RunScores) -> str:
 def suite_text(score: SuiteScore) -> str:
     """One model's score on one suite, and each failed case with its reasons."""
     lines = [score.suite, *aligned(_suite_rows([score.model or "model"], [score])), ""]
+    if score.by_calls:
+        lines += [*_call_lines(score), ""]
     if score.served_differently:
         lines += [f"a lenient server would change the verdict of: {', '.join(score.served_differently)}", ""]
     failed = [outcome for outcome in score.outcomes if not outcome.passed]
@@ -46,15 +51,41 @@ def suite_text(score: SuiteScore) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _call_lines(score: SuiteScore) -> list[str]:
+    """What is known only of suites that are judged by calls: results, dialects, long texts, and changed copies."""
+    counts = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in results(score.firsts).items())
+    lines = [f"results: {counts}"]
+    found = dialects(score.firsts)
+    if found:
+        more = "; the model does not keep to one" if len(found) > 1 else ""
+        lines.append(f"dialect of its calls: {', '.join(f'{name} {n}' for name, n in found.items())}{more}")
+    loose = loose_texts(score.firsts)
+    if loose:
+        said = ", ".join(f"{n} {how}" for how, n in loose.items())
+        lines.append(f"long texts that are right and not the same: {said}")
+    if score.changes:
+        lines += ["", "the same cases with changed tools (as they are -> changed)"]
+        lines += aligned(
+            [
+                (kind, f"{change.a.value:.0%} -> {change.b.value:.0%}", said_difference(change))
+                for kind, change in score.changes.items()
+            ]
+        )
+    return lines
+
+
 def _suite_rows(models: Sequence[str], columns: Sequence[SuiteScore]) -> list[list[str]]:
     rows = [["", *models]]
     rows += [
         [metric.replace("_", " "), *(_cell(score.metric(metric)) for score in columns)]
-        for metric in ("overall", "discrimination", "field_access")
+        for metric in columns[0].headline
     ]
     for category in columns[0].categories:
         shares = [score.categories.get(category, Proportion(0, 0)) for score in columns]
         rows.append([f"- {category.replace('_', ' ')}", *map(_cell, shares)])
+    for tool in list(columns[0].tools)[:MOST_TOOLS]:
+        shares = [score.tools.get(tool, Proportion(0, 0)) for score in columns]
+        rows.append([f"- calls of {tool}", *map(_cell, shares)])
     return rows
 
 

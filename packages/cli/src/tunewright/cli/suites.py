@@ -1,0 +1,139 @@
+"""Tasks about suites: made out of held-out rows."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+
+from tunewright.cli.door import command, need
+from tunewright.cli.steps import check_outputs, say
+
+if TYPE_CHECKING:
+    from tunewright.eval.held_out import HeldOutRow, HeldOutSuite
+
+SHOWN = 10  # answers that are no cases, and rows in both splits, that are named
+
+
+@dataclass(frozen=True)
+class MadeSuite:
+    """What came of the rows: cases as they are, how many changed copies of them, and what was left out."""
+
+    made: "HeldOutSuite"
+    copies: int
+
+    def text(self, out: Path) -> str:
+        """What somebody should know of the suite before using it."""
+        cases = self.made.cases
+        kinds = Counter(case.category for case in cases)
+        tools = Counter(
+            name
+            for case in cases
+            for answer in case.gold_calls
+            for name in dict.fromkeys(call.function.name for call in answer.tool_calls)
+        )
+        clusters = len({case.cluster for case in cases})
+        lines = [f"{out}: {len(cases)} cases in {clusters} clusters, and {self.copies} changed copies"]
+        lines += [f"  {count:>6}  {kind}" for kind, count in kinds.most_common()]
+        if tools:
+            listed = ", ".join(f"{name} ({count})" for name, count in tools.most_common(12))
+            more = f", and {len(tools) - 12} others" if len(tools) > 12 else ""
+            lines.append(f"  {len(tools)} tools are right to call somewhere: {listed}{more}")
+        if not self.made.calls_tools:
+            lines.append(
+                "  no row calls a tool: this suite can only tell whether answers can be read and call nothing"
+            )
+        if self.made.left_out:
+            lines.append(f"  left out: {len(self.made.left_out)} answers")
+            lines += [f"    {place}: {reason}" for place, reason in self.made.left_out[:SHOWN]]
+            if len(self.made.left_out) > SHOWN:
+                lines.append(f"    … and {len(self.made.left_out) - SHOWN} more")
+        return "\n".join(lines)
+
+
+def make_suite(
+    data: Sequence[Path], out: Path, *, train: Sequence[Path] = (), perturb: bool = False
+) -> MadeSuite:
+    """Write a suite of the rows in `data`.
+
+    Raises UserError for rows that cannot be read, rows that also appear in `train`, a name that a metric has, and when
+    there is nothing to make a case of; then nothing is written.
+    """
+    from tunewright.contract.atomic import write_jsonl
+    from tunewright.contract.errors import UserError
+    from tunewright.eval.held_out import case_row, make_cases, same_rows
+    from tunewright.eval.perturb import perturb as changed_copies
+    from tunewright.eval.score import METRIC_NAMES
+
+    if out.suffix != ".jsonl":
+        raise UserError(f"{out}: a suite is a .jsonl file", "Say: --out suites/mine.jsonl")
+    if out.stem in METRIC_NAMES:
+        raise UserError(
+            f"{out}: {out.stem} is the name of a metric",
+            "Name the suite otherwise, so that gates are unambiguous.",
+        )
+    rows = read_rows_of(data)
+    if train and (both := same_rows(rows, read_rows_of(train))):
+        listed = "; ".join(f"{a} is {b}" for a, b in both[:SHOWN])
+        raise UserError(
+            f"{len(both)} of {len(rows)} held-out rows also appear in train: {listed}"
+            + (f"; and {len(both) - SHOWN} more" if len(both) > SHOWN else ""),
+            "Split the data again, whole clusters at a time: ./inv data.merge --data FILE --out FOLDER",
+        )
+    made = make_cases(rows)
+    if not made.cases:
+        first = f"; the first: {made.left_out[0][0]}: {made.left_out[0][1]}" if made.left_out else ""
+        raise UserError(
+            f"no answer of {len(rows)} rows can be a case{first}",
+            "A row needs a request and an answer of the assistant after it.",
+        )
+    copies = changed_copies(made.cases) if perturb else []
+    write_jsonl(out, (case_row(case) for case in (*made.cases, *copies)))
+    return MadeSuite(made, len(copies))
+
+
+def read_rows_of(paths: Sequence[Path]) -> "list[HeldOutRow]":
+    """Every conversation of these files, folders or globs in its normal form. Raises UserError with `file:line`."""
+    from tunewright.chat.read.files import DataFile, find_files, split_of
+    from tunewright.chat.read.rows import read_rows
+    from tunewright.cli.normal_form import as_example
+    from tunewright.contract.errors import UserError
+    from tunewright.eval.held_out import HeldOutRow
+
+    rows: list[HeldOutRow] = []
+    for file in find_files(paths):
+        for line, value in read_rows(DataFile(file.path, split_of(file.path))):
+            try:
+                rows.append(HeldOutRow(str(file.path), line, as_example(value)))
+            except ValueError as error:
+                raise UserError(
+                    f"{file.path}:{line}: no conversation can be read: {error}",
+                    "See what is understood of the file: ./inv audit --data",
+                ) from error
+    return rows
+
+
+@command(
+    iterable=["data", "train"],
+    data="held-out rows: a file, a folder with splits, or a glob, in any form that `audit` reads; repeatable",
+    out="the suite's file, suites/NAME.jsonl",
+    perturb="add copies of the cases with their tools in another order, under masked names, without the right one, and "
+    "with one that only takes the same parameters",
+    train="rows that were trained on: refuse held-out rows that also appear there; repeatable",
+)
+def make(
+    c: Context, data: list[str] = [], out: str = "", perturb: bool = False, train: list[str] = []
+) -> None:
+    """Make a suite out of held-out rows: every answer becomes a case, judged by the calls it makes."""
+    need(data=data, out=out)
+    check_outputs(out)
+    made = make_suite(
+        [Path(name) for name in data], Path(out), train=[Path(name) for name in train], perturb=perturb
+    )
+    print(made.text(Path(out)))
+    say(f"answer it   ./inv validate --model RUN --suite {out}")
+
+
+TASKS = (make,)

@@ -1,0 +1,93 @@
+"""Metrics of suites whose cases are judged by their calls, and what changed copies of cases bring to light. Pure."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from tunewright.contract.suite import Case
+from tunewright.eval.clusters import paired, proportion
+from tunewright.eval.grade_calls import CallGrade
+from tunewright.eval.outcome import Outcome
+from tunewright.eval.statistics import Paired, Proportion
+
+CALL_METRICS = ("overall", "tool_choice", "arguments", "no_call_precision", "no_call_recall", "exact")
+CallMetric = Literal["overall", "tool_choice", "arguments", "no_call_precision", "no_call_recall", "exact"]
+
+_Test = Callable[[CallGrade], bool]
+# Of each metric, which answers it is about and which of them are right.
+_METRICS: dict[str, tuple[_Test, _Test]] = {
+    "overall": (lambda _: True, lambda grade: grade.right),
+    "tool_choice": (lambda _: True, lambda grade: grade.right_tools),
+    "arguments": (lambda grade: bool(grade.expected) and grade.right_tools, lambda grade: grade.right),
+    "no_call_precision": (
+        lambda grade: not grade.actual and grade.parses and grade.result != "empty",
+        lambda grade: not grade.expected,
+    ),
+    "no_call_recall": (lambda grade: not grade.expected, lambda grade: grade.right),
+    "exact": (
+        lambda _: True,
+        lambda grade: grade.right and not any(how == "present" for _, how in grade.loose),
+    ),
+}
+
+
+def call_metric(name: str, outcomes: Sequence[Outcome], clusters: Mapping[str, str]) -> Proportion:
+    """One of `CALL_METRICS`, over one outcome a case; `clusters` maps cases to clusters. Raises KeyError.
+
+    - `overall`: everything is right;
+    - `tool_choice`: exactly the right tools are called, or none where none is right;
+    - `arguments`: of the answers that call the right tools, those whose arguments are right too;
+    - `no_call_precision`: of the answers in words, those where no call is right;
+    - `no_call_recall`: of the cases where no call is right, those that are answered in words;
+    - `exact`: right, also without long texts that are only about the same thing.
+    """
+    among, right = _METRICS[name]
+    graded = [(outcome.case, outcome.calls) for outcome in outcomes if outcome.calls]
+    chosen = [(case, grade) for case, grade in graded if among(grade)]
+    return proportion([right(grade) for _, grade in chosen], [clusters.get(case, "") for case, _ in chosen])
+
+
+def by_tool(outcomes: Sequence[Outcome], clusters: Mapping[str, str]) -> dict[str, Proportion]:
+    """For each tool that is right to call somewhere, the share of those cases that are right; most cases first."""
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        for name in dict.fromkeys(call.name for call in outcome.calls.expected) if outcome.calls else ():
+            found.setdefault(name, []).append(outcome)
+    return {
+        name: proportion([o.passed for o in those], [clusters.get(o.case, "") for o in those])
+        for name, those in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    }
+
+
+def results(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How often each result came out, the most frequent first."""
+    return dict(Counter(outcome.calls.result for outcome in outcomes if outcome.calls).most_common())
+
+
+def dialects(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many answers with calls are written in each dialect, the most frequent first."""
+    return dict(Counter(o.calls.dialect for o in outcomes if o.calls and o.calls.dialect).most_common())
+
+
+def loose_texts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many long texts of right answers are near the right one, and how many only about the same."""
+    return dict(
+        Counter(how for o in outcomes if o.calls and o.passed for _, how in o.calls.loose).most_common()
+    )
+
+
+def perturbed(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> dict[str, Paired]:
+    """For each kind of change, cases as they are against the same cases changed (b - a: what the change costs)."""
+    passed = {outcome.case: outcome.passed for outcome in outcomes}
+    kinds: dict[str, list[Case]] = {}
+    for case in cases:
+        if case.perturbs in passed and case.id in passed:
+            kinds.setdefault(case.category, []).append(case)
+    return {
+        kind: paired(
+            [passed[case.perturbs] for case in those],
+            [passed[case.id] for case in those],
+            [case.cluster for case in those],
+        )
+        for kind, those in kinds.items()
+    }
