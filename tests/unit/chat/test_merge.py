@@ -145,7 +145,8 @@ def test_lineage_names_each_input_with_its_hash(tmp_path: Path) -> None:
     [
         ('{"messages": [{"role": "user", "content": "a"}]}\n{"x": 1}\n', r"a\.jsonl:2: no conversation"),
         ('{"messages": [', r"a\.jsonl:1: not a JSON document"),
-        ("", r"a\.jsonl: no examples"),
+        ("", r"a\.jsonl: the file is empty"),
+        ("\n\n", r"a\.jsonl: no examples"),
     ],
 )
 def test_a_bad_row_is_named_and_nothing_is_written(tmp_path: Path, text: str, message: str) -> None:
@@ -180,9 +181,9 @@ def test_repositories_that_could_not_be_held_apart_are_named(
 
 
 def test_where_a_merged_dataset_cannot_be_put_is_told_before_anything_is_read(tmp_path: Path) -> None:
-    data = write(tmp_path / "a.jsonl", many("read_file", 3))
+    (tmp_path / "a.jsonl").write_text("not a row\n")
     with pytest.raises(UserError, match="cannot be made"):
-        merge_datasets([data], data / "out", read=lambda path: pytest.fail(f"{path} was read"))
+        merge_datasets([tmp_path / "a.jsonl"], tmp_path / "a.jsonl" / "out")
 
 
 def test_repositories_are_kept_apart_and_bridges_left_out() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunewright.chat.as_messages import as_messages
 from tunewright.chat.calls.code_mode import render_program
+from tunewright.chat.conversation import read_conversation
 from tunewright.chat.message import text_of
 from tunewright.chat.resample_structure import PREAMBLES, Draw, Wanted, redraw_row
 
@@ -101,7 +101,7 @@ def test_all_keys_blocks_and_calls_survive_whatever_the_row(
     untouched = json.dumps(row)
     texts = frozenset([text_of(said[0])] if replaceable else [])
     wanted = Wanted(share, share, share, COMMON["content"], texts, donors=[DONOR])
-    new = redraw_row(as_messages(row), wanted, Draw(seed))
+    new = redraw_row(read_conversation(row).row(), wanted, Draw(seed))
     assert json.dumps(row) == untouched
 
     assert list(new) == list(row)

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from tunewright.chat.as_messages import as_messages
 from tunewright.chat.before_after import Changes, Normalized
 from tunewright.chat.calls.code_mode import render_program
+from tunewright.chat.conversation import UnknownShapeError, read_conversation
 from tunewright.chat.normalize import NEUTRAL, normalize_dataset, speaks_of_tools
-from tunewright.chat.read.shapes import UnknownShapeError
 from tunewright.chat.resample_structure import TOOL_KEYS, Draw, Wanted, redraw_row
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Structure
@@ -336,6 +335,6 @@ def test_other_shapes_bring_all_they_have(tmp_path: Path) -> None:
 )
 def test_a_row_that_would_lose_something_is_refused(row: Row, tmp_path: Path) -> None:
     with pytest.raises(UnknownShapeError):
-        as_messages(row)
+        read_conversation(row).row()
     with pytest.raises(UserError, match=r"train\.jsonl:2"):
         normalized(tmp_path, [talk(1), row])

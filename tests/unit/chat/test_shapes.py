@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.chat.read.shapes import UnknownShapeError, canonical
+from tunewright.chat.conversation import UnknownShapeError, read_conversation
 
 TOOL = {"name": "weather", "description": "Looks out.", "parameters": {"city": {"type": "str"}}}
 CALL = {"name": "weather", "arguments": {"city": "Lima"}}
 
 
 def said(value: Any) -> list[tuple[str, str]]:
-    return [(message["role"], message["content"]) for message in canonical(value).messages]
+    return [(message["role"], message["content"]) for message in read_conversation(value).plain]
 
 
 def calls(value: Any, place: int = -1) -> list[Any]:
-    return [call["function"] for call in canonical(value).messages[place]["tool_calls"]]
+    return [call["function"] for call in read_conversation(value).plain[place]["tool_calls"]]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_template_beside_an_instruction_is_not_the_request() -> None:
 @pytest.mark.parametrize("history", ["hi", {"a": 1}, [["only"]], [5], [["a", "b", "c"]]])
 def test_a_history_that_is_no_list_of_pairs_is_named(history: Any) -> None:
     with pytest.raises(UnknownShapeError, match="history"):
-        canonical({"instruction": "q", "output": "a", "history": history})
+        read_conversation({"instruction": "q", "output": "a", "history": history})
 
 
 def test_human_and_assistant_in_one_text() -> None:
@@ -86,7 +86,7 @@ def test_human_and_assistant_in_one_text() -> None:
 @pytest.mark.parametrize("written", [lambda value: value, json.dumps])  # pyright: ignore[reportUnknownLambdaType]
 def test_xlam(written: Any) -> None:
     row = {"id": 1, "query": "q", "answers": written([CALL, CALL]), "tools": written([TOOL])}
-    found = canonical(row)
+    found = read_conversation(row)
     assert (found.shape, found.tools, found.notes) == ("xlam", [TOOL], [])
     assert said(row) == [("user", "q"), ("assistant", "")]
     assert calls(row) == [CALL, CALL]
@@ -106,7 +106,7 @@ def test_glaive() -> None:
         'FUNCTION RESPONSE: {"warm": true}\n\n\nASSISTANT: It is: warm. <|endoftext|>\n\n\n'
     )
     row = {"system": system, "chat": chat}
-    assert canonical(row).shape == "glaive"
+    assert read_conversation(row).shape == "glaive"
     assert said(row) == [
         ("system", system.removeprefix("SYSTEM: ")),
         ("user", "Is it warm?"),
@@ -121,7 +121,7 @@ def test_glaive() -> None:
     assert cut[0]["name"] == "weather"
     for chat in ("hello", "hello\nUSER: q\n\nASSISTANT: a"):
         with pytest.raises(UnknownShapeError, match="USER:"):
-            canonical({"chat": chat})
+            read_conversation({"chat": chat})
 
 
 def test_mistral() -> None:
@@ -130,7 +130,7 @@ def test_mistral() -> None:
         f'[TOOL_CALLS] {json.dumps([CALL])}</s>[TOOL_RESULTS] {{"content": 3}}[/TOOL_RESULTS] No.</s>'
         "[INST] And now? [/INST] Yes.</s>"
     )
-    found = canonical({"text": text})
+    found = read_conversation({"text": text})
     assert (found.shape, found.tools, found.notes) == ("mistral", [TOOL], [])
     assert said({"text": text}) == [
         ("user", "Is it warm?"),
@@ -146,9 +146,9 @@ def test_mistral() -> None:
         ("assistant", "a"),
     ]
     assert said({"text": "[SYSTEM_PROMPT]s[/SYSTEM_PROMPT][INST]q[/INST]a</s>"})[0] == ("system", "s")
-    assert canonical({"text": text.replace("}]", "}", 1)}).notes[0][0] == "tools"
+    assert read_conversation({"text": text.replace("}]", "}", 1)}).notes[0][0] == "tools"
     with pytest.raises(UnknownShapeError, match="INST"):
-        canonical({"text": "Once upon a time."})
+        read_conversation({"text": "Once upon a time."})
 
 
 def test_anthropic_s_tool_results_are_turns_of_the_tool() -> None:
@@ -158,7 +158,7 @@ def test_anthropic_s_tool_results_are_turns_of_the_tool() -> None:
         {"type": "tool_result", "tool_use_id": "c"},
     ]
     row = {"messages": [{"role": "user", "content": blocks}]}
-    assert [(m["role"], m["content"], m["tool_call_id"]) for m in canonical(row).messages] == [
+    assert [(m["role"], m["content"], m["tool_call_id"]) for m in read_conversation(row).plain] == [
         ("tool", "1", "a"),
         ("tool", "2", "b"),
         ("tool", "", "c"),
@@ -191,19 +191,25 @@ def test_different_images_are_different_and_the_same_one_the_same() -> None:
 )
 def test_tools_that_cannot_be_read_are_noted(tools: Any, detail: str) -> None:
     row = {"messages": [{"role": "user", "content": "q"}], "tools": tools}
-    found = canonical(row)
+    found = read_conversation(row)
     assert found.tools is None
     [(kind, said)] = found.notes
     assert kind == "tools"
     assert detail in said
 
 
-@pytest.mark.parametrize("tools", [None, "", " ", [], "[]", {}, "null", 0])
+@pytest.mark.parametrize("tools", [None, "", [], "[]", {}, "null", 0])
 def test_no_tools_are_no_fault(tools: Any) -> None:
     row = {"messages": [{"role": "user", "content": "q"}], "tools": tools}
-    assert not canonical(row).tools
-    assert canonical(row).notes == []
-    assert canonical({**row, "functions": [TOOL]}).tools == [TOOL]
+    assert not read_conversation(row).tools
+    assert read_conversation(row).notes == []
+    assert read_conversation({**row, "functions": [TOOL]}).tools == [TOOL]
+
+
+def test_blank_tools_are_noted() -> None:
+    row = {"messages": [{"role": "user", "content": "q"}], "tools": " "}
+    assert read_conversation(row).notes == [("blank_tools", "tools is blank text")]
+    assert read_conversation(row).row() == row
 
 
 def test_what_else_is_called_functions_is_no_fault() -> None:
@@ -212,8 +218,8 @@ def test_what_else_is_called_functions_is_no_fault() -> None:
         "functions": "sine and cosine",
         "available_tools": 3,
     }
-    assert canonical(row).notes == []
-    assert canonical({**row, "functions": '[{"name": "f"'}).notes[0][0] == "tools"
+    assert read_conversation(row).notes == []
+    assert read_conversation({**row, "functions": '[{"name": "f"'}).notes[0][0] == "tools"
 
 
 def test_a_printed_call_keeps_its_name() -> None:
@@ -312,11 +318,11 @@ ROWS = st.builds(
 @given(ROWS | ANY)
 def test_any_row_is_read_or_named(value: Any) -> None:
     try:
-        found = canonical(value)
+        found = read_conversation(value)
     except UnknownShapeError as error:
         assert str(error)
         return
-    assert found.messages
-    assert all(m["role"] in ("system", "user", "assistant", "tool") for m in found.messages)
-    assert all(isinstance(m["content"], str) for m in found.messages)
+    assert found.plain
+    assert all(m["role"] in ("system", "user", "assistant", "tool") for m in found.plain)
+    assert all(isinstance(m["content"], str) for m in found.plain)
     assert isinstance(value, list) or (found.read_from and set(found.read_from) <= set(value))

@@ -12,11 +12,11 @@ from tunewright.chat.calls.write import (
     Syntax,
     ToolCall,
     openai_calls,
-    openai_tools,
     read_calls,
     read_openai,
     write_calls,
 )
+from tunewright.chat.tools import catalog_tools
 from tunewright.contract.catalog import load_catalog
 
 CATALOG = load_catalog("coding")
@@ -88,7 +88,7 @@ def test_text_without_calls_has_none(syntax: Syntax) -> None:
 
 
 def test_every_tool_is_offered_with_a_schema_of_its_parameters() -> None:
-    offered = openai_tools(CATALOG)
+    offered = catalog_tools(CATALOG)
     assert [tool["function"]["name"] for tool in offered] == list(CATALOG.tool_names)
     references = next(tool["function"] for tool in offered if tool["function"]["name"] == "find_references")
     assert references["parameters"]["required"] == ["file", "line", "symbol"]

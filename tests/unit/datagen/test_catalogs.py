@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tunewright.chat.calls.write import openai_tools
+from tunewright.chat.tools import catalog_tools
 from tunewright.contract.errors import UserError
 from tunewright.datagen.catalogs import (
     catalog_from_functions,
@@ -130,7 +130,7 @@ def test_of_a_tool_whose_result_nobody_describes_nothing_is_said() -> None:
     assert not [q for q in found if q.tools and re.search("content|field|result|back", q.text + q.answer)]
     assert "get_weather: Current weather. search_docs: Search docs." in [q.answer for q in found]
     assert Offer(catalog).listing() == "- get_weather(): Current weather.\n- search_docs(): Search docs."
-    assert [tool["function"]["description"] for tool in openai_tools(catalog)] == [
+    assert [tool["function"]["description"] for tool in catalog_tools(catalog)] == [
         "Current weather.",
         "Search docs.",
     ]

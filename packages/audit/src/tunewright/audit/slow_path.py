@@ -5,9 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tunewright.chat.conversation import flat_text
+from tunewright.chat.conversation import UnknownShapeError, read_conversation
 from tunewright.chat.read.batch import Fault
-from tunewright.chat.read.shapes import UnknownShapeError, canonical
 
 
 def mend_rows(rows: Sequence[tuple[int, int, str, bool]]) -> tuple[list[dict[str, Any]], list[Fault]]:
@@ -61,16 +60,13 @@ def mend_row(line: int, text: str, torn: bool, faults: list[Fault]) -> dict[str,
         notes.append(("surrogate", "half of a surrogate pair (\\ud800 to \\udfff): no UTF-8 can hold it"))
     faults += [Fault(line, kind, detail) for kind, detail in dict(notes).items()]
     try:
-        row = canonical(value)
+        row = read_conversation(value)
     except (UnknownShapeError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         faults.append(Fault(line, "shape", reason))
         return None
     faults += [Fault(line, kind, detail) for kind, detail in row.notes]
     keys = list(value) if isinstance(value, dict) else []
-    tools = value["tools"] if "tools" in keys else None
-    if isinstance(tools, str) and tools.isspace():
-        faults.append(Fault(line, "blank_tools", "tools is blank text"))
     said = [value[key] for key in row.read_from] if isinstance(value, dict) else [value]
     blocks = list(_content_blocks(said))
     marks = [kind for block in blocks if (kind := _mark(block))]
@@ -82,8 +78,7 @@ def mend_row(line: int, text: str, torn: bool, faults: list[Fault]) -> dict[str,
     return {
         "shape": row.shape,
         "keys": keys,
-        "blocks": len(blocks) - len(marks),
-        "row": {"messages": row.messages, "tools": row.tools, **kept},
+        "row": {"messages": row.plain, "tools": row.tools, **kept},
     }
 
 

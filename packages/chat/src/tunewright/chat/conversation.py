@@ -1,149 +1,231 @@
-"""Messages of any form made OpenAI's: roles by other names, typed content blocks, calls and results as turns."""
+"""Any row of chat data as one conversation, and back: the one way in which a row is read.
+
+    read_conversation(row)  ->  Conversation  ->  .example()   the normal form, for training and suites
+                                              ->  .plain       what its messages mean, for the audit
+                                              ->  .row()       a row of `messages` that has lost nothing, for writers
+
+Calls written as text stay text (tunewright.chat.calls finds them); calls that are data are `tool_calls`.
+"""
 
 import json
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from tunewright.contract.atomic import sha256_bytes
+from pydantic import ValidationError
 
-ROLES = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "chatgpt": "assistant",
-    "ai": "assistant",
-    "tool": "tool",
-    "function": "tool",
-    "observation": "tool",
-    "ipython": "tool",
-    "tool_response": "tool",
-    "function_response": "tool",
-}
-_CALL_ROLES = frozenset({"function_call", "tool_call"})
-_CALL_NAME = re.compile(r"""(["'])name\1\s*:\s*(["'])([^"'\n]+)\2""")
+from tunewright.chat import arrow_nulls
+from tunewright.chat.read.found import Found
+from tunewright.chat.read.mapping import ReadTable
+from tunewright.chat.read.messages import LISTS
+from tunewright.chat.read.shapes import find_conversation
+from tunewright.chat.read.turns import (
+    Message,
+    UnknownShapeError,
+    call_name,
+    flat_text,
+    kind_of,
+    openai_messages,
+    plain_messages,
+)
+from tunewright.chat.tools import openai_tools
+from tunewright.contract.example import Example, Function, Meta, ToolCall
+from tunewright.contract.example import Message as NormalMessage
 
+__all__ = ["TOOL_KEYS", "Conversation", "UnknownShapeError", "call_name", "read_conversation"]
 
-class UnknownShapeError(ValueError):
-    """A row that holds no conversation we know how to read, with the reason."""
+TOOL_KEYS = ("tools", "functions", "available_tools")
 
 
-def kind_of(value: Any) -> str:
-    """What a JSON value is, in a word or two."""
-    return {str: "a string", list: "a list", dict: "an object", bool: "a boolean", type(None): "null"}.get(
-        type(value), "a number"
+@dataclass
+class Conversation:
+    """One row that was read.
+
+    `messages` are OpenAI's, with every key and block that the turns had, and end with the answer to be imitated;
+    `rejected` is the answer that is not wanted in its place. `label` says of an answer without a rival whether it is
+    wanted (KTO). `notes` are faults found on the way, as (kind, detail); `read_from` are the keys of the row that the
+    messages come from, those of a request and of its answer first.
+    """
+
+    shape: str
+    messages: list[Message]
+    tools: list[Any] | None = None
+    rejected: list[Message] | None = None
+    label: bool | None = None
+    notes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    read_from: tuple[str, ...] = ()
+    source: Any = field(default=None, repr=False)  # the row as it was read
+    _list: list[Message] | None = field(default=None, repr=False)  # what is written as `messages`
+    _left: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    _lost: str = field(default="", repr=False)
+
+    @cached_property
+    def plain(self) -> list[Message]:
+        """What the messages mean: one of four roles, content as text, calls in `tool_calls`."""
+        return plain_messages(self.messages)
+
+    @property
+    def others(self) -> dict[str, Any]:
+        """The row's other keys, as they are in the row: neither its conversation nor its tools."""
+        return {key: value for key, value in self.row().items() if key not in ("messages", *TOOL_KEYS)}
+
+    @property
+    def is_preference(self) -> bool:
+        """Whether the row says which answer is better, or whether one is wanted: not all in it is to be imitated."""
+        return self.shape == "preference"
+
+    def row(self) -> dict[str, Any]:
+        """The row with its conversation under `messages`, in the place where it was, and all its other keys.
+
+        A row in the form of `messages` comes back as it is, to the last key. Of preference data the wanted answer ends
+        the messages, and the other one stays where it was. Raises UnknownShapeError where something would be lost.
+        """
+        if self._lost:
+            raise UnknownShapeError(self._lost)
+        written = self.messages if self._list is None else self._list
+        if not isinstance(self.source, dict):
+            return {"messages": written}
+        row: dict[str, Any] = {}
+        for key, value in self.source.items():
+            if key == self.read_from[0]:
+                row["messages"] = written
+            elif key not in self.read_from:
+                row[key] = value
+        row |= self._left
+        if self.tools and not any(row.get(key) for key in TOOL_KEYS):
+            row["tools"] = self.tools
+        return row
+
+    def example(self) -> Example:
+        """The conversation in normal form. Raises UnknownShapeError for a call whose arguments are no object."""
+        source = self.source if isinstance(self.source, dict) else {}
+        meta = source.get("meta")
+        known = {
+            key: value
+            for key, value in (meta.items() if isinstance(meta, dict) else ())
+            if isinstance(value, str) or key not in Meta.model_fields
+        }
+        tools = openai_tools(arrow_nulls.without(self.tools or []))
+        schemas = arrow_nulls.schemas_of(tools)
+        try:
+            messages = tuple(_normal(message, n, schemas) for n, message in enumerate(self.plain, start=1))
+            return Example(messages=messages, tools=tuple(tools), meta=Meta(**known))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UnknownShapeError(f"{where}: {first['msg']}") from error
+
+
+def _normal(message: Message, number: int, schemas: Mapping[str, Any]) -> NormalMessage:
+    calls: list[ToolCall] = []
+    for place, value in enumerate(message.get("tool_calls", ()), start=1):
+        call = _call(value, f"message {number}, call {place}")
+        arguments = arrow_nulls.given(call.function.arguments, schemas.get(call.function.name))
+        calls.append(
+            call.model_copy(update={"function": Function(name=call.function.name, arguments=arguments)})
+        )
+    return NormalMessage.model_validate({**message, "tool_calls": calls})
+
+
+def _call(value: Any, where: str) -> ToolCall:
+    inner = value.get("function") if isinstance(value, dict) else None
+    function = inner if isinstance(inner, dict) else value
+    if not isinstance(function, dict) or not isinstance(name := function.get("name"), str) or not name:
+        raise UnknownShapeError(f"{where} has no name")
+    arguments = function.get("arguments", function.get("parameters"))
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments) if arguments.strip() else {}
+        except (ValueError, RecursionError) as error:
+            raise UnknownShapeError(f"{where}: arguments are not JSON ({error})") from error
+    if not isinstance(arguments, dict | None):
+        raise UnknownShapeError(f"{where}: arguments are {kind_of(arguments)}, not an object")
+    given_id = value.get("id")
+    return ToolCall(
+        id=given_id if isinstance(given_id, str) else "",
+        function=Function(name=name, arguments=arguments or {}),
     )
 
 
-def read_messages(items: list[Any]) -> list[dict[str, Any]]:
-    """A list of messages in canonical form. Raises UnknownShapeError."""
-    if not items:
-        raise UnknownShapeError("the list of messages is empty")
-    messages: list[dict[str, Any]] = []
-    for number, item in enumerate(items, start=1):
-        if not isinstance(item, dict):
-            raise UnknownShapeError(f"message {number} is {kind_of(item)}, not an object")
-        messages += _read_message(item, number)
-    return messages
+def read_conversation(value: Any, table: ReadTable | None = None) -> Conversation:
+    """Read one row, by a user's `[read]` table where it fits and else by the known shapes. Raises UnknownShapeError."""
+    if isinstance(value, list):
+        return Conversation("messages", openai_messages(value), source=value)
+    if not isinstance(value, dict):
+        raise UnknownShapeError(f"a row must be an object, this is {kind_of(value)}")
+    found = table.find(value) if table is not None else None
+    found = found or find_conversation(value)
+    if not found.messages:
+        raise UnknownShapeError("the prompt and the answer are empty")
+    key, system = _system(value, found) if found.shape != "mapped" else ("", None)
+    if key and plain_messages(found.messages[:1])[0]["role"] != "system":
+        message = {"role": "system", "content": system}
+        found.messages = [message, *found.messages]
+        found.own_list = found.own_list and [message, *found.own_list]
+        found.read_from += (key,)
+    notes: list[tuple[str, str]] = []
+    seen = {**value, **found.left}
+    tools = read_tools(seen, found.tools, notes)
+    unread = next((detail for kind, detail in notes if kind == "tools"), "")
+    # Tools inside the text that is taken apart are lost when they cannot be read; a column of tools stays.
+    lost = f"tools would be lost: {unread}" if unread and found.tools else ""
+    if value.get("messages") and "messages" not in found.read_from:
+        lost = lost or "`messages` holds something else than the conversation, which would be lost"
+    if nulls := arrow_nulls.padding(tools or [], found.messages):
+        notes.append(("padding", nulls))
+    labels = (seen.get(name) for name in ("label", "kto_tag"))
+    return Conversation(
+        found.shape,
+        found.messages,
+        tools,
+        found.rejected,
+        next((label for label in labels if isinstance(label, bool)), None),
+        notes,
+        found.read_from,
+        value,
+        found.own_list,
+        found.left,
+        found.lost or lost,
+    )
 
 
-def _read_message(item: Mapping[str, Any], number: int) -> list[dict[str, Any]]:
-    said = item.get("role", item.get("from"))
-    if not isinstance(said, str):
-        raise UnknownShapeError(f"message {number} has no role")
-    name = said.strip().lower()
-    content = item.get("content", item.get("value"))
-    if name in _CALL_ROLES:
-        return [{"role": "assistant", "content": "", "tool_calls": calls_of(content)}]
-    role = ROLES.get(name)
-    if role is None:
-        raise UnknownShapeError(f"message {number} has the role {said!r}")
-    if role == "user" and isinstance(content, list) and any(_is(block, "tool_result") for block in content):
-        return _results_of(content)
-    message: dict[str, Any] = {"role": role, "content": flat_text(content)}
-    calls = item.get("tool_calls")
-    if isinstance(calls, list) and calls:
-        message["tool_calls"] = calls
-    elif isinstance(call := item.get("function_call"), dict):
-        message["tool_calls"] = [{"type": "function", "function": call}]
-    elif isinstance(content, list) and (used := [block for block in content if _is(block, "tool_use")]):
-        message["tool_calls"] = [
-            {"id": block.get("id"), "function": {"name": block.get("name"), "arguments": block.get("input")}}
-            for block in used
-        ]
-    for key in ("name", "tool_call_id"):
-        if isinstance(item.get(key), str):
-            message[key] = item[key]
-    if item.get("weight") in (0, 1):  # OpenAI's: whether an answer is trained on
-        message["weight"] = item["weight"]
-    return [message]
+def _system(value: Mapping[str, Any], found: Found) -> tuple[str, Any]:
+    """The key and the content of the system message that is next to the conversation; no key without one."""
+    # What `system_prompt` is next to a list of messages, no trainer agrees on; there the list has to have it.
+    listed = found.read_from[0] in LISTS
+    for key in ("system",) if listed else ("system", "system_prompt"):
+        said = value.get(key)
+        if isinstance(said, str | list) and flat_text(said):
+            return key, _glaive_system(said) if found.shape == "glaive" else said
+    return "", None
 
 
-def _is(block: Any, kind: str) -> bool:
-    return isinstance(block, dict) and block.get("type") == kind
+def _glaive_system(said: str | list[Any]) -> str:
+    return flat_text(said).removeprefix("SYSTEM:").strip()
 
 
-def _results_of(blocks: list[Any]) -> list[dict[str, Any]]:
-    """Anthropic's user turn with `tool_result` blocks: one tool message each, then what the user said beside them."""
-    messages: list[dict[str, Any]] = []
-    rest: list[Any] = []
-    for block in blocks:
-        if not _is(block, "tool_result"):
-            rest.append(block)
-            continue
-        message: dict[str, Any] = {"role": "tool", "content": flat_text(block.get("content"))}
-        if isinstance(call := block.get("tool_use_id"), str):
-            message["tool_call_id"] = call
-        messages.append(message)
-    said = flat_text(rest)
-    return [*messages, {"role": "user", "content": said}] if said.strip() else messages
-
-
-def call_name(text: str) -> str | None:
-    """The name in a call that is not JSON, which Python's quotes may surround; None when none can be read."""
-    found = _CALL_NAME.search(text)
-    return found.group(3) if found else None
-
-
-def calls_of(content: Any) -> list[Any]:
-    """Calls as an object or a list of them, or as their JSON text. What is not JSON keeps its name, if it shows one."""
-    try:
-        value = json.loads(content) if isinstance(content, str) else content
-    except ValueError:
-        value = {"name": call_name(content), "arguments": content}
-    return [{"function": call} for call in (value if isinstance(value, list) else [value])]
-
-
-def flat_text(content: Any) -> str:
-    """Typed content blocks as one text: what is not text leaves a mark of its kind."""
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(_block(block) for block in content)
-    return json.dumps(content, ensure_ascii=False)
-
-
-def _block(block: Any) -> str:
-    if isinstance(block, str):
-        return block
-    if isinstance(block, dict):
-        if isinstance(text := block.get("text"), str):
-            return text
-        if block.get("type") == "tool_result":
-            return flat_text(block.get("content"))
-        if block.get("type") == "tool_use":
-            return ""
-        kind = block.get("type", "block")
-        # Two images are two contents. Parquet gives every block the keys of all, so that what is null says nothing.
-        held = {key: value for key, value in block.items() if key != "type" and value is not None}
-        if not held:
-            return f"[{kind}]"
-        return f"[{kind} {sha256_bytes(json.dumps(held, sort_keys=True).encode())[:8]}]"
-    return json.dumps(block, ensure_ascii=False)
+def read_tools(value: Mapping[str, Any], written: Any, notes: list[tuple[str, str]]) -> list[Any] | None:
+    """Tools that the row offers; several datasets keep the list as JSON text. What cannot be read is noted."""
+    found: list[Any] | None = None
+    for key, listed in (*((key, value.get(key)) for key in TOOL_KEYS), ("the conversation", written)):
+        if isinstance(listed, str):
+            if not listed.strip():
+                if listed and key == "tools":
+                    notes.append(("blank_tools", "tools is blank text"))
+                continue
+            # Rows have other things by these names: only what looks like a list of tools is missed there.
+            missed = key not in TOOL_KEYS[1:] or listed.lstrip()[0] in "[{"
+            try:
+                listed = json.loads(listed)
+            except (ValueError, RecursionError) as error:
+                if missed:
+                    notes.append(("tools", f"{key} is text that is not JSON: {error}"))
+                continue
+        if isinstance(listed, list):
+            if listed:
+                return listed
+            found = listed
+        elif listed and (key not in TOOL_KEYS[1:] or isinstance(listed, dict)):
+            notes.append(("tools", f"{key} is {kind_of(listed)}, not a list"))
+    return found

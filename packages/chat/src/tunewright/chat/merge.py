@@ -1,32 +1,36 @@
 """Merges datasets of any shape into one: without doubles, balanced, and split so that nothing leaks."""
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
+from tunewright.chat.conversation import TOOL_KEYS, Conversation, UnknownShapeError
 from tunewright.chat.dataset_folder import Row, finished_dataset, write_dataset
-from tunewright.chat.labels import first_tool
-from tunewright.chat.read.shapes import KNOWN_SHAPES, UnknownShapeError, canonical
+from tunewright.chat.message import called_by
+from tunewright.chat.read.files import DataFile, find_files
+from tunewright.chat.read.mapping import ReadTable
+from tunewright.chat.read.rows import Problems, read_conversations
 from tunewright.chat.split import Linked, divide
 from tunewright.contract.atomic import check_place, sha256_file, sha256_json
 from tunewright.contract.errors import UserError
-from tunewright.contract.example import read_jsonl
-from tunewright.contract.manifest import DatasetManifest, find_splits
+from tunewright.contract.manifest import DatasetManifest
 
-MERGER = 3  # raise it when the same inputs give another dataset
+MERGER = 4  # raise it when the same inputs give another dataset
 RATIO = 3.0  # a label may be this many times as frequent as the median one
 
+# Keys of messages whose values are in a conversation's plain messages.
+_UNDERSTOOD = frozenset(
+    {
+        *("role", "content", "name", "tool_call_id", "weight", "tool_calls", "function_call"),
+        *("reasoning_content", "reasoning", "thinking"),
+    }
+)
+
 Report = Callable[[str, int, int], None]
-Find = Callable[[Path], Sequence[Path]]
-Read = Callable[[Path], Iterator[tuple[int, Any]]]
-
-
-def splits_of(path: Path) -> list[Path]:
-    """The files of a folder with splits, or the one file."""
-    return list(find_splits(path).values())
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,18 @@ def merge_datasets(
     ratio: float = RATIO,
     seed: int = 1,
     report: Report | None = None,
-    find: Find = splits_of,
-    read: Read = read_jsonl,
+    table: ReadTable | None = None,
 ) -> DatasetManifest:
-    """Merge `data` (files, or folders with splits, in any shape of chat row) into the folder `out`.
+    """Merge `data` (files, or folders with splits, in any form and shape of chat row) into the folder `out`.
 
-    `find` gives a path's files and `read` a file's rows with their lines: JSONL, unless somebody knows more forms.
+    `table` says how rows of an unknown shape are read. A row in the form of `messages` is written as it is, any other as
+    `messages` with all else that it has; only a list of tools that was JSON text becomes a list.
 
     Exact doubles are dropped, and so are answers that are marked as not wanted; of a pair the chosen one is taken. No
     tool (or family) keeps more than `ratio` times the median count of them; which rows go is decided by `seed`. Rows of
     one cluster, of nearly the same request or of one repository stay on one side of the split, and each tool is on each
     side where its rows allow. What was dropped is counted in the manifest's facts. Inputs are never changed. Raises
-    UserError with `file:line` for a row that holds no conversation.
+    UserError with `file:line` for rows that hold no conversation, or that cannot be written without losing something.
     """
     if not data:
         raise UserError("nothing to merge", "Give at least one dataset: --data A --data B")
@@ -68,8 +72,8 @@ def merge_datasets(
     if ratio < 1:
         raise UserError(f"ratio {ratio:g} is below 1", "Give 1 for equal counts, or more.")
     check_place(out)
-    files = [file for path in data for file in find(path)]
-    lineage = {str(file): sha256_file(file) for file in files}
+    files = find_files(data)
+    lineage = {str(file.path): sha256_file(file.path) for file in files}
     inputs: dict[str, Any] = {
         "merger": MERGER,
         "inputs": list(lineage.values()),
@@ -79,12 +83,19 @@ def merge_datasets(
         "ratio": ratio,
         "seed": seed,
     }
+    if table is not None:
+        inputs["read"] = {
+            **table.columns,
+            "role": table.role,
+            "content": table.content,
+            "roles": dict(table.roles),
+        }
     key = sha256_json(inputs)
     finished = finished_dataset(out, key)
     if finished is not None:
         return finished
 
-    kept, dropped = _read(files, read, balance, report)
+    kept, dropped = _read(files, table, balance, report)
     random = Random(f"{seed}/balance")
     kept, cut = _balanced(kept, balance != "none", ratio, random)
     if report is not None:
@@ -124,57 +135,64 @@ def _straddling(kept: Sequence[_Kept], splits: Mapping[str, Sequence[int]]) -> l
     return sorted(repository for repository, count in counts.items() if count > 1)
 
 
-def is_unwanted(value: Any) -> bool:
-    """Whether a row marks its answer as one that nobody should give, as KTO's do with `label: false`."""
-    return isinstance(value, dict) and (value.get("label") is False or value.get("kto_tag") is False)
-
-
 def _read(
-    files: Sequence[Path], read: Read, balance: str, report: Report | None
+    files: Sequence[DataFile], table: ReadTable | None, balance: str, report: Report | None
 ) -> tuple[list[_Kept], Counter[str]]:
     kept: list[_Kept] = []
     seen: set[str] = set()
     dropped = Counter[str]()
-    for done, file in enumerate(files):
-        if report is not None:
-            report("read", done, len(files))
-        empty = True
-        for number, value in read(file):
-            empty = False
-            if is_unwanted(value):
-                dropped["unwanted"] += 1
-                continue
-            item = _row(value, f"{file}:{number}", balance)
-            digest = sha256_json([item.row["messages"], item.row.get("tools")])
-            if digest in seen:
-                dropped["doubles"] += 1
-            else:
-                seen.add(digest)
-                kept.append(item)
-        if empty:
-            raise UserError(f"{file}: no examples in it", "The file is empty, or holds only blank lines.")
+    problems = Problems()
+    for file, line, conversation in read_conversations(files, problems, table):
+        if report is not None and line == 1:
+            report("read", files.index(file), len(files))
+        if conversation.label is False:  # KTO's mark of an answer that nobody should give
+            dropped["unwanted"] += 1
+            continue
+        try:
+            row = _written(conversation)
+        except (UnknownShapeError, RecursionError, ValueError) as error:
+            problems.add(file, line, str(error))
+            continue
+        digest = _identity(conversation)
+        if digest in seen:
+            dropped["doubles"] += 1
+        else:
+            seen.add(digest)
+            kept.append(_kept(conversation, row, balance))
+    problems.check()
     return kept, dropped
 
 
-def _row(value: Any, where: str, balance: str) -> _Kept:
-    try:
-        found = canonical(value)
-    except UnknownShapeError as error:
-        raise UserError(
-            f"{where}: {error}", f"Remove the row, or bring it to a known shape. {KNOWN_SHAPES}"
-        ) from error
-    for _, detail in found.notes:  # what is not read would be lost
-        raise UserError(f"{where}: {detail}", "Mend the row's tools, or remove the row.")
-    meta: dict[str, Any] = dict(value.get("meta") or {}) if isinstance(value, dict) else {}
-    label = str(meta.get("tool") or first_tool(found.messages))
-    row: Row = {"messages": found.messages}
-    if found.tools is not None:
-        row["tools"] = found.tools
-    if label and not meta.get("tool"):
-        meta["tool"] = label
-    if meta:
-        row["meta"] = meta
-    said = [str(m["content"]) for m in found.messages if m["role"] == "user"]
+def _written(conversation: Conversation) -> Row:
+    """The row to write. Raises ValueError for what cannot be written without losing something."""
+    for kind, detail in conversation.notes:
+        if kind == "tools":
+            raise UnknownShapeError(f"{detail}; correct the row's tools, or remove the row")
+    row = conversation.row()
+    for key in TOOL_KEYS:
+        if isinstance(row.get(key), str) and conversation.tools and row[key].strip():
+            row[key] = conversation.tools
+            break
+    json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
+    return row
+
+
+def _identity(conversation: Conversation) -> str:
+    """A hash of what a conversation says, whatever the shape it came in: the same for doubles only."""
+    unknown = [
+        {key: value for key, value in message.items() if key not in _UNDERSTOOD and value is not None}
+        for message in conversation.messages
+    ]
+    said = [conversation.plain, unknown, conversation.tools, conversation.rejected, conversation.label]
+    return sha256_json(said)
+
+
+def _kept(conversation: Conversation, row: Row, balance: str) -> _Kept:
+    meta: Any = row.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    called = (name for message in conversation.plain for name in called_by(message))
+    label = str(meta.get("tool") or next(called, ""))
+    said = [message["content"] for message in conversation.plain if message["role"] == "user"]
     linked = Linked(
         label=label,
         request="\n".join(said),

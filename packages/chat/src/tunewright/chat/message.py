@@ -1,6 +1,6 @@
 """One message as it stands in a file: what it says and calls, and changes to it that lose nothing beside them. Pure.
 
-A message here is the dict that was read, with its own keys and blocks; shapes.py says what it means.
+A message here is OpenAI's, with its own keys and blocks; read/turns.py says what it means.
 """
 
 import re
@@ -9,10 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from tunewright.chat.calls.find import MARKER, MARKER_PATTERN, read_turn
-from tunewright.chat.conversation import ROLES
-from tunewright.chat.read.shapes import canonical
+from tunewright.chat.read.turns import CALL_BLOCKS, ROLES, Message, listed_calls, plain_messages, text_key
 
-Message = dict[str, Any]
 # Text before a call above this length says something, and is kept.
 LONGEST_PREAMBLE = 200
 _CALLS = re.compile(MARKER)
@@ -29,23 +27,14 @@ def role_of(message: Mapping[str, Any]) -> str:
 def text_of(message: Mapping[str, Any]) -> str:
     """What a message says, blocks flattened."""
     content = message.get("content")
-    return content if isinstance(content, str) else canonical([message]).messages[0]["content"]
-
-
-def tool_calls(message: Mapping[str, Any]) -> list[Any]:
-    """Calls that are data and not text: `tool_calls`, `function_call`, or blocks of the kind `tool_use`."""
-    if not isinstance(message.get("content"), list) and not (
-        message.get("tool_calls") or message.get("function_call")
-    ):
-        return []
-    return canonical([message]).messages[0].get("tool_calls", [])
+    return content if isinstance(content, str) else plain_messages([dict(message)])[0]["content"]
 
 
 def call_start(message: Mapping[str, Any]) -> int | None:
     """Where the call begins in an answer's text: its end for calls that are data. None without a call, and for
     pythonic calls, which are calls only while nothing stands before them."""
     text = text_of(message)
-    if tool_calls(message):
+    if listed_calls(message):
         return len(text)
     found = MARKER_PATTERN.search(text)
     return found.start() if found and _read(text).calls else None
@@ -55,7 +44,7 @@ def called_by(message: Mapping[str, Any]) -> list[str]:
     """Names of the tools that a message calls, in order."""
     if role_of(message) != "assistant":
         return []
-    if calls := tool_calls(message):
+    if calls := listed_calls(message):
         functions = [call.get("function", call) if isinstance(call, dict) else {} for call in calls]
         return [str(function.get("name")) for function in functions if isinstance(function, dict)]
     text = text_of(message)
@@ -73,8 +62,8 @@ def with_text(message: Message, text: str) -> Message | None:
     content = message.get("content")
     if isinstance(content, str):
         return {**message, "content": text}
-    if isinstance(content, list) and len(content) == 1 and _is_text(content[0]):
-        return {**message, "content": [{**content[0], "text": text}]}
+    if isinstance(content, list) and len(content) == 1 and (key := text_key(content[0])):
+        return {**message, "content": [{**content[0], key: text}]}
     return None
 
 
@@ -95,17 +84,19 @@ def _said_before(message: Mapping[str, Any], start: int | None) -> str:
     content = message.get("content")
     if not isinstance(content, list):
         return text_of(message)[:start]
-    return "".join(block["text"] for block in content[: _first_call(content)] if _is_text(block))
+    return "".join(block[key] for block in content[: _first_call(content)] if (key := text_key(block)))
 
 
 def with_preamble(message: Message, words: str) -> Message | None:
     """An answer with words before its call, where it has none. None where there is no place for them."""
     start, content = call_start(message), message.get("content")
     if isinstance(content, list):
-        if not tool_calls(message):
+        if not listed_calls(message):
             return None
         at = _first_call(content)
-        return {**message, "content": [*content[:at], {"type": "text", "text": words}, *content[at:]]}
+        # Text stands in the blocks of a dataset under one key.
+        key = "value" if any("value" in block for block in content if isinstance(block, dict)) else "text"
+        return {**message, "content": [*content[:at], {"type": "text", key: words}, *content[at:]]}
     call = text_of(message)[start:]
     return {**message, "content": f"{words}\n\n{call}" if call else words}
 
@@ -118,20 +109,18 @@ def without_preamble(message: Message) -> Message | None:
         return None
     if isinstance(content, list):
         at = _first_call(content)
-        if not tool_calls(message) or not all(_is_text(block) and len(block) == 2 for block in content[:at]):
+        if not listed_calls(message) or not all(
+            text_key(block) and len(block) == 2 for block in content[:at]
+        ):
             return None
         # Some trainers refuse an empty list of blocks.
         return {**message, "content": content[at:] or ""}
     return {**message, "content": text_of(message)[start:]}
 
 
-def _is_text(block: Any) -> bool:
-    return isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str)
-
-
 def _first_call(blocks: list[Any]) -> int:
     """Where the first call stands among blocks; their number where none does."""
     calls = (
-        n for n, block in enumerate(blocks) if isinstance(block, dict) and block.get("type") == "tool_use"
+        n for n, block in enumerate(blocks) if isinstance(block, dict) and block.get("type") in CALL_BLOCKS
     )
     return next(calls, len(blocks))

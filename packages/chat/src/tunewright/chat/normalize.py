@@ -11,15 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tunewright.chat.as_messages import Row, as_messages, is_preference
 from tunewright.chat.before_after import Changes, Normalized, Slice
+from tunewright.chat.conversation import TOOL_KEYS, UnknownShapeError
 from tunewright.chat.message import called_by, role_of, text_of
 from tunewright.chat.read.files import DataFile, find_files
-from tunewright.chat.read.rows import read_rows
-from tunewright.chat.read.shapes import UnknownShapeError
+from tunewright.chat.read.mapping import ReadTable
+from tunewright.chat.read.rows import Problems, read_conversations
 from tunewright.chat.resample_structure import (
-    TOOL_KEYS,
     Draw,
+    Row,
     Wanted,
     exchange_of,
     first_tool,
@@ -44,23 +44,25 @@ _WORD = re.compile(r"[A-Za-z][a-z]*")
 
 
 def normalize_dataset(
-    data: Path, out: Path, structure: Structure | None = None, system: str = ""
+    data: Path,
+    out: Path,
+    structure: Structure | None = None,
+    system: str = "",
+    table: ReadTable | None = None,
 ) -> Normalized:
     """Write `data` with equal structure to the folder `out`, with `dataset.json`; return what changed.
 
     `system` is the system message to add where the data have no common one. Rows are written as `messages`, with all
-    else that they hold. Raises UserError when `out` exists, a row cannot be read or says which of its answers is the
-    better one (`file:line`), or nothing is there.
+    else that they hold; `table` says how rows of an unknown shape are read. Raises UserError when `out` exists, rows
+    cannot be read or say which of their answers is the better one (`file:line`), or nothing is there.
     """
     if out.exists():
         raise UserError(f"{out} exists already", "Give another --out; what is finished is never replaced.")
     check_place(out)
     wanted = structure or Structure()
     files = find_files([data])
-    rows: dict[str, list[Row]] = {}
     changes = Changes()
-    for file in files:
-        rows.setdefault(file.split, []).extend(_read(file, changes))
+    rows = _read(files, table, changes)
     everything = [row for listed in rows.values() for row in listed]
     replaceable, telling = sort_system_messages(everything)
     common = max(replaceable, key=lambda text: (replaceable[text], text), default="").strip()
@@ -115,28 +117,29 @@ def _write(
         write_json(folder / DATASET, manifest.model_dump())
 
 
-def _read(file: DataFile, changes: Changes) -> list[Row]:
-    """Rows as `messages`, all else kept. Raises UserError for a row that cannot be read, or be written as that."""
-    rows: list[Row] = []
-    for number, value in read_rows(file):
-        if is_preference(value):
-            raise UserError(
-                f"{file.path}:{number}: the row says which answer is better or wanted (chosen, rejected, label)",
+def _read(files: Sequence[DataFile], table: ReadTable | None, changes: Changes) -> dict[str, list[Row]]:
+    """Each split's rows as `messages`, all else kept. Raises UserError for rows that cannot be read, or written so."""
+    rows: dict[str, list[Row]] = {}
+    problems = Problems()
+    for file, line, conversation in read_conversations(files, problems, table):
+        if conversation.is_preference:
+            problems.add(
+                file,
+                line,
+                "the row says which answer is better or wanted (chosen, rejected, label)",
                 "Rows are written to be imitated, answers that are not wanted too. Put the conversations to imitate into "
                 "a file of `messages`, and normalize that.",
             )
+            continue
         try:
-            row = as_messages(value)
+            row = conversation.row()
             json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
         except (UnknownShapeError, RecursionError, ValueError) as error:
-            raise UserError(
-                f"{file.path}:{number}: {error}",
-                "See every such row: invoke audit --data; mend or remove them.",
-            ) from error
-        changes.rows["written as messages"] += row != value
-        rows.append(row)
-    if not rows:
-        raise UserError(f"{file.path}: no examples in it", "The file is empty, or holds only blank lines.")
+            problems.add(file, line, str(error))
+            continue
+        changes.rows["written as messages"] += row != conversation.source
+        rows.setdefault(file.split, []).append(row)
+    problems.check()
     return rows
 
 

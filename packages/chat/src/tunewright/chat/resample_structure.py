@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunewright.chat.before_after import Changes
+from tunewright.chat.conversation import TOOL_KEYS
 from tunewright.chat.message import (
-    Message,
     call_start,
     called_by,
     has_preamble,
@@ -20,11 +20,11 @@ from tunewright.chat.message import (
     role_of,
     stripped,
     text_of,
-    tool_calls,
     with_preamble,
     with_text,
     without_preamble,
 )
+from tunewright.chat.read.turns import Message, listed_calls
 
 Row = dict[str, Any]
 PREAMBLES = (
@@ -37,7 +37,6 @@ PREAMBLES = (
     "Let me see.",
     "I'll do that now.",
 )
-TOOL_KEYS = ("tools", "functions", "available_tools")
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def gist(row: Row) -> str:
     if has_earlier(messages):
         messages = messages[2:]
     parts = [
-        (role_of(message), text_of(message)[call_start(message) or 0 :].strip(), tool_calls(message))
+        (role_of(message), text_of(message)[call_start(message) or 0 :].strip(), listed_calls(message))
         for message in messages
     ]
     return json.dumps(parts, sort_keys=True, ensure_ascii=False)

@@ -1,19 +1,26 @@
-"""Lists of offered tools: from a row's own `tools`, or from its system prompt."""
+"""Lists of offered tools: from a row's own `tools`, its system prompt, any JSON, or a catalog; their JSON schema."""
 
 import ast
 import json
 import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from warnings import catch_warnings, simplefilter
 
-from tunewright.chat.written_tools import json_values, schema_of, tools_in_json
-
-if TYPE_CHECKING:
-    from tunewright.contract.catalog import Catalog
+from tunewright.contract.catalog import Catalog, Parameter, Tool, sentence
 
 _BLOCK = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
+MOST_MISSES = 20  # places in a text where JSON seems to begin and does not
+_START = re.compile(r'\[\s*\{|\{\s*"')
+_GAPS = re.compile(r"[\s,]+")
+_DECODER = json.JSONDecoder()
+_WRITTEN_TYPES = {
+    **{"str": "string", "string": "string", "int": "integer", "integer": "integer", "bool": "boolean"},
+    **{"float": "number", "number": "number", "boolean": "boolean", "list": "array", "array": "array"},
+    **{"tuple": "array", "dict": "object", "object": "object"},
+}
 MOST_BRACKETS = 20  # of a line; a signature has few
 # Which prompts are looked at for tools (RE2 syntax).
 LISTS_TOOLS = r"""<tools>|"name"\s*:\s*"|(?m:^\s*(?:[-*]|\d+[.)])\s+`?[A-Za-z_]\w*\()"""
@@ -147,19 +154,141 @@ def _read_block(block: str) -> tuple[list[Any], str]:
     return [tool for value in values for tool in (value if isinstance(value, list) else [value])], left
 
 
-def catalog_tools(catalog: "Catalog") -> list[dict[str, Any]]:
-    """A catalog's tools as if a row offered them, parameters as JSON schema."""
-    tools: list[dict[str, Any]] = []
-    for tool in catalog.tools:
-        properties = {
-            p.name: {
-                "type": "array"
-                if p.type.startswith("list[")
-                else _JSON_TYPES.get(p.type.removesuffix(" | None"))
-            }
-            for p in tool.parameters
+def json_values(text: str) -> tuple[list[Any], str]:
+    """The JSON objects, and lists of them, that stand in a text one after the other, and the text that is left."""
+    values: list[Any] = []
+    left: list[str] = []
+    at = begin = misses = 0
+    while misses < MOST_MISSES and (found := _START.search(text, at)):
+        try:
+            value, end = _DECODER.raw_decode(text, found.start())
+        except (ValueError, RecursionError):
+            misses += 1
+            at = found.start() + 1
+            continue
+        values.append(value)
+        left += text[begin : found.start()], " "
+        at = begin = end
+    return values, "".join([*left, text[begin:]])
+
+
+def tools_in_json(text: str) -> tuple[list[Any], str]:
+    """Tools that stand in a text as JSON, in lists or each alone, and the text without its JSON. Other data are left alone:
+    tools have a name each, and a schema of parameters or a description; a list with anything else in it is none, and one
+    of all has a schema."""
+    values, left = json_values(text)
+    tools = [tool for value in values for tool in _tools_of(value)]
+    if not any(_is_schema(_parameters(_function(tool))) for tool in tools):
+        return [], text
+    return tools, _GAPS.sub(" ", left)
+
+
+def _tools_of(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict) and _is_tool(value):
+        yield value
+        return
+    for listed in value.values() if isinstance(value, dict) else [value]:
+        if isinstance(listed, list) and all(_is_tool(item) for item in listed):
+            yield from listed
+
+
+def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = tool.get("function")
+    return inner if isinstance(inner, dict) else tool
+
+
+def _parameters(tool: Mapping[str, Any]) -> Any:
+    return tool.get("parameters", tool.get("input_schema"))
+
+
+def _is_tool(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    tool = _function(value)
+    if not isinstance(tool.get("name"), str):
+        return False
+    parameters = _parameters(tool)
+    return _is_schema(parameters) or (not parameters and isinstance(tool.get("description"), str))
+
+
+def _is_schema(parameters: Any) -> bool:
+    """Whether it says which parameters there are; the arguments of a call that is shown as an example do not."""
+    if not isinstance(parameters, dict):
+        return False
+    return "properties" in parameters or parameters.get("type") in ("object", "dict") or _is_flat(parameters)
+
+
+def _is_flat(parameters: Mapping[str, Any]) -> bool:
+    return bool(parameters) and all(
+        isinstance(said, dict) and ("type" in said or "description" in said) for said in parameters.values()
+    )
+
+
+def schema_of(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters as JSON schema. xLAM has each by its name and with Python's word for its type (`str, optional`); which of
+    them a call needs, it does not say."""
+    if "properties" in parameters or not _is_flat(parameters):
+        return parameters
+    properties = {
+        name: {key: value for key, value in said.items() if key != "type"} | _type(said.get("type"))
+        for name, said in parameters.items()
+    }
+    return {"type": "object", "properties": properties}
+
+
+def _type(written: Any) -> dict[str, str]:
+    word = re.split(r"[,\[]", written)[0].strip().lower() if isinstance(written, str) else ""
+    return {"type": _WRITTEN_TYPES[word]} if word in _WRITTEN_TYPES else {}
+
+
+def openai_tools(tools: Any) -> list[dict[str, Any]]:
+    """A list of tools, each as OpenAI's function definition; entries without a name are left out."""
+    definitions: list[dict[str, Any]] = []
+    for item in tools if isinstance(tools, list) else []:
+        if (tool := _named(item)) is None:
+            continue
+        parameters = tool.get("parameters", tool.get("input_schema"))
+        others = {
+            key: value for key, value in tool.items() if key not in ("parameters", "input_schema", "type")
         }
-        required = [p.name for p in tool.parameters if p.required]
-        schema = {"type": "object", "properties": properties, "required": required}
-        tools.append({"name": tool.name, "description": tool.description, "parameters": schema})
-    return tools
+        if isinstance(parameters, dict):
+            others["parameters"] = schema_of(parameters)
+        definitions.append({"type": "function", "function": others})
+    return definitions
+
+
+def catalog_tools(catalog: Catalog) -> list[dict[str, Any]]:
+    """The catalog as OpenAI function definitions; what each returns stands in its description."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": _described(tool),
+                "parameters": {
+                    "type": "object",
+                    "properties": {p.name: _schema(p) for p in tool.parameters},
+                    "required": [p.name for p in tool.parameters if p.required],
+                },
+            },
+        }
+        for tool in catalog.tools
+    ]
+
+
+def _described(tool: Tool) -> str:
+    returns = f"Returns {', '.join(tool.result)}." if tool.result else ""
+    return f"{sentence(tool.description)} {returns}".strip()
+
+
+def _schema(parameter: Parameter) -> dict[str, Any]:
+    base = parameter.type.removesuffix(" | None")
+    if base.startswith("list["):
+        schema: dict[str, Any] = {"type": "array", "items": {"type": _JSON_TYPES.get(base[5:-1], "object")}}
+    else:
+        schema = {"type": _JSON_TYPES.get(base, "object")}
+    if parameter.description:
+        schema["description"] = parameter.description
+    if not parameter.required:
+        schema["default"] = parameter.default
+    return schema

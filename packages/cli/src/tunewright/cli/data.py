@@ -167,8 +167,6 @@ def merge(
 ) -> None:
     """Merge datasets of any shape, balanced, and split so that nothing leaks."""
     from tunewright.chat.merge import merge_datasets
-    from tunewright.chat.read.files import DataFile, find_files, split_of
-    from tunewright.chat.read.rows import read_rows
 
     need(data=data, out=out)
     check_folder(out, [Path(name) for name in data])
@@ -179,8 +177,6 @@ def merge(
         balance=one_of("balance", balance, BALANCES),
         seed=seed,
         report=Progress("merge"),
-        find=lambda path: [file.path for file in find_files([path])],
-        read=lambda path: read_rows(DataFile(path, split_of(path))),
     )
     if straddling := made.facts.get("repositories_in_several_splits"):
         say(

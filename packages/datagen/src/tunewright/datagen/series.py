@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from tunewright.chat.calls.code_mode import CallSyntaxError
-from tunewright.chat.calls.write import openai_tools
+from tunewright.chat.tools import catalog_tools
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.errors import UserError
@@ -245,7 +245,7 @@ class Series:
     def _row(self, messages: list[Message], offer: Offer | None, meta: dict[str, str]) -> Row:
         row: Row = {"messages": messages}
         if offer is not None and self._style.single_calls:
-            row["tools"] = openai_tools(offer.catalog)
+            row["tools"] = catalog_tools(offer.catalog)
         row["meta"] = {key: value for key, value in meta.items() if value}
         return row
 

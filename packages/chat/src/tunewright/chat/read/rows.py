@@ -1,20 +1,92 @@
-"""Rows of a data file in any form that is read here, for those who need every one of them: no row may be missed."""
+"""Every row of data files as a conversation, for those who write rows: no row may be missed, no fault passed over."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from tunewright.chat.conversation import Conversation, UnknownShapeError, read_conversation
 from tunewright.chat.read.files import DataFile
 from tunewright.chat.read.lines import read_batches
+from tunewright.chat.read.mapping import ReadTable, guess_table
+from tunewright.chat.read.shapes import KNOWN_SHAPES
 from tunewright.contract.errors import UserError
 
+MOST_SHOWN = 20  # rows that are named of those that cannot be read
 # Faults after which rows are missing; the others are about bytes that readers take differently.
 _LOST = ("cut", "unreadable")
-_HINT = "See every such row: invoke audit --data; mend or remove them."
+_HINT = "See every such row: invoke audit --data; correct or remove them."
 
 
-def read_rows(file: DataFile) -> Iterator[tuple[int, Any]]:
-    """Yield (line, value) of each row; fill in the file's hash. Raises UserError with `file:line` for what is unreadable."""
+@dataclass
+class Problems:
+    """Rows that cannot be read or written, to be told all at once."""
+
+    lines: list[str] = field(default_factory=list[str])
+    total: int = 0
+    hint: str = ""
+
+    def add(self, file: DataFile, line: int, reason: str, hint: str = _HINT) -> None:
+        self.total += 1
+        self.hint = self.hint or hint
+        if self.total <= MOST_SHOWN:
+            self.lines.append(f"{file.path}:{line}: {reason}")
+
+    def check(self) -> None:
+        """Raise UserError when there are any."""
+        if not self.total:
+            return
+        lines = list(self.lines)
+        if self.total > len(lines):
+            lines.append(f"and {self.total - len(lines):,} more rows")
+        if self.total > 1:
+            lines.append(f"{self.total:,} rows cannot be read or written, so nothing is written")
+        raise UserError("\n".join(lines), self.hint)
+
+
+def read_conversations(
+    files: Sequence[DataFile], problems: Problems, table: ReadTable | None = None
+) -> Iterator[tuple[DataFile, int, Conversation]]:
+    """Yield (file, line, conversation) of each row that can be read, note the others, and fill in the files' hashes.
+
+    Raises UserError for a file without rows, and for a column that `table` names and no row has.
+    """
+    missing = dict(table.columns) if table is not None else {}
+    for file in files:
+        empty = True
+        for line, value in _values(file, problems):
+            empty = False
+            if missing and isinstance(value, dict):
+                missing = {key: column for key, column in missing.items() if column not in value}
+            try:
+                conversation = read_conversation(value, table)
+            except RecursionError:
+                problems.add(file, line, "nested too deeply")
+            except UnknownShapeError as error:
+                problems.add(file, line, str(error), shape_hint(value))
+            else:
+                yield file, line, conversation
+        if empty and not problems.total:
+            raise UserError(
+                f"{file.path}: no examples in it", "The file is empty, or holds only blank lines."
+            )
+    if table is not None and missing:
+        raise table.no_column(missing)
+
+
+def shape_hint(value: Any) -> str:
+    """What to do about a row of an unknown shape: the known ones, and a `[read]` table filled in for this one."""
+    lines = guess_table(value).splitlines()
+    return "\n".join(
+        [
+            f"{KNOWN_SHAPES} For any other, say where it is, in a file given with --config:",
+            *(f"    {line}" for line in lines),
+        ]
+    )
+
+
+def _values(file: DataFile, problems: Problems) -> Iterator[tuple[int, Any]]:
+    """The rows' values with their lines; what is not JSON, or missing, is noted."""
     for batch in read_batches(file):
         for line, text in zip(batch.lines, batch.rows):
             if not text.strip():
@@ -22,8 +94,9 @@ def read_rows(file: DataFile) -> Iterator[tuple[int, Any]]:
             try:
                 value = json.loads(text)
             except (ValueError, RecursionError) as error:
-                raise UserError(f"{file.path}:{line}: not JSON ({error})", _HINT) from error
-            yield line, value
+                problems.add(file, line, f"not a JSON document ({error})")
+            else:
+                yield line, value
         for fault in batch.faults:
             if fault.kind in _LOST:
-                raise UserError(f"{file.path}:{fault.line}: {fault.detail}", _HINT)
+                problems.add(file, fault.line, fault.detail)
