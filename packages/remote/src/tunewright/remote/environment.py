@@ -161,12 +161,16 @@ def _remove(host: Host, folder: PurePosixPath) -> None:
         return  # what stays behind has a hidden name, and `clean` removes it
 
 
-def _explain(host: Host, step: list[str], said: str) -> HostError:
+def failure_reason(said: str) -> str:
+    """The line of uv's standard error that says why it failed."""
     lines = [line.strip(" ×╰─▶├│") for line in said.splitlines() if line.strip()]
-    reason = next((line for line in lines if "error" in line.lower() or "failed" in line.lower()), "") or (
+    return next((line for line in lines if "error" in line.lower() or "failed" in line.lower()), "") or (
         lines[-1] if lines else "no reason given"
     )
-    low = said.lower()
+
+
+def _explain(host: Host, step: list[str], said: str) -> HostError:
+    reason, low = failure_reason(said), said.lower()
     if "no space" in low or "os error 28" in low:
         hint = "The host's disk is full: make room, or `./inv clean --host NAME`."
     elif "unknownissuer" in low or "certificate" in low:

@@ -42,8 +42,7 @@ def predict_folder(question: Question, tick: Callable[[str, int, int], None]) ->
 
     Raises UserError for what is no model, no suite, or does not fit the other.
     """
-    from tunewright.train.base import load_folder, model_files
-    from tunewright.train.models import expand_on_cpu
+    from tunewright.train.base import expand_on_cpu, load_folder, model_files
     from tunewright.train.predict import answer_suite, write_predictions
 
     suites = [read_suite(path) for path in question.suites]

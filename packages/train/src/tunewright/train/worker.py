@@ -137,7 +137,9 @@ def _do_stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
     from tunewright.train.stages import Work, run_stages
 
     spec = folder.read_spec()
-    base = find_base(spec.recipe.model)
+    # Beside the runs: every run on this host shares it.
+    base = find_base(spec.recipe.model, folder.path.parent.parent / "bases")
+    journal.event("base", base=spec.recipe.model.base, identity=base.identity, **base.record)
     run_stages(Work(folder, spec, base, journal), fresh=fresh)
 
 
