@@ -40,7 +40,9 @@ def train(
     dataset = prepare_dataset(plan, data)
     audit, forced = audit_gate(dataset, plan, force)
     with open_host(host, ROOT) as machine:
-        require_fit(machine, ROOT)
+        for finding in require_fit(machine, ROOT):
+            if finding.severity == "warn":
+                say(f"host      warning: {finding.message}\n  {finding.hint}")
         environment = install_environment(machine, ROOT, say)
         install_base(machine, environment, plan.model.base, say)
         run = new_run(ROOT, plan, dataset, audit, forced, machine, environment)

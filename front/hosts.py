@@ -14,11 +14,13 @@ HOST = "where it runs: local, or a name from ~/.ssh/config"
 def check(c: Context, host: str = "local") -> None:
     """Is the host reachable and fit for a run? Changes nothing there."""
     from tunewright.contract.errors import HostError
+    from tunewright.remote.blas import check_blas
     from tunewright.remote.host import open_host
     from tunewright.remote.preflight import check_host
 
     with open_host(host, ROOT) as machine:
         findings = check_host(machine, ROOT)
+        findings += check_blas(machine, ROOT, say)
     for finding in findings:
         print(finding)
     if any(finding.severity == "fail" for finding in findings):

@@ -75,6 +75,12 @@ def install_environment(host: Host, root: Path, report: Callable[[str], None]) -
     return persist(lambda: _install(host, shipment, report), report)
 
 
+def installed_environment(host: Host, root: Path, report: Callable[[str], None]) -> Environment | None:
+    """The environment of the checkout at `root` when the host has it. Changes nothing there."""
+    hash_ = prepare_shipment(root, report).hash
+    return _read(host, environment_folder(host, hash_), hash_)
+
+
 def _install(host: Host, shipment: Shipment, report: Callable[[str], None]) -> Environment:
     final = environment_folder(host, shipment.hash)
     if (ready := _read(host, final, shipment.hash)) is not None:

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     del arguments
     from tunewright.train.machine import worker_environment
 
-    # OpenBLAS must be there before the process is.
+    # The BLAS must be there before the process is.
     wanted = worker_environment({**os.environ, "HF_HUB_OFFLINE": "1"})
     if wanted != dict(os.environ):
         os.execve(sys.executable, [sys.executable, "-P", "-m", "tunewright.train.predict_folder"], wanted)  # noqa: S606
