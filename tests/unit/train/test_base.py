@@ -143,3 +143,40 @@ def test_only_weights_and_data_are_asked_of_the_hub(tmp_path: Path, monkeypatch:
     assert isinstance(patterns, list)
     assert "*.safetensors" in patterns
     assert not any(".py" in str(pattern) or pattern == "*" for pattern in patterns)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("tokenizer.json", b"{"),
+        ("tokenizer.json", b"[]"),
+        ("tokenizer.json", b'{"version": "1.0", "model": {"type": "BPE", "vocab": 3}}'),
+        ("tokenizer_config.json", b"\xff\xfe"),
+        ("tokenizer_config.json", b'{"tokenizer_class": 7}'),
+        ("config.json", b'{"model_type": "qwen3"}'),
+        ("config.json", b'{"model_type": "qwen3", "hidden_size": "wide"}'),
+        ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}      "),
+        ("model.safetensors", b"not weights"),
+    ],
+)
+def test_a_fault_in_a_models_files_is_its_fault_in_a_line(tmp_path: Path, file: str, content: bytes) -> None:
+    folder = write_model(tmp_path / "model")
+    (folder / file).write_bytes(content)
+    with pytest.raises(UserError) as error:
+        load_folder(folder)
+    assert str(folder) in error.value.message
+    assert "\n" not in error.value.message
+    assert error.value.hint
+
+
+def test_a_machine_at_its_end_is_not_called_a_models_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlx_lm.utils
+
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("[METAL] Command buffer execution failed: Insufficient Memory (…ErrorOutOfMemory)")
+
+    monkeypatch.setattr(mlx_lm.utils, "load_model", full)
+    with pytest.raises(RuntimeError, match="OutOfMemory"):
+        load_folder(write_model(tmp_path / "model"))

@@ -65,7 +65,7 @@ class OneModel(mlx_server.ModelProvider):
         import mlx.core as mx
 
         try:
-            loaded = expand_on_cpu(load_folder(self.folder))
+            loaded = expand_on_cpu(load_folder(self.folder), "float32")
             mx.eval(loaded.model.parameters())
             self.model_key = (str(self.folder), None, None)
             self.tokenizer = loaded.tokenizer

@@ -18,7 +18,7 @@ ModelName = Literal["base", "adapter", "fused", "quantized"]
 def open_model(name: ModelName, run: RunFolder, recipe: Recipe, base: Base) -> Loaded:
     """Load one of a run's models, ready to answer. The stages that made it must be finished."""
     if name == "quantized":
-        return expand_on_cpu(load_folder(run.stage("quantize")))
+        return expand_on_cpu(load_folder(run.stage("quantize")), "float32")
     if name == "fused":
         return open_fused(run, recipe, base)
     loaded = load_base(base)

@@ -52,7 +52,7 @@ def predict_folder(question: Question, tick: Callable[[str, int, int], None]) ->
             "Give a run, or a folder with config.json and model*.safetensors.",
         )
     model_files(question.model)
-    loaded = expand_on_cpu(load_folder(question.model))
+    loaded = expand_on_cpu(load_folder(question.model), "float32")
     drawn = question.settings.samples if question.settings.temperature > 0 else 1
     files: dict[str, str] = {}
     for suite in suites:
