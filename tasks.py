@@ -33,14 +33,18 @@ def train(
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
     from tunewright.remote.job import new_run, ship_run, start_run
+    from tunewright.remote.packaged_model import install_base
     from tunewright.remote.preflight import require_fit
 
     plan = load_recipe(recipe, ROOT)
     dataset = prepare_dataset(plan, data)
     audit, forced = audit_gate(dataset, plan, force)
     with open_host(host, ROOT) as machine:
-        require_fit(machine, ROOT)
+        for finding in require_fit(machine, ROOT):
+            if finding.severity == "warn":
+                say(f"host      warning: {finding.message}\n  {finding.hint}")
         environment = install_environment(machine, ROOT, say)
+        install_base(machine, environment, plan.model.base, say)
         run = new_run(ROOT, plan, dataset, audit, forced, machine, environment)
         ship_run(machine, run, say)
         start_run(machine, run, fresh=fresh)

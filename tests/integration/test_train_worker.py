@@ -301,4 +301,4 @@ def test_facts_name_versions_and_device() -> None:
         [sys.executable, "-m", "tunewright.train.worker", "facts"], capture_output=True, text=True, check=True
     )
     facts = json.loads(done.stdout)
-    assert facts.keys() >= {"mlx", "mlx_lm", "python", "device", "memory", "openblas"}
+    assert facts.keys() >= {"mlx", "mlx_lm", "python", "device", "memory", "blas"}

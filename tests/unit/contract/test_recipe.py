@@ -23,6 +23,8 @@ def test_every_shipped_recipe_is_valid_and_named_after_its_file(path: Path) -> N
     [
         (MINIMAL + "[train]\nstepps = 3\n", "train.stepps: no such key"),
         (MINIMAL + "[train]\nsteps = 0\n", "train.steps: Input should be greater than or equal to 1"),
+        (MINIMAL + "[train]\nlayers = 0\n", "train.layers: no layer would be trained"),
+        (MINIMAL + "[train]\nlayers = -2\n", "train.layers: Input should be greater than or equal to -1"),
         (MINIMAL + '[train]\nmask = "all"\n', "train.mask: "),
         (MINIMAL + "[quantize]\nbits = 7\n", "quantize.bits: "),
         (MINIMAL.replace("embedded:tiny", "org/model"), "needs a pinned revision"),

@@ -17,17 +17,17 @@ PINNED = "0123456789abcdef0123456789abcdef01234567"
 
 def test_a_folder_is_known_by_its_files(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model")
-    base = find_base(Model(base=str(folder), dtype="float32"))
+    base = find_base(Model(base=str(folder), dtype="float32"), tmp_path / "bases")
     assert base.folder == folder
     (folder / "README.md").write_text("not part of the model")
-    assert find_base(Model(base=str(folder), dtype="float32")).identity == base.identity
+    assert find_base(Model(base=str(folder), dtype="float32"), tmp_path / "bases").identity == base.identity
     (folder / "tokenizer_config.json").write_text("{}")
-    assert find_base(Model(base=str(folder), dtype="float32")).identity != base.identity
+    assert find_base(Model(base=str(folder), dtype="float32"), tmp_path / "bases").identity != base.identity
 
 
 def test_a_base_that_changes_under_a_run_is_noticed(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model")
-    base = find_base(Model(base=str(folder), dtype="float32"))
+    base = find_base(Model(base=str(folder), dtype="float32"), tmp_path / "bases")
     check_unchanged(base)
     config = (folder / "config.json").read_bytes()
     (folder / "config.json").write_bytes(config)
@@ -38,12 +38,12 @@ def test_a_base_that_changes_under_a_run_is_noticed(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no model in"):
-        find_base(Model(base=str(tmp_path / "nowhere")))
+        find_base(Model(base=str(tmp_path / "nowhere")), tmp_path / "bases")
 
 
 def test_an_unknown_embedded_model_is_told() -> None:
     with pytest.raises(UserError, match="no embedded model 'huge'"):
-        find_base(Model(base="embedded:huge"))
+        find_base(Model(base="embedded:huge"), Path("bases"))
 
 
 def test_a_folder_without_weights_or_config_is_told(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_hub_that_does_not_give_the_model_is_told(
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     with pytest.raises(UserError, match=words) as caught:
-        find_base(Model(base="somebody/model", revision=PINNED))
+        find_base(Model(base="somebody/model", revision=PINNED), Path("bases"))
     assert "somebody/model at 0123456789ab" in caught.value.message
 
 
@@ -136,10 +136,47 @@ def test_only_weights_and_data_are_asked_of_the_hub(tmp_path: Path, monkeypatch:
         return str(folder)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", give)
-    base = find_base(Model(base="somebody/model", revision=PINNED))
+    base = find_base(Model(base="somebody/model", revision=PINNED), tmp_path / "bases")
     assert base.folder == folder
     assert asked["revision"] == PINNED
     patterns = asked["allow_patterns"]
     assert isinstance(patterns, list)
     assert "*.safetensors" in patterns
     assert not any(".py" in str(pattern) or pattern == "*" for pattern in patterns)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("tokenizer.json", b"{"),
+        ("tokenizer.json", b"[]"),
+        ("tokenizer.json", b'{"version": "1.0", "model": {"type": "BPE", "vocab": 3}}'),
+        ("tokenizer_config.json", b"\xff\xfe"),
+        ("tokenizer_config.json", b'{"tokenizer_class": 7}'),
+        ("config.json", b'{"model_type": "qwen3"}'),
+        ("config.json", b'{"model_type": "qwen3", "hidden_size": "wide"}'),
+        ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}      "),
+        ("model.safetensors", b"not weights"),
+    ],
+)
+def test_a_fault_in_a_models_files_is_its_fault_in_a_line(tmp_path: Path, file: str, content: bytes) -> None:
+    folder = write_model(tmp_path / "model")
+    (folder / file).write_bytes(content)
+    with pytest.raises(UserError) as error:
+        load_folder(folder)
+    assert str(folder) in error.value.message
+    assert "\n" not in error.value.message
+    assert error.value.hint
+
+
+def test_a_machine_at_its_end_is_not_called_a_models_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlx_lm.utils
+
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("[METAL] Command buffer execution failed: Insufficient Memory (…ErrorOutOfMemory)")
+
+    monkeypatch.setattr(mlx_lm.utils, "load_model", full)
+    with pytest.raises(RuntimeError, match="OutOfMemory"):
+        load_folder(write_model(tmp_path / "model"))

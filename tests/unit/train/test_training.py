@@ -10,6 +10,7 @@ import mlx.core as mx
 import pytest
 
 from tests.support.conversations import conversation
+from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Train
 from tunewright.train.base import Base, load_base, load_tokenizer, read_config
 from tunewright.train.checkpoint import Checkpoints, Progress
@@ -128,6 +129,18 @@ def test_a_damaged_checkpoint_is_passed_over_and_told(
     assert again.progress.step == 4
     assert "step-0000008 is damaged" in report.of("warning")[0]["message"]
     assert outcome(again, again.run()) == uninterrupted
+
+
+def test_when_every_checkpoint_is_damaged_nothing_begins_again_unasked(trainer: Make, tmp_path: Path) -> None:
+    with pytest.raises(Power):
+        trainer("cut", Recorder(10)).run()
+    (tmp_path / "cut" / "step-0000008" / "state.json").write_text("{}")
+    (tmp_path / "cut" / "step-0000004" / "manifest.json").unlink()
+    with pytest.raises(
+        UserError, match=r"every checkpoint .* is damaged: step-0000008, step-0000004"
+    ) as error:
+        trainer("cut")
+    assert "--fresh" in error.value.hint
 
 
 def test_a_checkpoint_of_other_inputs_is_not_gone_on_from(trainer: Make, tmp_path: Path) -> None:

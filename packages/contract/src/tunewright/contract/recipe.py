@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tunewright.contract.errors import UserError
 
@@ -19,7 +19,8 @@ class Section(BaseModel):
 
 
 class Model(Section):
-    """The base model: `embedded:tiny`, a folder on the host, or a hub repository at a pinned revision."""
+    """The base model: `embedded:tiny`, `embedded:smollm2-135m`, `embedded:gguf:PATH`, a folder on the host, or a hub
+    repository at a pinned revision."""
 
     base: str
     revision: str | None = None
@@ -90,11 +91,18 @@ class Train(Section):
     rank: Count = 8
     scale: Annotated[float, Field(gt=0)] = 20.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    layers: int = 8  # from the top; -1 for all
+    layers: Annotated[int, Field(ge=-1)] = 8  # from the top; -1 for all
     keys: tuple[str, ...] = ()  # module paths inside a layer; empty: mlx-lm's default
     mask: Literal["assistant", "last_assistant", "none"] = "assistant"  # which tokens get loss
     checkpoint_every: Count = 100  # steps
     validate_every: Count = 100  # steps
+
+    @field_validator("layers")
+    @classmethod
+    def _some_layers(cls, layers: int) -> int:
+        if layers == 0:
+            raise ValueError("no layer would be trained: give how many from the top, or -1 for all")
+        return layers
 
 
 class Quantize(Section):

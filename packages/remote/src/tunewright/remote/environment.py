@@ -75,6 +75,12 @@ def install_environment(host: Host, root: Path, report: Callable[[str], None]) -
     return persist(lambda: _install(host, shipment, report), report)
 
 
+def installed_environment(host: Host, root: Path, report: Callable[[str], None]) -> Environment | None:
+    """The environment of the checkout at `root` when the host has it. Changes nothing there."""
+    hash_ = prepare_shipment(root, report).hash
+    return _read(host, environment_folder(host, hash_), hash_)
+
+
 def _install(host: Host, shipment: Shipment, report: Callable[[str], None]) -> Environment:
     final = environment_folder(host, shipment.hash)
     if (ready := _read(host, final, shipment.hash)) is not None:
@@ -161,12 +167,16 @@ def _remove(host: Host, folder: PurePosixPath) -> None:
         return  # what stays behind has a hidden name, and `clean` removes it
 
 
-def _explain(host: Host, step: list[str], said: str) -> HostError:
+def failure_reason(said: str) -> str:
+    """The line of uv's standard error that says why it failed."""
     lines = [line.strip(" ×╰─▶├│") for line in said.splitlines() if line.strip()]
-    reason = next((line for line in lines if "error" in line.lower() or "failed" in line.lower()), "") or (
+    return next((line for line in lines if "error" in line.lower() or "failed" in line.lower()), "") or (
         lines[-1] if lines else "no reason given"
     )
-    low = said.lower()
+
+
+def _explain(host: Host, step: list[str], said: str) -> HostError:
+    reason, low = failure_reason(said), said.lower()
     if "no space" in low or "os error 28" in low:
         hint = "The host's disk is full: make room, or `./inv clean --host NAME`."
     elif "unknownissuer" in low or "certificate" in low:

@@ -14,6 +14,12 @@ NEEDED = 3 * GIB  # the environment (about 1 GiB with the cache) and a tiny run
 PROTECTED = ("desktop", "documents", "downloads")  # macOS refuses these to a program started over SSH
 OLDEST_MACOS = 14
 OLDEST_GLIBC = (2, 35)
+_COMPILERS = {
+    ("debian", "ubuntu", "mint", "pop!_os"): "sudo apt-get install g++",
+    ("fedora", "red hat", "centos", "rocky", "alma", "amazon"): "sudo dnf install gcc-c++",
+    ("suse",): "sudo zypper install gcc-c++",
+    ("arch", "manjaro"): "sudo pacman -S gcc",
+}
 
 
 @dataclass(frozen=True)
@@ -172,6 +178,15 @@ def _disk(facts: HostFacts, root: PurePosixPath, needed: int) -> list[HostFindin
     return [HostFinding("disk", "info", shown)]
 
 
+def _install_compiler(system: str) -> str:
+    """The command that installs g++ on a Linux distribution, by the name that it gives itself."""
+    name = system.lower()
+    for marks, command in _COMPILERS.items():
+        if any(mark in name for mark in marks):
+            return f"Install it: {command}"
+    return "Install g++ with the system's package manager."
+
+
 def _comfort(facts: HostFacts) -> list[HostFinding]:
     """What does not forbid a run, and may spoil it."""
     found: list[HostFinding] = []
@@ -189,8 +204,8 @@ def _comfort(facts: HostFacts) -> list[HostFinding]:
             HostFinding(
                 "compiler",
                 "warn",
-                "no C++ compiler: mlx on a CPU compiles kernels while it runs",
-                "Install g++.",
+                "no g++: on a CPU it trains without compiled kernels, and without the OpenBLAS that comes with us",
+                _install_compiler(facts.os_version),
             )
         )
     if facts.available_bytes is not None and facts.available_bytes < 2 * GIB:

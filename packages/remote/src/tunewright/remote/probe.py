@@ -63,7 +63,7 @@ Linux)
   say available_kib "$(awk '/^MemAvailable:/ {print $2}' /proc/meminfo 2>/dev/null)"
   say boot "$(awk '/^btime/ {print $2}' /proc/stat 2>/dev/null)"
   say glibc "$(getconf GNU_LIBC_VERSION 2>/dev/null)"
-  say compiler "$(command -v g++ || command -v c++ || command -v clang++)"
+  say compiler "$(command -v g++)"
   for supply in /sys/class/power_supply/*; do
     [ "$(cat "$supply/type" 2>/dev/null)" = Battery ] && say battery "$(cat "$supply/status" 2>/dev/null)"
   done

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunewright.contract.atomic import atomic_folder, sha256_file, sha256_json
+from tunewright.contract.embedded import PACKAGED, PackagedModel
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import read_manifest, write_manifest
 
@@ -50,6 +51,11 @@ def prepare_shipment(root: Path, report: Callable[[str], None]) -> Shipment:
     return Shipment(sha256_json(files), folder, files)
 
 
+def group_file(model: PackagedModel) -> str:
+    """The name of the shipped file that names a packaged model's package and its hashes."""
+    return f"{model.group}.txt"
+
+
 def source_hash(root: Path) -> str:
     """A hash of everything that decides the shipment: the lock, and the packages' sources."""
     names: dict[str, str] = {}
@@ -72,9 +78,12 @@ def _build(root: Path, folder: Path, key: str) -> None:
     uv = find_uv(root)
     try:
         with atomic_folder(folder) as temporary:
-            flags = ["--locked", "--no-emit-workspace", "--no-dev", "--no-header", "--no-annotate", "--quiet"]
-            exported = _uv([uv, "export", *flags, "--package", "tunewright-train"], root)
+            flags = ["--locked", "--no-emit-workspace", "--no-header", "--no-annotate", "--quiet"]
+            exported = _uv([uv, "export", *flags, "--no-dev", "--package", "tunewright-train"], root)
             (temporary / REQUIREMENTS).write_bytes(exported)
+            for model in PACKAGED.values():
+                group = _uv([uv, "export", *flags, "--only-group", model.group], root)
+                (temporary / group_file(model)).write_bytes(group)
             for package in PACKAGES:
                 out = ["--out-dir", str(temporary), "--no-create-gitignore", "--quiet"]
                 _uv([uv, "build", "--wheel", "--package", f"tunewright-{package}", *out], root)

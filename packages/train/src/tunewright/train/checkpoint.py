@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tunewright.contract.atomic import atomic_folder, write_json
+from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import damaged_files, read_manifest, write_manifest
 from tunewright.contract.recipe import Train
 from tunewright.train.lora import ADAPTERS, save_adapters
@@ -71,11 +72,16 @@ class Checkpoints:
         return path
 
     def load(self) -> tuple[Progress, dict[str, Any], dict[str, Any], list[Path]] | None:
-        """The latest checkpoint that is whole: progress, adapters, state, and the damaged ones passed over."""
+        """The latest checkpoint that is whole: progress, adapters, state, and the damaged ones passed over.
+
+        None when there is none; one of other inputs is none of ours. Raises UserError when all are damaged.
+        """
         damaged: list[Path] = []
         for path in self._found():
             manifest = read_manifest(path)
-            if manifest is None or manifest.key != self._key or damaged_files(path, manifest):
+            if manifest is not None and manifest.key != self._key:
+                continue
+            if manifest is None or damaged_files(path, manifest):
                 damaged.append(path)
                 continue
             try:
@@ -84,6 +90,11 @@ class Checkpoints:
                 damaged.append(path)
                 continue
             return progress, load_tensors(path / ADAPTERS), load_tensors(path / OPTIMIZER), damaged
+        if damaged:
+            raise UserError(
+                f"every checkpoint of this training is damaged: {', '.join(path.name for path in damaged)}",
+                "The disk may be failing, or the machine lost power. Begin again from step 0: resume with --fresh.",
+            )
         return None
 
     def save_best(self, step: int, adapters: dict[str, Any]) -> None:

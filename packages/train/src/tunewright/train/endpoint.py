@@ -16,10 +16,9 @@ from mlx_lm.generate import make_text_state_machine
 from mlx_lm.models.cache import LRUPromptCache, make_prompt_cache
 
 from tunewright.contract.errors import UserError
-from tunewright.train.base import load_folder
+from tunewright.train.base import expand_on_cpu, load_folder
 from tunewright.train.endpoint_rules import LOCAL, Refused, check_request, check_sender, parse_request
 from tunewright.train.failures import explain
-from tunewright.train.models import expand_on_cpu
 
 LARGEST = 16 << 20  # bytes of a request
 SLOW = 60.0  # seconds that a request may take to arrive
@@ -66,7 +65,7 @@ class OneModel(mlx_server.ModelProvider):
         import mlx.core as mx
 
         try:
-            loaded = expand_on_cpu(load_folder(self.folder))
+            loaded = expand_on_cpu(load_folder(self.folder), "float32")
             mx.eval(loaded.model.parameters())
             self.model_key = (str(self.folder), None, None)
             self.tokenizer = loaded.tokenizer

@@ -1,10 +1,12 @@
 """What this host computes with."""
 
 import platform
+import sys
 from importlib.metadata import version
 from typing import Any
 
-from tunewright.train.machine import has_compiler, openblas, physical_memory
+from tunewright.train.blas import choose_blas, has_compiler
+from tunewright.train.machine import physical_memory
 
 
 def facts() -> dict[str, Any]:
@@ -22,6 +24,6 @@ def facts() -> dict[str, Any]:
         "metal": mx.metal.is_available(),
         "device_info": {key: value for key, value in info.items() if isinstance(value, int | float | str)},
         "memory": physical_memory(),
-        "openblas": openblas(),
+        "blas": choose_blas().name if sys.platform.startswith("linux") else None,
         "compiler": has_compiler(),
     }

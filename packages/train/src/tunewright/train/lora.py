@@ -10,6 +10,7 @@ from mlx.utils import tree_flatten
 
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Train
+from tunewright.contract.visible import one_line
 from tunewright.train.tensors import load_tensors, save_tensors
 
 ADAPTERS = "adapters.safetensors"
@@ -87,9 +88,11 @@ def load_adapters(model: Any, folder: Path, train: Train) -> None:
         for name in expected.keys() | arrays.keys()
         if name not in arrays or name not in expected or arrays[name].shape != expected[name].shape
     )
-    if wrong:
+    if wrong or not expected:
+        fitting = len(expected.keys() & arrays.keys() - set(wrong))
         raise UserError(
-            f"{folder}: the adapters do not fit the base model ({wrong[0]} and {len(wrong) - 1} more)",
+            f"{folder}: the adapters do not fit the base model: {fitting} of {len(arrays)} tensors applied"
+            + (f"; the first that does not is {one_line(wrong[0], 80)}" if wrong else ""),
             "They were trained on another base, or with another recipe.",
         )
     model.load_weights(list(arrays.items()), strict=False)

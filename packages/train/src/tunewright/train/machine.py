@@ -1,13 +1,11 @@
-"""What this machine is: since when it runs, whether it killed somebody for memory, which BLAS it has."""
+"""What this machine is: since when it runs, whether it killed somebody for memory, what a worker needs on it."""
 
-import ctypes.util
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-PRELOAD = "libopenblas.so.0"
+from tunewright.train.blas import blas_environment
 
 
 def boot_id() -> str:
@@ -37,31 +35,9 @@ def memory_kills() -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
-def openblas() -> str | None:
-    """The name to preload, or None: not Linux, or not installed.
-
-    mlx's Linux wheel carries reference BLAS; with OpenBLAS in its place a matrix product is some 30 times
-    as fast.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        ctypes.CDLL(PRELOAD)
-    except OSError:
-        return ctypes.util.find_library("openblas")
-    return PRELOAD
-
-
 def worker_environment(environment: dict[str, str]) -> dict[str, str]:
-    """`environment` with what a worker needs added: OpenBLAS before everything else, and its threads."""
-    changed = dict(environment)
-    library = openblas()
-    if library is not None:
-        loaded = changed.get("LD_PRELOAD", "").split(":")
-        if not any("openblas" in name for name in loaded):
-            changed["LD_PRELOAD"] = ":".join([library, *filter(None, loaded)])
-        # A small model's products are too small to share out: two threads were slower than one.
-        changed.setdefault("OPENBLAS_NUM_THREADS", "1")
+    """`environment` with what a worker needs added: the fastest BLAS before everything else, and its threads."""
+    changed = blas_environment(environment)
     # glibc gives large buffers back to the kernel and asks for them again at every step; keeping them saves
     # about a tenth of a training on a CPU. macOS has no such variables.
     changed.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 32))
@@ -69,11 +45,6 @@ def worker_environment(environment: dict[str, str]) -> dict[str, str]:
     changed.setdefault("TOKENIZERS_PARALLELISM", "false")
     changed.setdefault("PYTHONUNBUFFERED", "1")
     return changed
-
-
-def has_compiler() -> bool:
-    """Whether mlx can compile kernels: on Linux it calls g++ at run time, elsewhere it needs nothing."""
-    return not sys.platform.startswith("linux") or shutil.which("g++") is not None
 
 
 def keep_awake() -> subprocess.Popen[bytes] | None:

@@ -42,8 +42,7 @@ def predict_folder(question: Question, tick: Callable[[str, int, int], None]) ->
 
     Raises UserError for what is no model, no suite, or does not fit the other.
     """
-    from tunewright.train.base import load_folder, model_files
-    from tunewright.train.models import expand_on_cpu
+    from tunewright.train.base import expand_on_cpu, load_folder, model_files
     from tunewright.train.predict import answer_suite, write_predictions
 
     suites = [read_suite(path) for path in question.suites]
@@ -53,7 +52,7 @@ def predict_folder(question: Question, tick: Callable[[str, int, int], None]) ->
             "Give a run, or a folder with config.json and model*.safetensors.",
         )
     model_files(question.model)
-    loaded = expand_on_cpu(load_folder(question.model))
+    loaded = expand_on_cpu(load_folder(question.model), "float32")
     drawn = question.settings.samples if question.settings.temperature > 0 else 1
     files: dict[str, str] = {}
     for suite in suites:
@@ -75,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     del arguments
     from tunewright.train.machine import worker_environment
 
-    # OpenBLAS must be there before the process is.
+    # The BLAS must be there before the process is.
     wanted = worker_environment({**os.environ, "HF_HUB_OFFLINE": "1"})
     if wanted != dict(os.environ):
         os.execve(sys.executable, [sys.executable, "-P", "-m", "tunewright.train.predict_folder"], wanted)  # noqa: S606

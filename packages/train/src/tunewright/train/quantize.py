@@ -3,6 +3,7 @@
 import contextlib
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from mlx.utils import tree_flatten
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Quantize, Recipe
 from tunewright.contract.run import RunFolder
-from tunewright.train.base import Base, load_folder
+from tunewright.train.base import Base, cast_floats, load_folder
 from tunewright.train.models import open_fused, save_model_folder, size_of
 from tunewright.train.tensors import number
 from tunewright.train.training import Reporter
+
+HALF = ("float16", "bfloat16")
 
 
 def quantize(out: Path, run: RunFolder, recipe: Recipe, base: Base, report: Reporter) -> dict[str, Any]:
@@ -29,6 +32,8 @@ def quantize(out: Path, run: RunFolder, recipe: Recipe, base: Base, report: Repo
 
     wanted = recipe.quantize
     loaded = open_fused(run, recipe, base)
+    dtype = delivered_type(recipe, loaded.config)
+    cast_floats(loaded.model, dtype)
     float_bytes = size_of(loaded.model)
     # mlx-lm prints what it did; our standard output is for the answer alone.
     with contextlib.redirect_stdout(sys.stderr):
@@ -41,6 +46,8 @@ def quantize(out: Path, run: RunFolder, recipe: Recipe, base: Base, report: Repo
         mx.eval(module.parameters())
         report.progress(done, len(leaves) + 1)
     facts = check_bits(loaded.model, wanted)
+    bits_per_weight = float(compute_bits_per_weight(loaded.model))
+    check_whole(bits_per_weight, wanted, facts["left_float"], len(leaves_that_quantize(loaded.model)))
     save_model_folder(out, loaded, base.folder)
     _check_loads(out)
     report.progress(len(leaves) + 1)
@@ -52,11 +59,21 @@ def quantize(out: Path, run: RunFolder, recipe: Recipe, base: Base, report: Repo
         )
     return facts | {
         "bits": wanted.bits,
+        "dtype": dtype,
         "group_size": wanted.group_size,
-        "bits_per_weight": round(float(compute_bits_per_weight(loaded.model)), 3),
+        "bits_per_weight": round(bits_per_weight, 3),
         "bytes": size_of(loaded.model),
         "float_bytes": float_bytes,
     }
+
+
+def delivered_type(recipe: Recipe, config: Mapping[str, Any]) -> str:
+    """The float type of the delivered model's scales and norms: the recipe's, or the base's own where that is float32.
+
+    With float32 scales 5 bits would be 6. A base that is stored as float32 too is delivered as float16.
+    """
+    stored = str(config.get("torch_dtype") or config.get("dtype"))
+    return next((dtype for dtype in (recipe.model.dtype, stored) if dtype in HALF), HALF[0])
 
 
 def check_bits(model: Any, wanted: Quantize) -> dict[str, Any]:
@@ -82,6 +99,26 @@ def check_bits(model: Any, wanted: Quantize) -> dict[str, Any]:
             "Its base seems to be quantized in a way that could not be undone.",
         )
     return {"quantized": len(quantized), "left_float": left}
+
+
+def check_whole(bits_per_weight: float, wanted: Quantize, left: Sequence[str], modules: int) -> None:
+    """Raises UserError when the whole model has more bits a weight than the recipe's, by more than one.
+
+    Scales and biases, 16 bits each a group, come on top of the recipe's bits; norms and a router are small.
+    """
+    expected = wanted.bits + 32 / wanted.group_size
+    if bits_per_weight > expected + 1:
+        raise UserError(
+            f"the model came out at {bits_per_weight:.1f} bits a weight where {wanted.bits} bits in groups of "
+            f"{wanted.group_size} make {expected:.2f}: {len(left)} of {modules} modules were left in floats, their "
+            f"width is no multiple of {wanted.group_size}",
+            "Set a smaller quantize.group_size in the recipe (64 or 32).",
+        )
+
+
+def leaves_that_quantize(model: Any) -> list[str]:
+    """The modules that are quantized, or could be if their width allowed."""
+    return [name for name, m in _leaves(model) if "scales" in m or hasattr(m, "to_quantized")]
 
 
 def _leaves(model: Any) -> list[tuple[str, Any]]:

@@ -63,7 +63,8 @@ class Work:
         path = self.run.data / f"{split}.jsonl"
         check_input(path, self.spec.data.get(split))
         train = self.spec.recipe.train
-        encoder = encoder_for(load_tokenizer(self.base.folder, read_config(self.base.folder)))
+        config = read_config(self.base.folder)
+        encoder = encoder_for(load_tokenizer(self.base.folder, config))
         rows, dropped = encode_all(
             encoder,
             read_examples(path),
@@ -72,6 +73,7 @@ class Work:
             origin=f"{split}.jsonl",
             tick=self.journal.check,
         )
+        check_tokens(self.base.folder, config, rows)
         self._warn(split, dropped)
         return rows
 
@@ -87,6 +89,17 @@ class Work:
                 self.journal.warning(
                     f"{split}.jsonl: {len(rows)} examples {what} are left out (rows {some})", hint
                 )
+
+
+def check_tokens(folder: Path, config: dict[str, Any], rows: list[Encoded]) -> None:
+    """Raises UserError when the tokenizer makes tokens that the model has no row for: it computes nonsense from them."""
+    size = config.get("vocab_size")
+    largest = max(max(row.tokens) for row in rows)
+    if isinstance(size, int) and largest >= size:
+        raise UserError(
+            f"{folder}: its tokenizer makes token {largest}, and the model has only {size}",
+            "The tokenizer is of another model, or its files were mixed up. Fetch the model again.",
+        )
 
 
 def run_stages(work: Work, *, fresh: bool = False) -> None:

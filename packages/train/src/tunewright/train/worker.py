@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from tunewright.train.lock import acquire, adopt
     from tunewright.train.machine import worker_environment
 
-    # OpenBLAS must be there before the process is: start again with it, the same process id and lock.
+    # The BLAS must be there before the process is: start again with it, the same process id and lock.
     wanted = worker_environment(dict(os.environ))
     if wanted != dict(os.environ):
         module = [sys.executable, "-P", "-m", "tunewright.train.worker"]
@@ -104,8 +104,9 @@ def _size(path: Path) -> int:
 
 def work(folder: RunFolder, *, fresh: bool) -> Status:
     """Do what is left of a run, and return its final status. A bug keeps its traceback in the log."""
+    from tunewright.train.blas import CHOSEN, has_compiler
     from tunewright.train.journal import Cancelled, Journal
-    from tunewright.train.machine import has_compiler, keep_awake, openblas
+    from tunewright.train.machine import keep_awake
 
     journal = Journal(folder, os.getpid())
 
@@ -117,12 +118,12 @@ def work(folder: RunFolder, *, fresh: bool) -> Status:
     with journal.alive():
         try:
             keep_awake()
-            if sys.platform.startswith("linux") and openblas() is None:
-                journal.warning(
-                    "OpenBLAS is not installed: training takes three to four times as long",
-                    "Debian and Ubuntu: apt-get install libopenblas0-pthread",
-                )
             if not has_compiler():
+                slow = " and with mlx's own slow BLAS" if os.environ.get(CHOSEN) == "reference" else ""
+                journal.warning(
+                    f"no g++ on this host: the CPU trains without compiled kernels{slow}",
+                    "Install g++ there (Debian, Ubuntu: sudo apt-get install g++), then start the run again.",
+                )
                 os.environ["MLX_DISABLE_COMPILE"] = "1"
             _do_stages(folder, journal, fresh=fresh)
         except Cancelled:
@@ -137,7 +138,9 @@ def _do_stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
     from tunewright.train.stages import Work, run_stages
 
     spec = folder.read_spec()
-    base = find_base(spec.recipe.model)
+    # Beside the runs: every run on this host shares it.
+    base = find_base(spec.recipe.model, folder.path.parent.parent / "bases")
+    journal.event("base", base=spec.recipe.model.base, identity=base.identity, **base.record)
     run_stages(Work(folder, spec, base, journal), fresh=fresh)
 
 
