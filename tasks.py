@@ -6,9 +6,10 @@ Nothing heavy is imported before a task needs it: `--list` and `--help` answer a
 from invoke.collection import Collection
 from invoke.context import Context
 
-from tunewright.cli import data, hosts, house, judge, runs, serving, suites, validating
+from tunewright.cli import data, hosts, house, judge, recipes, runs, serving, suites, validating
 from tunewright.cli.door import ROOT, command
-from tunewright.cli.steps import attach_to, audit_gate, finish, prepare_dataset, say
+from tunewright.cli.inputs import prepare_inputs
+from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, finish, say
 
 
 @command(
@@ -37,15 +38,26 @@ def train(
     from tunewright.remote.preflight import require_fit
 
     plan = load_recipe(recipe, ROOT)
-    dataset = prepare_dataset(plan, data)
+    dataset = choose_dataset(plan, data)
     audit, forced = audit_gate(dataset, plan, force)
+    inputs = prepare_inputs(plan, dataset)
     with open_host(host, ROOT) as machine:
         for finding in require_fit(machine, ROOT):
             if finding.severity == "warn":
                 say(f"host      warning: {finding.message}\n  {finding.hint}")
         environment = install_environment(machine, ROOT, say)
         install_base(machine, environment, plan.model.base, say)
-        run = new_run(ROOT, plan, dataset, audit, forced, machine, environment)
+        run = new_run(
+            ROOT,
+            plan,
+            inputs.folder,
+            audit,
+            forced,
+            machine,
+            environment,
+            held_out=inputs.suites,
+            origin=inputs.origin,
+        )
         ship_run(machine, run, say)
         start_run(machine, run, fresh=fresh)
     if detach:
@@ -67,5 +79,6 @@ ns = Collection(
     *house.TASKS,
     data=Collection(*data.TASKS),
     host=Collection(*hosts.TASKS),
+    recipe=Collection(*recipes.TASKS),
     suite=Collection(*suites.TASKS),
 )

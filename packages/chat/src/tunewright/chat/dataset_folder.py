@@ -63,10 +63,12 @@ def write_dataset(
     seed: int,
     lineage: Mapping[str, str],
     facts: Mapping[str, Any],
+    extra: Mapping[str, Sequence[Row]] | None = None,
 ) -> DatasetManifest:
     """Write the folder `out`, which must not exist; `lineage` maps each input's path or name to its hash.
 
-    An empty split gets no file. Raises UserError when the disk is full.
+    An empty split gets no file. `extra` are other JSONL files by name, which are no splits. Raises UserError when the
+    disk is full.
     """
     try:
         with enough_room(out), atomic_folder(out) as folder:
@@ -76,6 +78,8 @@ def write_dataset(
                     path = folder / f"{name}.jsonl"
                     count = write_jsonl(path, rows)
                     entries[name] = SplitEntry(file=path.name, examples=count, sha256=sha256_file(path))
+            for name, rows in (extra or {}).items():
+                write_jsonl(folder / name, rows)
             manifest = DatasetManifest(
                 name=out.name,
                 created=now(),

@@ -25,13 +25,13 @@ def say(text: str) -> None:
     print(("\x1b[2K" if sys.stderr.isatty() else "") + text, file=sys.stderr, flush=True)
 
 
-def prepare_dataset(recipe: "Recipe", data: str) -> Path:
-    """The folder or file the user named, or the recipe's own dataset, made when it is not there yet."""
-    from tunewright.contract.manifest import find_splits
+def choose_dataset(recipe: "Recipe", data: str) -> Path:
+    """What the user named, else what the recipe names, else the recipe's own dataset, made when it is not there yet."""
+    from tunewright.chat.read.files import find_files
 
-    if data:
-        path = Path(data)
-        splits = find_splits(path)
+    if data or recipe.data.path:
+        path = Path(data) if data else ROOT / recipe.data.path
+        splits = dict.fromkeys(file.split for file in find_files([path]))
         say(f"data      {path} ({', '.join(splits)})")
         return path
     path, made = own_dataset(recipe)

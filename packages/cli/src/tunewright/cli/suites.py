@@ -95,23 +95,19 @@ def make_suite(
 
 
 def read_rows_of(paths: Sequence[Path]) -> "list[HeldOutRow]":
-    """Every conversation of these files, folders or globs in its normal form. Raises UserError with `file:line`."""
-    from tunewright.chat.read.files import DataFile, find_files, split_of
-    from tunewright.chat.read.rows import read_rows
-    from tunewright.cli.normal_form import as_example
-    from tunewright.contract.errors import UserError
+    """Every conversation of these files, folders or globs that has an answer, as training reads it. Raises UserError."""
+    from tunewright.chat.training_set import read_training_set
     from tunewright.eval.held_out import HeldOutRow
 
     rows: list[HeldOutRow] = []
-    for file in find_files(paths):
-        for line, value in read_rows(DataFile(file.path, split_of(file.path))):
-            try:
-                rows.append(HeldOutRow(str(file.path), line, as_example(value)))
-            except ValueError as error:
-                raise UserError(
-                    f"{file.path}:{line}: no conversation can be read: {error}",
-                    "See what is understood of the file: ./inv audit --data",
-                ) from error
+    for path in paths:
+        made = read_training_set(path)
+        for split, examples in made.rows.items():
+            rows += [HeldOutRow(file, line, row) for row, (file, line) in zip(examples, made.places[split])]
+        for dropped in made.dropped[:SHOWN]:
+            say(f"left out  {dropped.file}:{dropped.line}: {dropped.reason}")
+        if len(made.dropped) > SHOWN:
+            say(f"left out  and {len(made.dropped) - SHOWN:,} more rows")
     return rows
 
 

@@ -19,9 +19,14 @@ def tokenizer_folder(base: str, revision: str | None) -> Path | None:
     elif base.startswith(("/", "~", ".")):
         folders = [Path(base).expanduser()]
     else:
-        cache = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")) / "hub"
-        folders = [cache / f"models--{base.replace('/', '--')}" / "snapshots" / (revision or "main")]
+        folders = [hub_cache(base) / "snapshots" / (revision or "main")]
     return next((folder for folder in folders if (folder / "tokenizer.json").is_file()), None)
+
+
+def hub_cache(repository: str) -> Path:
+    """Where this machine's cache keeps a hub repository, whether it is there or not."""
+    cache = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")) / "hub"
+    return cache / f"models--{repository.replace('/', '--')}"
 
 
 def chat_template(folder: Path) -> str:

@@ -42,6 +42,9 @@ class RunSpec(BaseModel):
     versions: dict[str, str] = {}
     git_commit: str | None = None
     dataset: str = ""  # the path the user gave, or the generated dataset's
+    preparation: dict[
+        str, Any
+    ] = {}  # how that became the run's rows: read, dropped by reason, shapes, dialects
     host: str = "local"
     forced: Forced | None = None
 
@@ -89,6 +92,7 @@ class RunFolder:
         self.data = self.inputs / "data"
         self.suites = self.inputs / "suites"
         self.audit = self.inputs / "audit.json"
+        self.dropped = self.inputs / "dropped.jsonl"  # rows that were not trained on, each with its reason
         self.predictions = path / "predictions"  # <model>/<suite>.jsonl: what the predict stage makes
         self.scores = path / "scores"  # <model>/<suite>.json
         self.report = path / "report.html"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunewright.chat.calls import CallSyntaxError, find
-from tunewright.chat.written_tools import schema_of
+from tunewright.chat.tools import schema_of
 from tunewright.contract.suite import Case, Prediction
 from tunewright.eval.compare_arguments import (
     Difference,

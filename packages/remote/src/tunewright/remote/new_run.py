@@ -5,16 +5,28 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from tunewright.contract.atomic import atomic_folder, sha256_file, write_bytes
 from tunewright.contract.errors import UserError
-from tunewright.contract.manifest import find_splits, now
+from tunewright.contract.manifest import DATASET, DatasetManifest, find_splits, now
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import Forced, RunFolder, RunSpec, new_run_id
 from tunewright.contract.suite import read_suite
 from tunewright.remote.environment import Environment
 from tunewright.remote.host import Host
 from tunewright.remote.host_run import write_record
+
+DROPPED = "dropped.jsonl"
+PREPARATION = (
+    "read",
+    "dropped",
+    "shapes",
+    "dialects",
+    "held_out",
+)  # facts of a prepared dataset that a run records
 
 
 def new_run(
@@ -27,9 +39,11 @@ def new_run(
     environment: Environment,
     *,
     held_out: Mapping[str, Path] | None = None,
+    origin: str = "",
 ) -> RunFolder:
     """Make `root/runs/<id>` with `spec.json` and copies of every input: the dataset's splits, the suites, the
     audit. Suites are found relative to `root`, the checkout; `held_out` are those made from held-out rows, by name.
+    `data` is a folder in the normal form; `origin` is what it was prepared from.
 
     Raises UserError when a split or a suite is missing or cannot be read; then nothing is written.
     """
@@ -44,6 +58,8 @@ def new_run(
             run.suites.mkdir()
             data_hashes = {name: _copy(path, run.data / f"{name}.jsonl") for name, path in splits.items()}
             suite_hashes = {name: _copy(path, run.suites / f"{name}.jsonl") for name, path in suites.items()}
+            if (data / DROPPED).is_file():
+                _copy(data / DROPPED, run.dropped)
             if audit_json is not None:
                 write_bytes(run.audit, audit_json.read_bytes())
             run.write_spec(
@@ -56,7 +72,8 @@ def new_run(
                     environment=environment.hash,
                     versions=environment.versions,
                     git_commit=_commit(root),
-                    dataset=str(data),
+                    dataset=origin or str(data),
+                    preparation=_preparation(data),
                     host=host.name,
                     forced=forced,
                 )
@@ -107,6 +124,15 @@ def _check_end(path: Path) -> None:
             f"{path}:{number}: the last line is cut short",
             "The file was not written to its end. Write it again.",
         ) from error
+
+
+def _preparation(data: Path) -> dict[str, Any]:
+    """What `dataset.json` says of how the rows were prepared; empty where nothing was."""
+    try:
+        facts = DatasetManifest.model_validate_json((data / DATASET).read_bytes()).facts
+    except (OSError, ValidationError):
+        return {}
+    return {key: facts[key] for key in PREPARATION if key in facts}
 
 
 def _suites(root: Path, recipe: Recipe, held_out: Mapping[str, Path]) -> dict[str, Path]:

@@ -60,6 +60,8 @@ class FoundTurn:
     dialect: str = ""  # the whitespace between and just inside the tags
     calls: list[FoundCall] = field(default_factory=list[FoundCall])
     problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # (kind, detail)
+    reasoning: str = ""  # the text of blocks of thoughts
+    after: str = ""  # what is said after the first call
     reasoning: str = ""
 
 

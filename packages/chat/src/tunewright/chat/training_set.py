@@ -1,0 +1,232 @@
+"""A dataset of any shape as training reads it: rows in the normal form, a validation split, and what was dropped and why."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tunewright.chat.conversation import UnknownShapeError, read_conversation
+from tunewright.chat.dataset_folder import finished_dataset, write_dataset
+from tunewright.chat.prepare import CODE_MODE, Untrainable, prepare, with_tools_of_prompt
+from tunewright.chat.read.files import DataFile, find_files
+from tunewright.chat.read.lines import read_batches
+from tunewright.chat.split import Linked, divide
+from tunewright.contract.atomic import sha256_file, sha256_json
+from tunewright.contract.errors import UserError
+from tunewright.contract.example import SPLITS, Example
+from tunewright.contract.manifest import DatasetManifest
+
+PREPARATION = 1  # raise it when the same rows come out differently
+DROPPED = "dropped.jsonl"
+SHOWN = 5  # reasons named in an error
+
+Report = Callable[[str, int, int], None]
+Length = Callable[[Example], int]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that is not trained on."""
+
+    split: str
+    file: str
+    line: int
+    reason: str
+    detail: str = ""
+
+
+@dataclass
+class TrainingSet:
+    """Rows by split, each with where it was read, as (file, line)."""
+
+    rows: dict[str, list[Example]] = field(default_factory=dict[str, list[Example]])
+    places: dict[str, list[tuple[str, int]]] = field(default_factory=dict[str, list[tuple[str, int]]])
+    dropped: list[Dropped] = field(default_factory=list[Dropped])
+    shapes: Counter[str] = field(default_factory=Counter[str])
+    dialects: Counter[str] = field(default_factory=Counter[str])
+    read: int = 0
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Dropped rows by reason, the commonest first."""
+        return dict(Counter(row.reason for row in self.dropped).most_common())
+
+
+def read_training_set(data: Path, report: Report | None = None) -> TrainingSet:
+    """Every row of a file, folder or glob that can be trained. Raises UserError when none can, or nothing is there."""
+    files = find_files([data])
+    made = TrainingSet()
+    total = sum(file.path.stat().st_size for file in files)
+    done = 0
+    for file in files:
+        for batch in read_batches(file):
+            for line, text in zip(batch.lines, batch.rows):
+                if text.strip():
+                    made.read += 1
+                    _add(made, file, line, text)
+                done += len(text)
+            for fault in batch.faults:
+                if fault.kind in ("cut", "unreadable"):
+                    made.dropped.append(
+                        Dropped(file.split, str(file.path), fault.line, "unreadable", fault.detail)
+                    )
+            if report:
+                report("bytes read:", min(done, total), total)
+    if CODE_MODE not in made.dialects:
+        for split, rows in made.rows.items():
+            made.rows[split] = [with_tools_of_prompt(row) for row in rows]
+    if not any(made.rows.values()):
+        some = "; ".join(
+            f"{row.file}:{row.line}: {row.reason}{f' ({row.detail})' if row.detail else ''}"
+            for row in made.dropped[:SHOWN]
+        )
+        raise UserError(
+            f"{data}: no row that can be trained{f': {some}' if some else ''}",
+            f"See what was read: ./inv audit --data {data}",
+        )
+    return made
+
+
+def _add(made: TrainingSet, file: DataFile, line: int, text: str) -> None:
+    def drop(reason: str, detail: str = "") -> None:
+        made.dropped.append(Dropped(file.split, str(file.path), line, reason, detail))
+
+    try:
+        row = read_conversation(json.loads(text))
+    except UnknownShapeError as error:
+        return drop("no conversation in it", str(error))
+    except (ValueError, RecursionError) as error:
+        return drop("unreadable", f"not JSON: {error}")
+    if row.label is False:
+        return drop("marked as not wanted")
+    if unread := next((detail for kind, detail in row.notes if kind == "tools"), ""):
+        return drop("an offered tool cannot be read", unread)
+    try:
+        prepared = prepare(_weighted(row.example(), row.others.get("weight")))
+    except UnknownShapeError as error:
+        return drop("a call cannot be read", str(error))
+    except Untrainable as error:
+        return drop(error.reason, error.detail)
+    made.shapes[row.shape] += 1
+    made.dialects.update(prepared.dialects)
+    made.rows.setdefault(file.split, []).append(prepared.example)
+    made.places.setdefault(file.split, []).append((str(file.path), line))
+    return None
+
+
+def _weighted(example: Example, weight: Any) -> Example:
+    """A row's own weight belongs to each of its answers."""
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < 1:
+        return example
+    messages = tuple(
+        message.model_copy(update={"weight": weight * message.weight})
+        if message.role == "assistant"
+        else message
+        for message in example.messages
+    )
+    return example.model_copy(update={"messages": messages})
+
+
+def drop_long(made: TrainingSet, limit: int, length: Length) -> None:
+    """Take out rows of more than `limit` tokens as `length` counts them: cut rows would lose their call."""
+    for split, rows in made.rows.items():
+        lengths = [length(example) for example in rows]
+        for tokens, (file, line) in zip(lengths, made.places[split]):
+            if tokens > limit:
+                made.dropped.append(
+                    Dropped(split, file, line, f"longer than {limit:,} tokens", f"{tokens:,} tokens")
+                )
+        made.rows[split] = [row for row, tokens in zip(rows, lengths) if tokens <= limit]
+        made.places[split] = [place for place, tokens in zip(made.places[split], lengths) if tokens <= limit]
+
+
+def hold_out(made: TrainingSet, share: float, seed: int) -> bool:
+    """Cut a validation split off the training rows where the data have none, whole clusters at a time; say whether."""
+    if made.rows.get("valid"):
+        return False
+    rows, places = made.rows["train"], made.places["train"]
+    division = divide(
+        [_linked(row) for row in rows], {"train": 1 - share, "valid": share}, Random(f"{seed}/valid")
+    )
+    if not division.splits["valid"]:
+        raise UserError(
+            f"none of {len(rows):,} rows can be held out: all of them are nearly the same request",
+            "Give a folder with train.jsonl and valid.jsonl, or more varied rows.",
+        )
+    for split in ("train", "valid"):
+        made.rows[split] = [rows[number] for number in division.splits[split]]
+        made.places[split] = [places[number] for number in division.splits[split]]
+    for number in division.bridges:
+        file, line = places[number]
+        made.dropped.append(Dropped("train", file, line, "it ties two repositories together"))
+    return True
+
+
+def _linked(example: Example) -> Linked:
+    said = [message.content for message in example.messages if message.role == "user"]
+    called = [call.function.name for message in example.messages for call in message.tool_calls]
+    corpus = str(getattr(example.meta, "corpus", "") or "")
+    return Linked(
+        label=example.meta.tool or (called[0] if called else ""),
+        request="\n".join(said),
+        first=said[0] if said else "",
+        cluster=example.meta.cluster,
+        repository=corpus.split("==")[0],
+    )
+
+
+def prepare_dataset(
+    data: Path,
+    store: Path,
+    *,
+    share: float,
+    seed: int,
+    limit: int = 0,
+    length: Length | None = None,
+    report: Report | None = None,
+) -> tuple[Path, DatasetManifest]:
+    """Prepare `data` into a folder of `store`, named by its inputs: a JSONL file a split, `dropped.jsonl`, `dataset.json`.
+
+    Rows of more than `limit` tokens are dropped where `length` can count them. A folder made from the same inputs is used
+    again. Raises UserError as `read_training_set` and `hold_out` do.
+    """
+    inputs = {str(file.path): sha256_file(file.path) for file in find_files([data])}
+    key = sha256_json(
+        {
+            "preparation": PREPARATION,
+            "inputs": sorted(inputs.items()),
+            "valid": share,
+            "seed": seed,
+            "limit": limit if length else 0,
+        }
+    )
+    out = store / key[:16]
+    if (finished := finished_dataset(out, key)) is not None:
+        return out, finished
+    made = read_training_set(data, report)
+    if not made.rows.get("train"):
+        raise UserError(
+            f"{data}: no train split in it", "Name the file to train on train.jsonl, or give that file alone."
+        )
+    if length is not None:
+        drop_long(made, limit, length)
+    cut = hold_out(made, share, seed)
+    manifest = write_dataset(
+        out,
+        {split: [row.row() for row in made.rows[split]] for split in SPLITS if made.rows.get(split)},
+        seed=seed,
+        lineage=inputs,
+        facts={
+            "key": key,
+            "read": made.read,
+            "dropped": made.reasons,
+            "shapes": dict(made.shapes.most_common()),
+            "dialects": dict(made.dialects.most_common()),
+            "held_out": "cut off by cluster" if cut else "the data's own",
+        },
+        extra={DROPPED: [asdict(row) for row in made.dropped]},
+    )
+    return out, manifest

@@ -1,0 +1,218 @@
+"""The task that writes a recipe for somebody's dataset and model."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.context import Context
+
+from tunewright.cli.door import ROOT, command, need
+from tunewright.cli.steps import Progress, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tunewright.cli.new_recipe import DataFacts, ModelFacts
+    from tunewright.contract.example import Example
+
+BYTES_PER_TOKEN = (
+    3.0  # a tokenizer of 150,000 words makes about 3.4 of English and code; fewer is on the safe side
+)
+CHAT_OVERHEAD = 8  # tokens around each message
+_NOT_A_NAME = re.compile(r"[^a-z0-9._-]+")
+LONGEST_NAME = 64
+AS_TEXT = "hermes_json"
+
+
+@command(
+    task_name="new",
+    data="your dataset: a file, a folder with splits, or a glob, in any form that `audit` reads",
+    model="the base model: embedded:NAME, a folder on the host, or a hub repository",
+    revision="the commit of a hub repository, 40 hex digits (default: the one in this machine's cache)",
+    host="fit the batch to this host's memory",
+    out="the recipe's file (default: recipes/NAME.toml, NAME from the dataset)",
+)
+def new(
+    c: Context, data: str = "", model: str = "", revision: str = "", host: str = "", out: str = ""
+) -> None:
+    """Write a commented recipe for a dataset and a model."""
+    from tunewright.chat.training_set import read_training_set
+    from tunewright.cli.new_recipe import recipe_text
+    from tunewright.contract.atomic import check_place, write_text
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.recipe import parse_recipe
+
+    need(data=data, model=model)
+    name = recipe_name(Path(out) if out else Path(data))
+    path = Path(out) if out else ROOT / "recipes" / f"{name}.toml"
+    if path.suffix != ".toml":
+        raise UserError(f"{path} is not a .toml file", "Recipes are found by that ending: --out NAME.toml")
+    if path.exists():
+        raise UserError(f"{path} exists already", "Give another --out; a recipe is never replaced.")
+    check_place(path)
+    rows = read_training_set(Path(data), Progress("read"))
+    pinned = revision or cached_revision(model)
+    lengths, answer, exact = token_lengths(rows.rows["train"], model, pinned)
+    facts = _data_facts(data, rows, lengths, answer, exact)
+    seen, fits = _model_facts(model, pinned, host, facts)
+    text = recipe_text(name, facts, seen, fits)
+    parse_recipe(text, str(path))
+    write_text(path, text)
+    say(
+        f"data      {rows.read:,} rows read, {len(lengths):,} to train on, {len(rows.rows.get('valid', ()))} held out"
+    )
+    for reason, count in rows.reasons.items():
+        say(f"          {count:,} left out: {reason}")
+    if not facts.rows_with_calls:
+        say(
+            "note      no row calls a tool: answers in words are not judged; only format and fidelity are gated"
+        )
+    print(path)
+    say(f"next      ./inv plan --recipe {_called(path, name)}{f' --host {host}' if host else ''}")
+    say(f"          ./inv train --recipe {_called(path, name)}{f' --host {host}' if host else ''}")
+
+
+def recipe_name(path: Path) -> str:
+    """A recipe's name for a dataset: the file's name without endings, or the folder's."""
+    stem = path.name.partition(".")[0] or path.resolve().name
+    if stem in ("train", "data") and path.resolve().parent.name:
+        stem = path.resolve().parent.name
+    return _NOT_A_NAME.sub("-", stem.lower()).strip("-._")[:LONGEST_NAME] or "mine"
+
+
+def _called(path: Path, name: str) -> str:
+    return name if path == ROOT / "recipes" / f"{name}.toml" else str(path)
+
+
+def cached_revision(model: str) -> str | None:
+    """The commit of a hub repository that this machine's cache has as its main one; None without one."""
+    from tunewright.contract.base_tokenizer import hub_cache
+
+    if model.startswith(("embedded:", "/", "~", ".")):
+        return None
+    try:
+        found = (hub_cache(model) / "refs" / "main").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return found if re.fullmatch(r"[0-9a-f]{40}", found) else None
+
+
+def token_lengths(rows: "Sequence[Example]", model: str, revision: str | None) -> tuple[list[int], int, bool]:
+    """Tokens of each row, ascending; what 99 % of the answers have; and whether the model's own tokenizer counted."""
+    from tunewright.audit.trainer import Tokenizer
+    from tunewright.contract.base_tokenizer import tokenizer_folder
+    from tunewright.contract.chat_template import TemplateRefusal
+
+    folder = tokenizer_folder(model, revision)
+    tokenizer = Tokenizer(folder) if folder else None
+    show = Progress("tokens")
+    lengths: list[int] = []
+    said: list[int] = []
+    for done, row in enumerate(rows):
+        show("rows:", done, len(rows))
+        value = row.row()
+        answers = [_text(message) for message in value["messages"] if message["role"] == "assistant"]
+        if tokenizer is None:
+            lengths.append(_estimate(json.dumps(value, ensure_ascii=False), len(row.messages)))
+            said += [_estimate(answer, 1) for answer in answers]
+            continue
+        try:
+            text = tokenizer.render(value["messages"], value.get("tools"), False)
+        except TemplateRefusal:
+            text = json.dumps(value, ensure_ascii=False)  # what the trainer says about it comes with the run
+        lengths.append(len(tokenizer.encode(text)))
+        said += [len(tokenizer.encode(answer)) for answer in answers]
+    common = sorted(said)[max(0, math.ceil(0.99 * len(said)) - 1)]
+    return sorted(lengths), common, tokenizer is not None
+
+
+def _text(message: dict[str, Any]) -> str:
+    calls = "".join(
+        json.dumps(call["function"], ensure_ascii=False) for call in message.get("tool_calls", ())
+    )
+    return message.get("reasoning_content", "") + message["content"] + calls
+
+
+def _estimate(text: str, messages: int) -> int:
+    return int(len(text.encode()) / BYTES_PER_TOKEN) + CHAT_OVERHEAD * messages
+
+
+def _data_facts(data: str, rows: Any, lengths: list[int], answer: int, exact: bool) -> "DataFacts":
+    from tunewright.chat.calls.write import SYNTAXES
+    from tunewright.cli.new_recipe import DataFacts
+
+    train = rows.rows["train"]
+    written = next((name for name, _ in rows.dialects.most_common() if name in SYNTAXES), "")
+    if written == "openai":
+        written = AS_TEXT  # calls that are data have to become some text where the template drops them
+    path = Path(data)
+    inside = path.resolve().is_relative_to(ROOT)
+    return DataFacts(
+        path=str(path.resolve().relative_to(ROOT) if inside else path.resolve()),
+        rows=len(train),
+        valid=len(rows.rows.get("valid", ())),
+        lengths=lengths,
+        exact=exact,
+        longest_answer=answer,
+        rows_with_calls=sum(any(m.tool_calls for m in row.messages) for row in train)
+        or rows.dialects["code_mode"],
+        dialect=written,
+    )
+
+
+def _model_facts(
+    model: str, revision: str | None, host: str, data: "DataFacts"
+) -> "tuple[ModelFacts, Callable[[int, int], bool] | None]":
+    """What the model's config says, and whether a batch fits into the host's memory where one is named."""
+    from tunewright.cli.new_recipe import ModelFacts
+    from tunewright.cli.plan_model import Unknown, count, find_config
+    from tunewright.cli.planning import memory_budget
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.recipe import Recipe
+    from tunewright.remote.host import open_host
+    from tunewright.remote.probe import probe_host
+
+    def draft(batch: int, tokens: int) -> Recipe:
+        return Recipe.model_validate(
+            {
+                "name": "draft",
+                "model": {"base": model, "revision": revision},
+                "train": {"batch_size": batch, "max_seq_length": tokens},
+            }
+        )
+
+    def checked(batch: int, tokens: int) -> Recipe:
+        try:
+            return draft(batch, tokens)
+        except ValueError as error:
+            raise UserError(
+                f"{model}: no pinned revision",
+                "Give --revision with the 40 hex digits of a commit of the repository.",
+            ) from error
+
+    first = checked(1, 64)
+    with open_host(host or "local", ROOT) as machine:
+        facts = probe_host(machine)
+        cpu = facts.system != "Darwin" and model.startswith("embedded:")
+        budget, _ = memory_budget(facts)
+        try:
+            config = find_config(first, machine, facts).config
+            parameters = count(first, config, 64, 1.0).parameters
+        except (Unknown, UserError) as error:
+            if isinstance(error, UserError) and host:
+                raise
+            say(f"note      {error}; the recipe is made without the model's config")
+            return ModelFacts(model, revision, cpu=cpu), None
+    context = config.get("max_position_embeddings")
+
+    def fits(batch: int, tokens: int) -> bool:
+        training = count(checked(batch, tokens), config, 0, 1.0).training
+        return budget is None or training.total <= budget
+
+    known = context if isinstance(context, int) and context > 0 else None
+    return ModelFacts(model, revision, parameters, known, cpu), fits if host else None
+
+
+TASKS = (new,)
