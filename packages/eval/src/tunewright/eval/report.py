@@ -128,9 +128,9 @@ def _suite_view(scores: RunScores, name: str) -> SuiteView:
     ]
     parts = [(f"in {name.replace('_', ' ')}", "categories", name) for name in tuned.categories]
     parts += [(f"calls of {name}", "tools", name) for name in list(tuned.tools)[:MOST_TOOLS]]
-    for title, kind, name in parts:
-        control = getattr(base, kind).get(name) if base else None
-        rows.append(_bar_row(title, getattr(tuned, kind)[name], control, None, False))
+    for title, kind, part in parts:
+        control = getattr(base, kind).get(part) if base else None
+        rows.append(_bar_row(title, getattr(tuned, kind)[part], control, None, False))
     paired = paired_scores(base, tuned) if base else None
     return SuiteView(
         name.replace("_", " "),
