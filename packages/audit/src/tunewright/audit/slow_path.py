@@ -7,6 +7,7 @@ from typing import Any
 
 from tunewright.chat.conversation import UnknownShapeError, read_conversation
 from tunewright.chat.read.batch import Fault
+from tunewright.chat.read.turns import flat_text
 
 
 def mend_rows(rows: Sequence[tuple[int, int, str, bool]]) -> tuple[list[dict[str, Any]], list[Fault]]:
@@ -78,6 +79,7 @@ def mend_row(line: int, text: str, torn: bool, faults: list[Fault]) -> dict[str,
     return {
         "shape": row.shape,
         "keys": keys,
+        "blocks": len(blocks) - len(marks),
         "row": {"messages": row.plain, "tools": row.tools, **kept},
     }
 

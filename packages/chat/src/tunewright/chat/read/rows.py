@@ -8,7 +8,8 @@ from typing import Any
 from tunewright.chat.conversation import Conversation, UnknownShapeError, read_conversation
 from tunewright.chat.read.files import DataFile
 from tunewright.chat.read.lines import read_batches
-from tunewright.chat.read.mapping import ReadTable, guess_table
+from tunewright.chat.read.mapping import guess_table
+from tunewright.chat.read.settings import Reading
 from tunewright.chat.read.shapes import KNOWN_SHAPES
 from tunewright.contract.errors import UserError
 
@@ -45,12 +46,13 @@ class Problems:
 
 
 def read_conversations(
-    files: Sequence[DataFile], problems: Problems, table: ReadTable | None = None
+    files: Sequence[DataFile], problems: Problems, reading: Reading
 ) -> Iterator[tuple[DataFile, int, Conversation]]:
     """Yield (file, line, conversation) of each row that can be read, note the others, and fill in the files' hashes.
 
-    Raises UserError for a file without rows, and for a column that `table` names and no row has.
+    Raises UserError for a file without rows, and for a column that a `[read]` table names and no row has.
     """
+    table = reading.table
     missing = dict(table.columns) if table is not None else {}
     for file in files:
         empty = True
@@ -59,7 +61,7 @@ def read_conversations(
             if missing and isinstance(value, dict):
                 missing = {key: column for key, column in missing.items() if column not in value}
             try:
-                conversation = read_conversation(value, table)
+                conversation = read_conversation(value, reading)
             except RecursionError:
                 problems.add(file, line, "nested too deeply")
             except UnknownShapeError as error:
