@@ -109,7 +109,7 @@ class Conversation:
         for key, value in self.source.items():
             if key == self.read_from[0]:
                 row["messages"] = written
-            elif key not in self.read_from:
+            elif key not in self.read_from and key != "messages":
                 row[key] = value
         row |= self._left
         if self.tools and not any(row.get(key) for key in TOOL_KEYS):

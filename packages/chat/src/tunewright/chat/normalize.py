@@ -14,6 +14,7 @@ from pathlib import Path
 from tunewright.chat.before_after import Changes, Normalized, Slice
 from tunewright.chat.conversation import TOOL_KEYS, UnknownShapeError
 from tunewright.chat.message import called_by, role_of, text_of
+from tunewright.chat.read.call_pattern import declared
 from tunewright.chat.read.files import DataFile, find_files
 from tunewright.chat.read.rows import Problems, read_conversations
 from tunewright.chat.read.settings import Reading
@@ -60,7 +61,11 @@ def normalize_dataset(
     if out.exists():
         raise UserError(f"{out} exists already", "Give another --out; what is finished is never replaced.")
     check_place(out)
-    wanted = structure or Structure()
+    with declared(reading.patterns):
+        return _normalized(data, out, structure or Structure(), system, reading)
+
+
+def _normalized(data: Path, out: Path, wanted: Structure, system: str, reading: Reading) -> Normalized:
     files = find_files([data])
     changes = Changes()
     rows = _read(files, reading, changes)

@@ -9,7 +9,9 @@ The group `name` is the tool; the group `arguments`, which may be missing, is a 
 import ast
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,25 @@ class CallPattern:
                 found.end(),
                 {"name": groups["name"], "arguments": _arguments(groups.get("arguments"))},
             )
+
+
+# The patterns that are in force while a dataset is normalized, where messages are looked at one by one.
+_DECLARED: ContextVar[tuple[CallPattern, ...]] = ContextVar("declared", default=())
+
+
+@contextmanager
+def declared(patterns: tuple[CallPattern, ...]) -> Generator[None]:
+    """Let `declared_calls` find calls by these patterns for the time of the context."""
+    token = _DECLARED.set(patterns)
+    try:
+        yield
+    finally:
+        _DECLARED.reset(token)
+
+
+def declared_calls(text: str) -> list[tuple[int, str]]:
+    """The calls that a user's own patterns find in a text: where each begins, and its tool, in order."""
+    return sorted((start, call["name"]) for each in _DECLARED.get() for start, _, call in each.calls(text))
 
 
 def _arguments(text: str | None) -> Any:
