@@ -1,5 +1,7 @@
 """Two datasets for every check of the audit: one that passes it, and one that does not."""
 
+from typing import Any
+
 from tests.support.audit_rows import (
     LONG,
     TOOLS,
@@ -33,6 +35,12 @@ SUITE = [
     }
 ]
 CAPITAL = chat("Which page names the capital of  France?", call('print(search("capital of France"))'))
+
+
+def takes(tool: str, **properties: Any) -> dict[str, Any]:
+    """A tool with these parameters."""
+    return {"name": tool, "description": tool, "parameters": {"type": "object", "properties": properties}}
+
 
 GOOD = Case(good())
 # check: (a dataset that passes, one that does not)
@@ -73,6 +81,14 @@ FIXTURES: dict[str, tuple[Case, Case]] = {
     ),
     "format.encoding": (GOOD, Case([*good(), '{"messages":[{"role":"user","content":"a"}],"x":NaN}'])),
     "format.key_sets": (GOOD, Case(changed(good(), lambda r: {**r, "extra": 1}))),
+    "format.arrow_nulls": (
+        Case(
+            changed(
+                good(), lambda r: {**r, "tools": [takes("look", query={"type": "string", "default": None})]}
+            )
+        ),
+        Case(changed(good(), lambda r: {**r, "tools": [takes("look", query={"type": "string"}, city=None)]})),
+    ),
     "format.blank_tools": (
         Case(changed(good(), lambda r: {**r, "tools": ""})),
         Case(changed(good(), lambda r: {**r, "tools": " \n"})),

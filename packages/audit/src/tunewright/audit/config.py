@@ -10,6 +10,7 @@ from tunewright.audit.checks import SEVERITIES, Check, Severity, read_checks
 from tunewright.audit.features import BY_NAME
 from tunewright.audit.findings import Finding
 from tunewright.audit.labels import LABELS
+from tunewright.chat.read.settings import parse_reading
 from tunewright.contract.errors import UserError
 
 
@@ -46,8 +47,11 @@ def read_config(path: Path | None, known: Iterable[Check]) -> Config:
         raise UserError(f"{path}: {error.strerror}", "Give the path of a .toml file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML ({error})", "Mend the line named.") from error
-    if unknown := value.keys() - {"folders", "checks", "by_definition"}:
-        raise UserError(f"{path}: {min(unknown)}: no such key", "Known: folders, checks, by_definition.")
+    if unknown := value.keys() - {"folders", "checks", "by_definition", "read", "calls"}:
+        raise UserError(
+            f"{path}: {min(unknown)}: no such key", "Known: folders, checks, by_definition, read, calls."
+        )
+    parse_reading(value, str(path))
     folders = value.get("folders", [])
     if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
         raise UserError(f"{path}: folders: a list of paths is needed", 'folders = ["checks"]')

@@ -33,6 +33,7 @@ CREATE TABLE problems (example BIGINT, message INTEGER, kind VARCHAR, detail VAR
 CREATE TABLE toolset_texts (toolset VARCHAR, tools VARCHAR);
 CREATE TABLE bare_prompts (toolset VARCHAR, text VARCHAR);
 CREATE TABLE toolset_faults (toolset VARCHAR, detail VARCHAR);
+CREATE TABLE toolset_nulls (toolset VARCHAR, detail VARCHAR);
 CREATE TABLE offered (
     toolset VARCHAR, position INTEGER, tool VARCHAR, description VARCHAR, parameters VARCHAR, written VARCHAR,
     kind VARCHAR

@@ -11,34 +11,41 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
 from tunewright.audit.wire import dump
+from tunewright.chat.read.settings import Reading, load_reading
 
 FEWEST = 1_000  # rows for which starting a process pays
 
 
-def _mend_rows(rows: list[Any]) -> list[Any]:
+def _mend_rows(rows: list[Any], reading: Reading) -> list[Any]:
     from tunewright.audit.slow_path import mend_rows
 
-    mended, faults = mend_rows(rows)
+    mended, faults = mend_rows(rows, reading)
     return [mended, [(fault.line, fault.kind, fault.detail) for fault in faults]]
 
 
-def _read_turns(rows: list[Any]) -> list[Any]:
+def _read_turns(rows: list[Any], _reading: Reading) -> list[Any]:
     from tunewright.audit.turns import read_turns
 
     return list(read_turns(rows))
 
 
-TASKS: dict[str, Callable[[list[Any]], list[Any]]] = {"rows": _mend_rows, "turns": _read_turns}
+TASKS: dict[str, Callable[[list[Any], Reading], list[Any]]] = {"rows": _mend_rows, "turns": _read_turns}
 
 
 class Helpers:
-    """Helper processes, started when there is first enough to do. Use as a context manager; any thread may ask."""
+    """Helper processes, started when there is first enough to do. Use as a context manager; any thread may ask.
 
-    def __init__(self) -> None:
+    `config` is the TOML file that says how rows are read.
+    """
+
+    def __init__(self, config: Path | None = None) -> None:
+        self._config = config
+        self.reading = load_reading(config)
         self.count = max(1, min(8, os.cpu_count() or 1))
         self._processes: list[subprocess.Popen[bytes]] = []
         self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
@@ -71,11 +78,13 @@ class Helpers:
                 process = None
             finally:
                 self._idle.put(process)
-        return [dump(result) for result in TASKS[task](list(rows))]
+        return [dump(result) for result in TASKS[task](list(rows), self.reading)]
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-P", "-m", __name__, *([str(self._config)] if self._config else [])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         self._processes.append(process)
         return process
@@ -94,10 +103,10 @@ def _ask(process: subprocess.Popen[bytes], task: str, rows: str) -> list[str]:
     return [result.decode() for result in results]
 
 
-def serve(asked: IO[bytes], answered: IO[bytes]) -> None:
+def serve(asked: IO[bytes], answered: IO[bytes], reading: Reading) -> None:
     """What a helper does until nobody asks any more."""
     while task := asked.readline().decode().strip():
-        results = TASKS[task](json.loads(asked.readline()))
+        results = TASKS[task](json.loads(asked.readline()), reading)
         answered.write(f"{len(results)}\n".encode())
         for result in results:
             answered.write(dump(result).encode() + b"\n")
@@ -108,5 +117,5 @@ if __name__ == "__main__":
     # Ctrl-C goes to all processes of a terminal; who asks decides what becomes of the helpers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(BrokenPipeError):
-        serve(sys.stdin.buffer, sys.stdout.buffer)
+        serve(sys.stdin.buffer, sys.stdout.buffer, load_reading(Path(sys.argv[1]) if sys.argv[1:] else None))
     os._exit(0)  # nobody may be left to take what is in the buffer

@@ -21,11 +21,12 @@ from tunewright.audit.database import connect, insert, insert_json, silent
 from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
 from tunewright.audit.toolsets import find_kinds
+from tunewright.chat import arrow_nulls
 from tunewright.chat.calls.find import MARKER
 from tunewright.chat.read.batch import Batch
 from tunewright.chat.read.files import DataFile, find_files
 from tunewright.chat.read.lines import read_batches
-from tunewright.chat.read.shapes import KNOWN_SHAPES
+from tunewright.chat.read.rows import check_columns, first_row, shape_hint
 from tunewright.chat.tools import (
     LISTS_TOOLS,
     bare_prompt,
@@ -58,8 +59,11 @@ class Store:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def load(paths: Sequence[Path], report: Report | None = None) -> Store:
-    """Read every file into a fresh store. Raises UserError for what is missing, empty or holds no example."""
+def load(paths: Sequence[Path], report: Report | None = None, config: Path | None = None) -> Store:
+    """Read every file into a fresh store. `config` is a TOML file whose `[read]` and `[calls]` say how.
+
+    Raises UserError for what is missing, empty or holds no example, and for a column that no row has.
+    """
     files = find_files(paths)
     total = sum(file.path.stat().st_size for file in files)
     folder = scratch_folder("audit")
@@ -70,7 +74,8 @@ def load(paths: Sequence[Path], report: Report | None = None) -> Store:
         raise
     store = Store(connection, folder, files)
     try:
-        with Helpers() as helpers:
+        with Helpers(config) as helpers:
+            check_columns(files, helpers.reading)
             _fill(store, total, helpers, report)
     except BaseException:
         store.__exit__()
@@ -124,9 +129,10 @@ def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> 
             "SELECT file, line, detail FROM faults ORDER BY file, line LIMIT 1"
         ).fetchone()
         where = f"{store.files[first[0]].path}:{first[1]}: {first[2]}" if first else str(store.files[0].path)
+        row = first_row(store.files[first[0]], first[1]) if first else None
         raise UserError(
             f"{where}: no example can be read",
-            f"Rows are JSON objects, one a line or in one array. {KNOWN_SHAPES}",
+            f"Rows are JSON objects, one a line or in one array. {shape_hint(row)}",
         )
     _read_text_calls(connection, base, helpers, report)
     _read_toolsets(connection)
@@ -177,11 +183,14 @@ def _read_toolsets(connection: duckdb.DuckDBPyConnection) -> None:
     """Tools offered, by the row or in its system prompt, each distinct list once, and what cannot be read of them."""
     rows: list[dict[str, Any]] = []
     faults: list[dict[str, str]] = []
+    nulls: list[dict[str, str]] = []
     for toolset, text in connection.execute(
         "SELECT DISTINCT toolset, tools FROM toolset_texts ORDER BY 1"
     ).fetchall():
         tools = json.loads(text)
-        rows += [{"toolset": toolset, **tool} for tool in toolset_of(tools)]
+        if detail := arrow_nulls.padding(tools, ()):
+            nulls.append({"toolset": toolset, "detail": detail})
+        rows += [{"toolset": toolset, **tool} for tool in toolset_of(arrow_nulls.without(tools))]
         if detail := unread_entries(tools):
             faults.append({"toolset": toolset, "detail": detail})
     # Few prompts are distinct: each is looked at once, and for that the filter has to stay behind the grouping.
@@ -206,6 +215,7 @@ def _read_toolsets(connection: duckdb.DuckDBPyConnection) -> None:
     )
     insert(connection, "offered BY NAME", structure, [*rows, *listed])
     insert(connection, "toolset_faults", '{"toolset":"VARCHAR","detail":"VARCHAR"}', [*faults, *unread])
+    insert(connection, "toolset_nulls", '{"toolset":"VARCHAR","detail":"VARCHAR"}', nulls)
     insert(connection, "bare_prompts", '{"toolset":"VARCHAR","text":"VARCHAR"}', bare)
     if listed or unread:
         connection.execute(

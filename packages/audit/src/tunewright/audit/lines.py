@@ -189,6 +189,8 @@ def insert_batch(
     faults = list(batch.faults)
     if batch.rows:
         with _parsed(cursor, batch):
+            if helpers.reading.table or helpers.reading.patterns:
+                cursor.execute("UPDATE raw SET plain = false")  # what a user declares, SQL does not know
             cursor.execute(_TOOLSETS_OF_LINES)
         odd = cursor.execute("SELECT number, line FROM raw WHERE NOT plain ORDER BY number").fetchall()
         wanted = [

@@ -86,7 +86,7 @@ def _audit(
     settings = read_config(config, own)
     # Users' own first: what is wrong with one is told before the long ones have run.
     checks = [*(check for folder in settings.folders for check in read_checks(folder)), *own]
-    with load(paths, report) as store:
+    with load(paths, report, config) as store:
         connection = store.connection
         build_tables(connection, suites, report)
         if recipe is not None:

@@ -7,22 +7,27 @@ from typing import Any
 
 from tunewright.chat.conversation import UnknownShapeError, read_conversation
 from tunewright.chat.read.batch import Fault
+from tunewright.chat.read.settings import Reading
 from tunewright.chat.read.turns import flat_text
 
 
-def mend_rows(rows: Sequence[tuple[int, int, str, bool]]) -> tuple[list[dict[str, Any]], list[Fault]]:
+def mend_rows(
+    rows: Sequence[tuple[int, int, str, bool]], reading: Reading
+) -> tuple[list[dict[str, Any]], list[Fault]]:
     """Rows as (number, line, text, whether the file ends in it): those that can be read, and what is wrong with them."""
     faults: list[Fault] = []
     mended: list[dict[str, Any]] = []
     for number, line, text, torn in rows:
         if not text.strip(" \t\r"):
             faults.append(Fault(line, "blank", "a blank line"))
-        elif row := mend_row(line, text, torn, faults):
+        elif row := mend_row(line, text, torn, faults, reading):
             mended.append({"number": number, "line": line, **row})
     return mended, faults
 
 
-def mend_row(line: int, text: str, torn: bool, faults: list[Fault]) -> dict[str, Any] | None:
+def mend_row(
+    line: int, text: str, torn: bool, faults: list[Fault], reading: Reading
+) -> dict[str, Any] | None:
     """A row that SQL would not vouch for: parsed in Python, its faults noted, brought to the plain form."""
     notes: list[tuple[str, str]] = []
 
@@ -61,7 +66,7 @@ def mend_row(line: int, text: str, torn: bool, faults: list[Fault]) -> dict[str,
         notes.append(("surrogate", "half of a surrogate pair (\\ud800 to \\udfff): no UTF-8 can hold it"))
     faults += [Fault(line, kind, detail) for kind, detail in dict(notes).items()]
     try:
-        row = read_conversation(value)
+        row = read_conversation(value, reading)
     except (UnknownShapeError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         faults.append(Fault(line, "shape", reason))
@@ -79,6 +84,7 @@ def mend_row(line: int, text: str, torn: bool, faults: list[Fault]) -> dict[str,
     return {
         "shape": row.shape,
         "keys": keys,
+        "blocks": len(blocks) - len(marks),
         "row": {"messages": row.plain, "tools": row.tools, **kept},
     }
 

@@ -22,10 +22,13 @@ DATASET_VIEWS = ("understood", "examples", "messages", "calls", "tools", "featur
 MOST_SHOWN = 200  # rows of a table on a terminal; the other formats give all
 
 
-def run_query(query: str, data: Sequence[Path], runs: Path | None, format: str = "table") -> str | bytes:
+def run_query(
+    query: str, data: Sequence[Path], runs: Path | None, format: str = "table", config: Path | None = None
+) -> str | bytes:
     """Run SQL over the views; text, or bytes for Parquet.
 
-    `data` are the dataset's files, folders or globs, `runs` a folder of runs, or None before there is one. Only the
+    `data` are the dataset's files, folders or globs, `runs` a folder of runs, or None before there is one. `config` is a
+    TOML file that says how rows of an unknown shape are read. Only the
     views that the query names are filled. The connection then loses the disk, the network and its own settings before it
     sees the query. Raises UserError for SQL that does not run and for input that cannot be read.
     """
@@ -38,7 +41,7 @@ def run_query(query: str, data: Sequence[Path], runs: Path | None, format: str =
         if data:
             from tunewright.audit.ingest import load
 
-            connection = stack.enter_context(load(data)).connection
+            connection = stack.enter_context(load(data, config=config)).connection
             make_dataset_views(connection, words)
         else:
             if wanted := words & set(DATASET_VIEWS) - set(RUN_TABLES):

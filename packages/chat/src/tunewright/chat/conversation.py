@@ -16,9 +16,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from tunewright.chat import arrow_nulls
+from tunewright.chat.read.call_pattern import take_out
 from tunewright.chat.read.found import Found
-from tunewright.chat.read.mapping import ReadTable
 from tunewright.chat.read.messages import LISTS
+from tunewright.chat.read.settings import Reading
 from tunewright.chat.read.shapes import find_conversation
 from tunewright.chat.read.turns import (
     Message,
@@ -35,6 +36,7 @@ from tunewright.contract.example import Message as NormalMessage
 
 __all__ = ["TOOL_KEYS", "Conversation", "UnknownShapeError", "call_name", "read_conversation"]
 
+_AS_IT_IS = Reading()
 TOOL_KEYS = ("tools", "functions", "available_tools")
 
 
@@ -56,14 +58,31 @@ class Conversation:
     notes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     read_from: tuple[str, ...] = ()
     source: Any = field(default=None, repr=False)  # the row as it was read
+    reading: Reading = field(default=_AS_IT_IS, repr=False)
     _list: list[Message] | None = field(default=None, repr=False)  # what is written as `messages`
     _left: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     _lost: str = field(default="", repr=False)
 
     @cached_property
     def plain(self) -> list[Message]:
-        """What the messages mean: one of four roles, content as text, calls in `tool_calls`."""
-        return plain_messages(self.messages)
+        """What the messages mean: one of four roles, content as text, calls in `tool_calls`.
+
+        Calls that a user's own pattern finds are `tool_calls` here, too; those of the known dialects stay text.
+        """
+        plain = plain_messages(self.messages)
+        if self.reading.drop_padding:
+            plain = arrow_nulls.of_messages(plain, self.tools or ())
+        return [self._with_calls(message) for message in plain] if self.reading.patterns else plain
+
+    def _with_calls(self, message: Message) -> Message:
+        if message["role"] != "assistant":
+            return message
+        text, calls = take_out(message["content"], self.reading.patterns)
+        return (
+            {**message, "content": text, "tool_calls": [*message.get("tool_calls", ()), *calls]}
+            if calls
+            else message
+        )
 
     @property
     def others(self) -> dict[str, Any]:
@@ -90,12 +109,12 @@ class Conversation:
         for key, value in self.source.items():
             if key == self.read_from[0]:
                 row["messages"] = written
-            elif key not in self.read_from:
+            elif key not in self.read_from and key != "messages":
                 row[key] = value
         row |= self._left
         if self.tools and not any(row.get(key) for key in TOOL_KEYS):
             row["tools"] = self.tools
-        return row
+        return arrow_nulls.of_row(row, self.tools) if self.reading.drop_padding else row
 
     def example(self) -> Example:
         """The conversation in normal form. Raises UnknownShapeError for a call whose arguments are no object."""
@@ -148,13 +167,13 @@ def _call(value: Any, where: str) -> ToolCall:
     )
 
 
-def read_conversation(value: Any, table: ReadTable | None = None) -> Conversation:
+def read_conversation(value: Any, reading: Reading = _AS_IT_IS) -> Conversation:
     """Read one row, by a user's `[read]` table where it fits and else by the known shapes. Raises UnknownShapeError."""
     if isinstance(value, list):
-        return Conversation("messages", openai_messages(value), source=value)
+        return Conversation("messages", openai_messages(value), source=value, reading=reading)
     if not isinstance(value, dict):
         raise UnknownShapeError(f"a row must be an object, this is {kind_of(value)}")
-    found = table.find(value) if table is not None else None
+    found = reading.table.find(value) if reading.table is not None else None
     found = found or find_conversation(value)
     if not found.messages:
         raise UnknownShapeError("the prompt and the answer are empty")
@@ -172,7 +191,7 @@ def read_conversation(value: Any, table: ReadTable | None = None) -> Conversatio
     lost = f"tools would be lost: {unread}" if unread and found.tools else ""
     if value.get("messages") and "messages" not in found.read_from:
         lost = lost or "`messages` holds something else than the conversation, which would be lost"
-    if nulls := arrow_nulls.padding(tools or [], found.messages):
+    if not reading.drop_padding and (nulls := arrow_nulls.padding(tools or [], found.messages)):
         notes.append(("padding", nulls))
     labels = (seen.get(name) for name in ("label", "kto_tag"))
     return Conversation(
@@ -184,6 +203,7 @@ def read_conversation(value: Any, table: ReadTable | None = None) -> Conversatio
         notes,
         found.read_from,
         value,
+        reading,
         found.own_list,
         found.left,
         found.lost or lost,

@@ -12,14 +12,15 @@ from tunewright.chat.conversation import TOOL_KEYS, Conversation, UnknownShapeEr
 from tunewright.chat.dataset_folder import Row, finished_dataset, write_dataset
 from tunewright.chat.message import called_by
 from tunewright.chat.read.files import DataFile, find_files
-from tunewright.chat.read.mapping import ReadTable
 from tunewright.chat.read.rows import Problems, read_conversations
+from tunewright.chat.read.settings import Reading
 from tunewright.chat.split import Linked, divide
 from tunewright.contract.atomic import check_place, sha256_file, sha256_json
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import DatasetManifest
 
 MERGER = 4  # raise it when the same inputs give another dataset
+_AS_IT_IS = Reading()
 RATIO = 3.0  # a label may be this many times as frequent as the median one
 
 # Keys of messages whose values are in a conversation's plain messages.
@@ -50,11 +51,11 @@ def merge_datasets(
     ratio: float = RATIO,
     seed: int = 1,
     report: Report | None = None,
-    table: ReadTable | None = None,
+    reading: Reading = _AS_IT_IS,
 ) -> DatasetManifest:
     """Merge `data` (files, or folders with splits, in any form and shape of chat row) into the folder `out`.
 
-    `table` says how rows of an unknown shape are read. A row in the form of `messages` is written as it is, any other as
+    `reading` says how rows of an unknown shape are read. A row in the form of `messages` is written as it is, any other as
     `messages` with all else that it has; only a list of tools that was JSON text becomes a list.
 
     Exact doubles are dropped, and so are answers that are marked as not wanted; of a pair the chosen one is taken. No
@@ -83,19 +84,14 @@ def merge_datasets(
         "ratio": ratio,
         "seed": seed,
     }
-    if table is not None:
-        inputs["read"] = {
-            **table.columns,
-            "role": table.role,
-            "content": table.content,
-            "roles": dict(table.roles),
-        }
+    if reading != _AS_IT_IS:
+        inputs["reading"] = reading.key()
     key = sha256_json(inputs)
     finished = finished_dataset(out, key)
     if finished is not None:
         return finished
 
-    kept, dropped = _read(files, table, balance, report)
+    kept, dropped = _read(files, reading, balance, report)
     random = Random(f"{seed}/balance")
     kept, cut = _balanced(kept, balance != "none", ratio, random)
     if report is not None:
@@ -136,13 +132,13 @@ def _straddling(kept: Sequence[_Kept], splits: Mapping[str, Sequence[int]]) -> l
 
 
 def _read(
-    files: Sequence[DataFile], table: ReadTable | None, balance: str, report: Report | None
+    files: Sequence[DataFile], reading: Reading, balance: str, report: Report | None
 ) -> tuple[list[_Kept], Counter[str]]:
     kept: list[_Kept] = []
     seen: set[str] = set()
     dropped = Counter[str]()
     problems = Problems()
-    for file, line, conversation in read_conversations(files, problems, table):
+    for file, line, conversation in read_conversations(files, problems, reading):
         if report is not None and line == 1:
             report("read", files.index(file), len(files))
         if conversation.label is False:  # KTO's mark of an answer that nobody should give

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from tunewright.chat.calls.find import MARKER, MARKER_PATTERN, read_turn
+from tunewright.chat.read.call_pattern import declared_calls
 from tunewright.chat.read.turns import CALL_BLOCKS, ROLES, Message, listed_calls, plain_messages, text_key
 
 # Text before a call above this length says something, and is kept.
@@ -36,6 +37,8 @@ def call_start(message: Mapping[str, Any]) -> int | None:
     text = text_of(message)
     if listed_calls(message):
         return len(text)
+    if own := declared_calls(text):
+        return own[0][0]
     found = MARKER_PATTERN.search(text)
     return found.start() if found and _read(text).calls else None
 
@@ -48,6 +51,8 @@ def called_by(message: Mapping[str, Any]) -> list[str]:
         functions = [call.get("function", call) if isinstance(call, dict) else {} for call in calls]
         return [str(function.get("name")) for function in functions if isinstance(function, dict)]
     text = text_of(message)
+    if own := declared_calls(text):
+        return [name for _, name in own]
     return [str(call.name) for call in _read(text).calls] if _CALLS.search(text) else []
 
 

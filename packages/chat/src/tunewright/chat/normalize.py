@@ -14,9 +14,10 @@ from pathlib import Path
 from tunewright.chat.before_after import Changes, Normalized, Slice
 from tunewright.chat.conversation import TOOL_KEYS, UnknownShapeError
 from tunewright.chat.message import called_by, role_of, text_of
+from tunewright.chat.read.call_pattern import declared
 from tunewright.chat.read.files import DataFile, find_files
-from tunewright.chat.read.mapping import ReadTable
 from tunewright.chat.read.rows import Problems, read_conversations
+from tunewright.chat.read.settings import Reading
 from tunewright.chat.resample_structure import (
     Draw,
     Row,
@@ -39,6 +40,7 @@ NEUTRAL = "You are a helpful assistant."
 # A system message that occurs in at least this share of the rows that have one is boilerplate, and may be replaced.
 BOILERPLATE = 0.01
 DIRECT = "direct answer"
+_AS_IT_IS = Reading()
 _NAME = re.compile(r"[\w.-]*\w", re.ASCII)  # all others are looked for anywhere in a text
 _WORD = re.compile(r"[A-Za-z][a-z]*")
 
@@ -48,21 +50,25 @@ def normalize_dataset(
     out: Path,
     structure: Structure | None = None,
     system: str = "",
-    table: ReadTable | None = None,
+    reading: Reading = _AS_IT_IS,
 ) -> Normalized:
     """Write `data` with equal structure to the folder `out`, with `dataset.json`; return what changed.
 
     `system` is the system message to add where the data have no common one. Rows are written as `messages`, with all
-    else that they hold; `table` says how rows of an unknown shape are read. Raises UserError when `out` exists, rows
+    else that they hold; `reading` says how rows of an unknown shape are read. Raises UserError when `out` exists, rows
     cannot be read or say which of their answers is the better one (`file:line`), or nothing is there.
     """
     if out.exists():
         raise UserError(f"{out} exists already", "Give another --out; what is finished is never replaced.")
     check_place(out)
-    wanted = structure or Structure()
+    with declared(reading.patterns):
+        return _normalized(data, out, structure or Structure(), system, reading)
+
+
+def _normalized(data: Path, out: Path, wanted: Structure, system: str, reading: Reading) -> Normalized:
     files = find_files([data])
     changes = Changes()
-    rows = _read(files, table, changes)
+    rows = _read(files, reading, changes)
     everything = [row for listed in rows.values() for row in listed]
     replaceable, telling = sort_system_messages(everything)
     common = max(replaceable, key=lambda text: (replaceable[text], text), default="").strip()
@@ -117,11 +123,11 @@ def _write(
         write_json(folder / DATASET, manifest.model_dump())
 
 
-def _read(files: Sequence[DataFile], table: ReadTable | None, changes: Changes) -> dict[str, list[Row]]:
+def _read(files: Sequence[DataFile], reading: Reading, changes: Changes) -> dict[str, list[Row]]:
     """Each split's rows as `messages`, all else kept. Raises UserError for rows that cannot be read, or written so."""
     rows: dict[str, list[Row]] = {}
     problems = Problems()
-    for file, line, conversation in read_conversations(files, problems, table):
+    for file, line, conversation in read_conversations(files, problems, reading):
         if conversation.is_preference:
             problems.add(
                 file,

@@ -22,6 +22,9 @@ from tunewright.cli.steps import (
 
 BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")
 DATASET = "a file, a folder with splits, or a glob"
+CONFIG = (
+    "a TOML file whose [read] and [calls] say how rows of an unknown shape, and calls of your own, are read"
+)
 
 
 @command(
@@ -117,13 +120,16 @@ def audit(
     data=DATASET + "; repeatable",
     runs="a folder of runs",
     format="table, json, csv or parquet",
+    config=CONFIG,
 )
-def sql(c: Context, query: str, data: list[str] = [], runs: str = "", format: str = "table") -> None:
+def sql(
+    c: Context, query: str, data: list[str] = [], runs: str = "", format: str = "table", config: str = ""
+) -> None:
     """Ask a dataset, or finished runs, in SQL."""
     from tunewright.audit.sql import run_query
 
     folder = Path(runs) if runs else RUNS if RUNS.is_dir() else None
-    result = run_query(query, [Path(name) for name in data], folder, format)
+    result = run_query(query, [Path(name) for name in data], folder, format, Path(config) if config else None)
     if isinstance(result, bytes):
         sys.stdout.buffer.write(result)
     else:
@@ -135,10 +141,12 @@ def sql(c: Context, query: str, data: list[str] = [], runs: str = "", format: st
     out="the folder to make",
     recipe="take the rates of this recipe's [data.structure], and its data.system where the data have no common system "
     "message",
+    config=CONFIG,
 )
-def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> None:
+def normalize(c: Context, data: str = "", out: str = "", recipe: str = "", config: str = "") -> None:
     """Give every slice of a dataset the same structure; calls stay byte for byte."""
     from tunewright.chat.normalize import normalize_dataset
+    from tunewright.chat.read.settings import load_reading
     from tunewright.contract.recipe import load_recipe
 
     need(data=data, out=out)
@@ -146,7 +154,8 @@ def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> No
     wanted = load_recipe(recipe, ROOT).data if recipe else None
     # The default of data.system is meant for coding tools; only a text that the recipe gives is meant for these data.
     system = wanted.system if wanted and "system" in wanted.model_fields_set else ""
-    print(normalize_dataset(Path(data), Path(out), wanted and wanted.structure, system).text())
+    reading = load_reading(Path(config) if config else None)
+    print(normalize_dataset(Path(data), Path(out), wanted and wanted.structure, system, reading).text())
 
 
 @command(
@@ -156,6 +165,7 @@ def normalize(c: Context, data: str = "", out: str = "", recipe: str = "") -> No
     valid="share of examples held out, whole clusters at a time",
     balance="none, tool or family: what no one value may dominate",
     seed="decides which rows of too common a kind are left out",
+    config=CONFIG,
 )
 def merge(
     c: Context,
@@ -164,9 +174,11 @@ def merge(
     valid: float = 0.1,
     balance: str = "tool",
     seed: int = 1,
+    config: str = "",
 ) -> None:
     """Merge datasets of any shape, balanced, and split so that nothing leaks."""
     from tunewright.chat.merge import merge_datasets
+    from tunewright.chat.read.settings import load_reading
 
     need(data=data, out=out)
     check_folder(out, [Path(name) for name in data])
@@ -177,6 +189,7 @@ def merge(
         balance=one_of("balance", balance, BALANCES),
         seed=seed,
         report=Progress("merge"),
+        reading=load_reading(Path(config) if config else None),
     )
     if straddling := made.facts.get("repositories_in_several_splits"):
         say(

@@ -8,7 +8,8 @@ from typing import Any
 from tunewright.chat.conversation import Conversation, UnknownShapeError, read_conversation
 from tunewright.chat.read.files import DataFile
 from tunewright.chat.read.lines import read_batches
-from tunewright.chat.read.mapping import ReadTable, guess_table
+from tunewright.chat.read.mapping import guess_table
+from tunewright.chat.read.settings import Reading
 from tunewright.chat.read.shapes import KNOWN_SHAPES
 from tunewright.contract.errors import UserError
 
@@ -45,21 +46,19 @@ class Problems:
 
 
 def read_conversations(
-    files: Sequence[DataFile], problems: Problems, table: ReadTable | None = None
+    files: Sequence[DataFile], problems: Problems, reading: Reading
 ) -> Iterator[tuple[DataFile, int, Conversation]]:
     """Yield (file, line, conversation) of each row that can be read, note the others, and fill in the files' hashes.
 
-    Raises UserError for a file without rows, and for a column that `table` names and no row has.
+    Raises UserError for a file without rows, and for a column that a `[read]` table names and no row has.
     """
-    missing = dict(table.columns) if table is not None else {}
+    check_columns(files, reading)
     for file in files:
         empty = True
         for line, value in _values(file, problems):
             empty = False
-            if missing and isinstance(value, dict):
-                missing = {key: column for key, column in missing.items() if column not in value}
             try:
-                conversation = read_conversation(value, table)
+                conversation = read_conversation(value, reading)
             except RecursionError:
                 problems.add(file, line, "nested too deeply")
             except UnknownShapeError as error:
@@ -70,8 +69,40 @@ def read_conversations(
             raise UserError(
                 f"{file.path}: no examples in it", "The file is empty, or holds only blank lines."
             )
-    if table is not None and missing:
-        raise table.no_column(missing)
+
+
+def check_columns(files: Sequence[DataFile], reading: Reading) -> None:
+    """Raise UserError for a column that a `[read]` table names and no row has. Reads until each has been seen."""
+    missing = dict(reading.table.columns) if reading.table is not None else {}
+    for file in files:
+        for text in (text for batch in read_batches(file) for text in batch.rows) if missing else ():
+            named = any(
+                json.dumps(column, ensure_ascii=escaped) in text
+                for column in missing.values()
+                for escaped in (False, True)
+            )
+            if named and isinstance(value := _parsed(text), dict):
+                missing = {key: column for key, column in missing.items() if column not in value}
+                if not missing:
+                    return
+    if reading.table is not None and missing:
+        raise reading.table.no_column(missing)
+
+
+def first_row(file: DataFile, line: int) -> Any:
+    """The row that begins on a line; None when it cannot be read."""
+    for batch in read_batches(file):
+        for number, text in zip(batch.lines, batch.rows):
+            if number == line:
+                return _parsed(text)
+    return None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def shape_hint(value: Any) -> str:
