@@ -13,4 +13,5 @@ SELECT file, line, detail,
     CASE kind WHEN 'padding' THEN
         'Chat templates write them into the prompt. Remove them: drop_padding = true in [read], and data.merge or data.normalize.'
     END AS hint
-FROM faults WHERE kind NOT IN ('unreadable', 'torn', 'cut', 'shape', 'tools', 'blank_tools')
+FROM faults
+WHERE kind IN ('utf8', 'nan', 'surrogate', 'duplicate_key', 'bom', 'long_row', 'padding', 'crlf', 'blank')
