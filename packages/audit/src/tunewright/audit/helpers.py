@@ -36,10 +36,13 @@ TASKS: dict[str, Callable[[list[Any]], list[Any]]] = {"rows": _mend_rows, "turns
 
 
 class Helpers:
-    """Helper processes, started when there is first enough to do. Use as a context manager; any thread may ask."""
+    """Helper processes, started when there is first enough to do. Use as a context manager; any thread may ask.
 
-    def __init__(self) -> None:
-        self.count = max(1, min(8, os.cpu_count() or 1))
+    `processes` at 0: all is done here. A process needs a third of a second of CPU before it does anything.
+    """
+
+    def __init__(self, processes: int | None = None) -> None:
+        self.count = max(1, min(8, os.cpu_count() or 1)) if processes is None else processes
         self._processes: list[subprocess.Popen[bytes]] = []
         self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
         for _ in range(self.count):
@@ -60,7 +63,7 @@ class Helpers:
 
     def ask(self, task: str, rows: Sequence[Any]) -> list[str]:
         """The task's results as JSON texts. Where a helper fails, the work is done here."""
-        if len(rows) >= FEWEST:
+        if self.count and len(rows) >= FEWEST:
             process = self._idle.get()
             try:
                 process = process or self._start()

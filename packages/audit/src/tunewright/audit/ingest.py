@@ -37,6 +37,7 @@ from tunewright.chat.tools import (
 from tunewright.contract.errors import UserError
 from tunewright.contract.scratch import scratch_folder
 
+SMALL = 8 << 20  # bytes of all files up to which neither threads nor processes pay
 PAGE = 10_000  # examples whose texts are in Python's memory at a time
 
 Report = Callable[[str, float], None]
@@ -70,7 +71,7 @@ def load(paths: Sequence[Path], report: Report | None = None) -> Store:
         raise
     store = Store(connection, folder, files)
     try:
-        with Helpers() as helpers:
+        with Helpers(0 if total < SMALL else None) as helpers:
             _fill(store, total, helpers, report)
     except BaseException:
         store.__exit__()
@@ -81,9 +82,9 @@ def load(paths: Sequence[Path], report: Report | None = None) -> Store:
 def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> None:
     connection = store.connection
     done, base = 0, 0
-    batch_bytes = 1 << 20 if total < 8 << 20 else 32 << 20
+    batch_bytes = 1 << 20 if total < SMALL else 32 << 20
     # One batch a worker and one thread a batch; one worker more than cores, for they wait for one another in Python.
-    workers = 1 if total < 8 << 20 else max(3, min(5, 1 + (os.cpu_count() or 2)))
+    workers = 1 if total < SMALL else max(3, min(5, 1 + (os.cpu_count() or 2)))
     threads = connection.execute("SELECT current_setting('threads')").fetchone()
     connection.execute("SET threads = 1")
     cursors: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
@@ -167,7 +168,7 @@ def _read_text_calls(
                 insert_json(cursor, table, structure, rows)
 
     starts = range(0, last + 1, PAGE)
-    with _at_once(connection, helpers.count) as pool:
+    with _at_once(connection, max(1, helpers.count)) as pool:
         for done, _ in enumerate(pool.map(read, starts), start=1):
             if report:
                 report("calls", done / len(starts))
