@@ -29,7 +29,10 @@ def _mend_rows(rows: list[Any]) -> list[Any]:
 def _read_turns(rows: list[Any]) -> list[Any]:
     from tunewright.audit.turns import read_turns
 
-    return list(read_turns(rows))
+    return [
+        {name: [row[name] for row in found] for name in found[0]} if found else {}
+        for found in read_turns(rows)
+    ]
 
 
 TASKS: dict[str, Callable[[list[Any]], list[Any]]] = {"rows": _mend_rows, "turns": _read_turns}

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from tunewright.audit.database import connect, insert, insert_json, silent
+from tunewright.audit.database import connect, insert, insert_columns, silent
 from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
 from tunewright.audit.toolsets import find_kinds
@@ -149,11 +149,13 @@ def _read_text_calls(
     connection: duckdb.DuckDBPyConnection, last: int, helpers: Helpers, report: Report | None
 ) -> None:
     """Calls, preambles and faults of every assistant message that may hold a call written as text."""
+    place = {"example": "BIGINT", "message": "INTEGER"}
     tables = {
-        "calls BY NAME": '{"example":"BIGINT","message":"INTEGER","position":"INTEGER","syntax":"VARCHAR","tool":"VARCHAR",'
-        '"arguments":"VARCHAR","error":"VARCHAR","program":"VARCHAR"}',
-        "turns": '{"example":"BIGINT","message":"INTEGER","preamble":"VARCHAR","syntaxes":["VARCHAR"],"dialect":"VARCHAR"}',
-        "problems": '{"example":"BIGINT","message":"INTEGER","kind":"VARCHAR","detail":"VARCHAR"}',
+        "calls": place
+        | {"position": "INTEGER"}
+        | dict.fromkeys(("syntax", "tool", "arguments", "error", "program"), "VARCHAR"),
+        "turns": place | {"preamble": "VARCHAR", "syntaxes": ["VARCHAR"], "dialect": "VARCHAR"},
+        "problems": place | {"kind": "VARCHAR", "detail": "VARCHAR"},
     }
 
     def read(start: int) -> None:
@@ -164,8 +166,8 @@ def _read_text_calls(
             [start, start + PAGE - 1, MARKER],
         ).fetchall()
         if found:
-            for (table, structure), rows in zip(tables.items(), helpers.ask("turns", found)):
-                insert_json(cursor, table, structure, rows)
+            for (table, types), columns in zip(tables.items(), helpers.ask("turns", found)):
+                insert_columns(cursor, table, types, columns)
 
     starts = range(0, last + 1, PAGE)
     with _at_once(connection, max(1, helpers.count)) as pool:
