@@ -1,14 +1,16 @@
 """How long an audit takes, against one plain `json.loads` pass over the same file in the same run.
 
-    python benchmarks/audit_speed.py [--rows 200000] [--syntax openai|code_mode|sharegpt] [--keep FILE]
+    python benchmarks/audit_speed.py [--rows 200000] [--syntax openai|code_mode|sharegpt|mixed] [--keep FILE]
 
-Rows have five messages, three offered tools and about 2.4 kB: 200,000 are 480 MB. Each measurement is a process of its
-own, so that its memory is its own; the audit runs every check that needs no tokenizer. The memory of its helpers is
-added. 1,000 rows are timed from the command `./inv audit` to its end.
+Rows have five messages, three offered tools and about 2.4 kB: 200,000 are 480 MB. Of `mixed` half of the rows have their
+calls as `tool_calls`, half as text in DIALECTS, in turn. Each measurement is a process of its own, so that its memory is
+its own; the audit runs every check that needs no tokenizer. The memory of its helpers is added. 1,000 rows are timed
+from the command `./inv audit` to its end.
 """
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -52,6 +54,20 @@ print(json.dumps({"seconds": seconds, "cpu": time.process_time(), "peak": peak, 
 """
 SHAREGPT = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 TOOLS = ("search_code", "read_file", "run_tests")
+# How models write a call of NAME with a query Q and a limit of 10, by their public chat templates.
+DIALECTS = {
+    "hermes_json": '<tool_call>\n{"name": "NAME", "arguments": {"query": "Q", "limit": 10}}\n</tool_call>',
+    "qwen_xml": "<tool_call>\n<function=NAME>\n<parameter=query>\nQ\n</parameter>\n<parameter=limit>\n10\n</parameter>\n"
+    "</function>\n</tool_call>",
+    "mistral": '[TOOL_CALLS] [{"name": "NAME", "arguments": {"query": "Q", "limit": 10}}]',
+    "llama_json": '{"name": "NAME", "parameters": {"query": "Q", "limit": 10}}',
+    "pythonic": '[NAME(query="Q", limit=10)]',
+    "function_tag": '<function=NAME>{"query": "Q", "limit": 10}</function>',
+    "deepseek_v31": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>NAME<｜tool▁sep｜>"
+    '{"query": "Q", "limit": 10}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+    "code_mode": '<tool_call><function=execute_code>\n<parameter=code>\nfound = NAME(query="Q", limit=10)\n'
+    "for item in found.items:\n    print(item.file)\n</parameter>\n</function></tool_call>",
+}
 
 
 def write_rows(path: Path, rows: int, syntax: str) -> None:
@@ -76,16 +92,16 @@ def write_rows(path: Path, rows: int, syntax: str) -> None:
     ]
     system = "You are a coding assistant. " + text(14)
     with path.open("w", encoding="utf-8") as file:
-        for _ in range(rows):
+        for number in range(rows):
             tool, wanted = generator.choice(TOOLS), text(3)
             answer: dict[str, Any]
-            if syntax == "openai":
+            if syntax == "openai" or (syntax == "mixed" and number % 2):
                 function = {"name": tool, "arguments": json.dumps({"query": wanted, "limit": 10})}
                 call = {"id": "call_1", "type": "function", "function": function}
                 answer = {"role": "assistant", "content": None, "tool_calls": [call]}
             else:
-                code = f'found = {tool}(query="{wanted}", limit=10)\nfor item in found.items:\n    print(item.file)'
-                call = f"<tool_call><function=execute_code>\n<parameter=code>\n{code}\n</parameter>\n</function></tool_call>"
+                dialect = list(DIALECTS)[number // 2 % len(DIALECTS)] if syntax == "mixed" else "code_mode"
+                call = DIALECTS[dialect].replace("NAME", tool).replace("Q", wanted)
                 answer = {"role": "assistant", "content": call}
             messages: list[dict[str, Any]] = [
                 {"role": "system", "content": system},
@@ -123,9 +139,10 @@ def main() -> int:
     """Print the table; exit 1 when a promise of the documentation is broken."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--syntax", choices=("openai", "code_mode", "sharegpt"), default="openai")
+    parser.add_argument("--syntax", choices=("openai", "code_mode", "sharegpt", "mixed"), default="openai")
     parser.add_argument("--keep", type=Path, help="where the file is kept for another run")
     options = parser.parse_args()
+    load = os.getloadavg()
     with tempfile.TemporaryDirectory() as folder:
         path: Path = options.keep or Path(folder) / "rows.jsonl"
         if not path.exists():
@@ -139,6 +156,8 @@ def main() -> int:
         audit = measure(AUDIT, path)
         plain = min(before, measure(PASS, path), key=lambda m: m["seconds"])
     ratio, memory = audit["seconds"] / plain["seconds"], audit["peak"] / 1e9
+    # Other work on the machine slows both down, though not alike.
+    print(f"load average before and after: {load[0]:.1f}, {os.getloadavg()[0]:.1f}; {os.cpu_count()} cores")
     print(
         f"{'rows':>10}{'MB':>8}{'json.loads':>14}{'audit':>10}{'ratio':>8}{'CPU ratio':>11}{'peak GB':>9}{'1,000 rows':>12}"
     )

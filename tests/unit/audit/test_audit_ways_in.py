@@ -138,7 +138,7 @@ def test_a_helper_that_dies_costs_nothing_but_time(monkeypatch: pytest.MonkeyPat
         for process in helpers.running:
             os.kill(process, signal.SIGKILL)
         assert helpers.ask("turns", texts) == first
-        assert next(json.loads(result) for result in first)[0]["tool"] == "f"
+        assert next(json.loads(result) for result in first)["tool"] == ["f"] * 50
         helpers.ask("turns", texts)
         assert helpers.running
     assert helpers.running == [], "none is left behind"

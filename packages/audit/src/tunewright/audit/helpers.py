@@ -31,7 +31,10 @@ def _mend_rows(rows: list[Any], reading: Reading) -> list[Any]:
 def _read_turns(rows: list[Any], _reading: Reading) -> list[Any]:
     from tunewright.audit.turns import read_turns
 
-    return list(read_turns(rows))
+    return [
+        {name: [row[name] for row in found] for name in found[0]} if found else {}
+        for found in read_turns(rows)
+    ]
 
 
 TASKS: dict[str, Callable[[list[Any], Reading], list[Any]]] = {"rows": _mend_rows, "turns": _read_turns}
@@ -40,13 +43,14 @@ TASKS: dict[str, Callable[[list[Any], Reading], list[Any]]] = {"rows": _mend_row
 class Helpers:
     """Helper processes, started when there is first enough to do. Use as a context manager; any thread may ask.
 
-    `config` is the TOML file that says how rows are read.
+    `config` is the TOML file that says how rows are read. `processes` at 0: all is done here. A process needs a third
+    of a second of CPU before it does anything.
     """
 
-    def __init__(self, config: Path | None = None) -> None:
+    def __init__(self, config: Path | None = None, processes: int | None = None) -> None:
         self._config = config
         self.reading = load_reading(config)
-        self.count = max(1, min(8, os.cpu_count() or 1))
+        self.count = max(1, min(8, os.cpu_count() or 1)) if processes is None else processes
         self._processes: list[subprocess.Popen[bytes]] = []
         self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
         for _ in range(self.count):
@@ -67,7 +71,7 @@ class Helpers:
 
     def ask(self, task: str, rows: Sequence[Any]) -> list[str]:
         """The task's results as JSON texts. Where a helper fails, the work is done here."""
-        if len(rows) >= FEWEST:
+        if self.count and len(rows) >= FEWEST:
             process = self._idle.get()
             try:
                 process = process or self._start()

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from tunewright.audit.database import connect, insert, insert_json, silent
+from tunewright.audit.database import connect, insert, insert_columns, silent
 from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
 from tunewright.audit.toolsets import find_kinds
@@ -38,6 +38,7 @@ from tunewright.chat.tools import (
 from tunewright.contract.errors import UserError
 from tunewright.contract.scratch import scratch_folder
 
+SMALL = 8 << 20  # bytes of all files up to which neither threads nor processes pay
 PAGE = 10_000  # examples whose texts are in Python's memory at a time
 
 Report = Callable[[str, float], None]
@@ -74,7 +75,7 @@ def load(paths: Sequence[Path], report: Report | None = None, config: Path | Non
         raise
     store = Store(connection, folder, files)
     try:
-        with Helpers(config) as helpers:
+        with Helpers(config, 0 if total < SMALL else None) as helpers:
             check_columns(files, helpers.reading)
             _fill(store, total, helpers, report)
     except BaseException:
@@ -86,9 +87,9 @@ def load(paths: Sequence[Path], report: Report | None = None, config: Path | Non
 def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> None:
     connection = store.connection
     done, base = 0, 0
-    batch_bytes = 1 << 20 if total < 8 << 20 else 32 << 20
+    batch_bytes = 1 << 20 if total < SMALL else 32 << 20
     # One batch a worker and one thread a batch; one worker more than cores, for they wait for one another in Python.
-    workers = 1 if total < 8 << 20 else max(3, min(5, 1 + (os.cpu_count() or 2)))
+    workers = 1 if total < SMALL else max(3, min(5, 1 + (os.cpu_count() or 2)))
     threads = connection.execute("SELECT current_setting('threads')").fetchone()
     connection.execute("SET threads = 1")
     cursors: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
@@ -154,11 +155,13 @@ def _read_text_calls(
     connection: duckdb.DuckDBPyConnection, last: int, helpers: Helpers, report: Report | None
 ) -> None:
     """Calls, preambles and faults of every assistant message that may hold a call written as text."""
+    place = {"example": "BIGINT", "message": "INTEGER"}
     tables = {
-        "calls BY NAME": '{"example":"BIGINT","message":"INTEGER","position":"INTEGER","syntax":"VARCHAR","tool":"VARCHAR",'
-        '"arguments":"VARCHAR","error":"VARCHAR","program":"VARCHAR"}',
-        "turns": '{"example":"BIGINT","message":"INTEGER","preamble":"VARCHAR","syntaxes":["VARCHAR"],"dialect":"VARCHAR"}',
-        "problems": '{"example":"BIGINT","message":"INTEGER","kind":"VARCHAR","detail":"VARCHAR"}',
+        "calls": place
+        | {"position": "INTEGER"}
+        | dict.fromkeys(("syntax", "tool", "arguments", "error", "program"), "VARCHAR"),
+        "turns": place | {"preamble": "VARCHAR", "syntaxes": ["VARCHAR"], "dialect": "VARCHAR"},
+        "problems": place | {"kind": "VARCHAR", "detail": "VARCHAR"},
     }
 
     def read(start: int) -> None:
@@ -169,11 +172,11 @@ def _read_text_calls(
             [start, start + PAGE - 1, MARKER],
         ).fetchall()
         if found:
-            for (table, structure), rows in zip(tables.items(), helpers.ask("turns", found)):
-                insert_json(cursor, table, structure, rows)
+            for (table, types), columns in zip(tables.items(), helpers.ask("turns", found)):
+                insert_columns(cursor, table, types, columns)
 
     starts = range(0, last + 1, PAGE)
-    with _at_once(connection, helpers.count) as pool:
+    with _at_once(connection, max(1, helpers.count)) as pool:
         for done, _ in enumerate(pool.map(read, starts), start=1):
             if report:
                 report("calls", done / len(starts))

@@ -27,20 +27,20 @@ UNION ALL SELECT file, line, 'calls', format('message {}: {}', message, min(deta
 CREATE VIEW understood AS
 WITH counted AS (
     SELECT file, 'rows' AS kind, shape AS form, count(*) AS n FROM rows GROUP BY ALL
-    UNION ALL SELECT file, 'blocks', '', sum(blocks) FROM rows GROUP BY file HAVING sum(blocks) > 0
+    UNION ALL SELECT file, 'blocks', '', sum(blocks) FROM rows GROUP BY file
     UNION ALL SELECT file, 'tool_lists', '', count(*) FROM rows
         WHERE toolset IN (SELECT toolset FROM offered) AND toolset NOT IN (SELECT toolset FROM toolset_faults) GROUP BY file
     UNION ALL SELECT file, 'calls', syntax, count(*) FROM calls JOIN rows USING (example) WHERE error = '' GROUP BY ALL
 ), read AS (
-    SELECT file, kind, sum(n)::BIGINT AS n, list({'form': form, 'n': n::BIGINT} ORDER BY n DESC, form) AS forms
+    SELECT file, kind, sum(n)::BIGINT AS n,
+        list({'form': form, 'n': n::BIGINT} ORDER BY n DESC, form) FILTER (form <> '') AS forms
     FROM counted GROUP BY ALL
 ), missed AS (
-    SELECT file, kind, count(*) AS n, list(line ORDER BY line, detail) AS lines,
-        list(detail ORDER BY line, detail) AS details
+    SELECT file, kind, count(*) AS n, list({'line': line, 'detail': detail} ORDER BY line, detail) AS places
     FROM unread GROUP BY ALL
 )
-SELECT f.file AS number, f.path AS file, f.split, k.kind, coalesce(r.n, 0) AS read, coalesce(m.n, 0) AS unread,
-    coalesce(r.forms, []) AS forms, coalesce(m.lines, []) AS lines, coalesce(m.details, []) AS details
+SELECT f.path AS file, f.split, k.kind, coalesce(r.n, 0) AS read, coalesce(m.n, 0) AS unread,
+    coalesce(r.forms, []) AS forms, coalesce(m.places, []) AS places
 FROM files f CROSS JOIN (SELECT unnest(['rows', 'blocks', 'tool_lists', 'calls']) AS kind, unnest(range(4)) AS place) k
 LEFT JOIN read r ON r.file = f.file AND r.kind = k.kind
 LEFT JOIN missed m ON m.file = f.file AND m.kind = k.kind
@@ -71,11 +71,10 @@ class Read:
         return self.read + self.unread
 
     def to_json(self) -> dict[str, Any]:
-        forms = {"forms": dict(self.forms)} if any(self.forms) else {}
         return {
             "read": self.read,
             "unread": self.unread,
-            **forms,
+            "forms": dict(self.forms),
             "unread_at": [vars(place) for place in self.unread_at],
         }
 
@@ -127,13 +126,16 @@ def _together(reads: Iterable[Read]) -> Read:
 def what_was_understood(connection: "duckdb.DuckDBPyConnection") -> Understood:
     """The view `understood` as values."""
     found = connection.execute(
-        f"SELECT file, split, kind, read, unread, forms, lines[:{KEPT}], details[:{KEPT}] FROM understood"
+        f"SELECT file, split, kind, read, unread, forms, places[:{KEPT}] FROM understood"
     ).fetchall()
     files: dict[tuple[str, str], dict[str, Read]] = {}
-    for path, split, kind, read, unread, forms, lines, details in found:
-        places = tuple(Unread(path, line, detail) for line, detail in zip(lines, details))
-        counted = {form["form"]: form["n"] for form in forms}
-        files.setdefault((path, split), {})[kind] = Read(read, unread, counted, places)
+    for path, split, kind, read, unread, forms, places in found:
+        files.setdefault((path, split), {})[kind] = Read(
+            read,
+            unread,
+            {form["form"]: form["n"] for form in forms},
+            tuple(Unread(path, **place) for place in places),
+        )
     return Understood(tuple(FileRead(path, split, kinds) for (path, split), kinds in files.items()))
 
 
@@ -141,11 +143,10 @@ _NOUNS = {"rows": "row", "blocks": "content block", "tool_lists": "tool list", "
 
 
 def count_text(kind: str, read: Read) -> str:
-    """`792 of 794 rows (messages 700, sharegpt 92)`; forms are named where there is more to say than one word of none."""
+    """`792 of 794 rows (messages 700, sharegpt 92)`."""
     noun = _NOUNS[kind] + ("" if read.total == 1 else "s")
     count = f"{read.read:,} of {read.total:,}" if read.unread else f"{read.read:,}"
-    forms = [(form, n) for form, n in read.forms.items() if form]
-    named = ", ".join(form if len(forms) == 1 else f"{form} {n:,}" for form, n in forms)
+    named = ", ".join(form if len(read.forms) == 1 else f"{form} {n:,}" for form, n in read.forms.items())
     return f"{count} {noun}" + (f" ({named})" if named else "")
 
 

@@ -21,7 +21,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "unread": "how many were not",
         "forms": "the shapes of the rows and the dialects of the calls that were read, with their counts, most first",
         "lines": "line of each that was not read, in order",
-        "details": "why each of them was not, in the same order",
+        "reasons": "why they were not, each reason once",
     },
     "examples": {
         "example": "number of the example, from 1 in the order of the files",
@@ -154,7 +154,10 @@ def make_dataset_views(connection: duckdb.DuckDBPyConnection, words: Iterable[st
     names = ", ".join(feature.name for feature in FEATURES)
     connection.execute(f"""
         CREATE SCHEMA shown;
-        CREATE VIEW shown.understood AS SELECT * EXCLUDE (number) FROM main.understood;
+        CREATE VIEW shown.understood AS
+            SELECT file, split, kind, read, unread, forms, list_transform(places, lambda p: p.line) AS lines,
+                list_distinct(list_transform(places, lambda p: p.detail)) AS reasons
+            FROM main.understood;
         CREATE VIEW shown.examples AS
             SELECT example, path AS file, split, line, shape, source, family, keys, messages, roles, has_system, system,
                 request, first_answer, multi_turn, calls, tool, answer_tool, syntax, preamble, toolset, c.cluster

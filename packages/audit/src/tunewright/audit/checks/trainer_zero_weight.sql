@@ -7,5 +7,5 @@ WITH weighed AS (
 ), splits AS (
     SELECT f.split FROM weighed JOIN rows USING (example) JOIN files f USING (file) GROUP BY f.split HAVING max(most) <= 0
 )
-SELECT w.example, 'Every answer of ' || f.split || ' has weight 0: nothing would be trained' AS message
+SELECT w.example, 'Every answer of ' || f.split || ' has weight 0: no token of it gets loss' AS message
 FROM weighed w JOIN rows USING (example) JOIN files f USING (file) SEMI JOIN splits USING (split)
