@@ -27,7 +27,7 @@ from tunewright.train.encode import Encoded
 from tunewright.train.journal import Cancelled
 from tunewright.train.lanes import Lanes
 from tunewright.train.lora import attach, trainable
-from tunewright.train.loss import arrays, batch_loss, scores_of
+from tunewright.train.loss import arrays, batch_loss, scores_of, shares_prefixes
 from tunewright.train.tensors import number
 
 SEEDS = 1 << 63  # more than mlx's generator takes
@@ -79,7 +79,7 @@ class Trainer:
         attach(self.model, self.train, self.seed % SEEDS)
         self.optimizer: Any = optimizers.Adam(learning_rate=self.train.learning_rate, bias_correction=True)
         self.optimizer.init(self.model.trainable_parameters())
-        self.scores = scores_of(self.model)
+        self.scores, self.share = scores_of(self.model), shares_prefixes(self.model)
         self.schedule = Schedule([len(row) for row in self.rows], self.train.batch_size, self.seed)
         # Every step's summed loss is divided by the same number: divided by its own count of tokens, a batch of short
         # answers would weigh as much as one of long programs, and each of its tokens several times as much.
@@ -129,7 +129,7 @@ class Trainer:
         """One optimizer step; returns the tokens that had loss."""
         progress, train = self.progress, self.train
         rows = sorted((self.rows[i] for i in self.schedule.rows(progress.step)), key=len)
-        parts = [lay_out(part) for part in self.lanes.share(rows)]
+        parts = [lay_out(part, share=self.share) for part in self.lanes.share(rows)]
         tokens = sum(part.tokens for part in parts)
         self.optimizer.learning_rate = learning_rate(train, progress.step + 1)
         # mlx's generator cannot be put back to a state it was in; dropout is drawn from seed and step instead.
@@ -204,7 +204,9 @@ class Trainer:
             found: list[Any] = []
             for stream, part in zip(self.lanes.streams, self.lanes.share(rows)):
                 with mx.stream(stream):
-                    found.append(batch_loss(self.scores, self.model, *arrays(lay_out(part))))
+                    found.append(
+                        batch_loss(self.scores, self.model, *arrays(lay_out(part, share=self.share)))
+                    )
             mx.eval(found)
             total += sum(number(loss) for loss, _ in found)
             tokens += sum(number(count) for _, count in found)
