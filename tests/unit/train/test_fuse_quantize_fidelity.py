@@ -310,7 +310,7 @@ def test_an_architecture_with_more_than_a_head_after_its_body_gets_whole_logits(
     model: Any = Capped(loaded.model)
     inputs, at = mx.array([[1, 2, 3, 4]]), mx.array([0, 2])
     expected = model(inputs).reshape(4, -1)[at]
-    assert bool(mx.allclose(scores_of(model)(model, inputs, at), expected).item())
+    assert bool(mx.allclose(scores_of(model)(model, inputs, at, None), expected).item())
 
 
 def test_merging_leaves_no_quantized_layer_and_no_trace_in_the_config(base: Base, tmp_path: Path) -> None:

@@ -1,23 +1,31 @@
 """The loop: exact resumption, whole-set validation, and a stop at the first number that is not finite."""
 
 import math
+import statistics
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
+import mlx.nn as nn
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlx.utils import tree_flatten
 
 from tests.support.conversations import conversation
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Train
 from tunewright.train.base import Base, load_base, load_tokenizer, read_config
-from tunewright.train.checkpoint import Checkpoints, Progress
+from tunewright.train.batches import lay_out
+from tunewright.train.checkpoint import Checkpoints, LossPoint, Progress
 from tunewright.train.encode import Encoded, encode_all, encoder_for
 from tunewright.train.journal import Cancelled
-from tunewright.train.lora import trainable
-from tunewright.train.training import Diverged, Trainer, learning_rate
+from tunewright.train.lora import attach, trainable
+from tunewright.train.loss import arrays, batch_loss, scores_of
+from tunewright.train.tensors import number
+from tunewright.train.training import Diverged, Trainer, exploded, learning_rate
 
 RECIPE = Train(
     steps=12,
@@ -204,6 +212,103 @@ def test_a_number_that_is_not_finite_stops_training_and_nothing_of_it_is_saved(
         made.run()
     assert "learning_rate" in caught.value.hint
     assert [path.name for path in sorted((tmp_path / "run").glob("step-*"))] == ["step-0000004"]
+
+
+def test_every_token_weighs_the_same_whatever_batch_it_is_in(
+    trainer: Make, base: Base, rows: list[Encoded], tmp_path: Path
+) -> None:
+    """Against sums written out: a step's gradient is its rows' summed one over the mean batch, not over its own tokens."""
+    train = RECIPE.model_copy(update={"dropout": 0.0, "clip": 0.0})
+    made = trainer(train=train)
+    drawn = [rows[i] for i in made.schedule.rows(0)]
+    shortened = {
+        row.row: Encoded(row.tokens, (False,) * (len(row) - 3) + (True,) * 3, row.row) for row in drawn
+    }
+    some = [shortened.get(row.row, row) for row in rows[:18]]
+    report = Recorder(stop_at=1)
+    checkpoints = Checkpoints(tmp_path / "some", "key", train)
+    with pytest.raises(Power):
+        few = Trainer(load_base(base).model, train, 7, some, rows[18:], checkpoints, report)
+        few.run()
+    mean = 4 * sum(row.trainable for row in some) / 18
+    own = sum(shortened[row.row].trainable for row in drawn)
+    assert own < mean / 2
+    model = load_base(base).model
+    attach(model, train, 7)
+    model.train()
+
+    def summed(model: Any) -> Any:
+        scores = scores_of(model)
+        parts = [batch_loss(scores, model, *arrays(lay_out([shortened[row.row]])))[0] for row in drawn]
+        return mx.stack(parts).sum() / mean
+
+    gradients: Any = nn.value_and_grad(model, summed)(model)[1]
+    norm = math.sqrt(sum(number(mx.square(array).sum()) for _, array in cast(Any, tree_flatten(gradients))))
+    (loss,) = report.of("loss")
+    assert loss["gradient"] == pytest.approx(norm, rel=1e-3)
+
+
+def test_a_gradient_is_clipped_to_the_recipes_norm(trainer: Make) -> None:
+    def moved(clip: float) -> float:
+        # One step of plain Adam forgets the size of a gradient; its second moment does not.
+        made = trainer(
+            f"clip{clip}", Recorder(stop_at=1), RECIPE.model_copy(update={"clip": clip, "dropout": 0.0})
+        )
+        with pytest.raises(Power):
+            made.run()
+        moments: Any = tree_flatten(made.optimizer.state)
+        return sum(float(array.sum().item()) for name, array in moments if name.endswith(".v")) / 0.001
+
+    free = moved(0.0)
+    assert moved(0.01) == pytest.approx(0.01**2, rel=0.01)
+    assert free > 2 * 0.01**2
+    assert moved(1e6) == pytest.approx(free, rel=1e-5)
+
+
+NORMS = st.lists(st.floats(0.01, 50), min_size=30, max_size=200)
+
+
+@given(NORMS)
+def test_norms_that_differ_as_norms_do_are_no_explosion(norms: list[float]) -> None:
+    usual = statistics.median(norms[:20])
+    assert not exploded([*norms, *[99 * usual] * 3])
+    assert not exploded([*norms, usual, 1e9, 1e9])
+    assert not exploded(norms[:10] + [1e9] * 3)
+
+
+@given(NORMS)
+def test_norms_beyond_all_proportion_three_times_on_end_are_one(norms: list[float]) -> None:
+    assert exploded([*norms, 1e5, 1e5, 1e5])
+    assert not exploded([*norms, 1e5, 0.02, 1e5])
+
+
+def test_gradients_near_zero_make_no_explosion_of_an_ordinary_one() -> None:
+    assert not exploded([1.0] * 20 + [1e-6] * 200 + [1.0] * 3)
+
+
+@pytest.mark.parametrize(("start", "stops"), [(2.0, True), (20.0, False)])
+def test_a_validation_loss_that_has_risen_past_its_start_stops_the_run(
+    trainer: Make, tmp_path: Path, start: float, stops: bool
+) -> None:
+    made = trainer()
+    # A random model starts as bad as can be: a start as a trained one has is put in its place.
+    made.progress.validation = [LossPoint(step=0, loss=start)]
+    if not stops:
+        assert made.run().step == 12
+        return
+    with pytest.raises(
+        Diverged, match=r"risen from 2\.000 to \d\.\d+ at step 4: training diverges"
+    ) as caught:
+        made.run()
+    assert "learning_rate" in caught.value.hint
+    assert not list((tmp_path / "run").glob("step-*"))
+
+
+def test_the_best_may_be_the_start() -> None:
+    points = [LossPoint(step=0, loss=1.0), LossPoint(step=4, loss=1.1), LossPoint(step=8, loss=1.0)]
+    best = Progress(step=8, validation=points).best
+    assert best is not None
+    assert best.step == 0
 
 
 def test_a_learning_rate_that_is_far_too_high_really_ends_in_that_error(trainer: Make) -> None:

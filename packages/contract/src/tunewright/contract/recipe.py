@@ -94,6 +94,7 @@ class Train(Section):
     layers: Annotated[int, Field(ge=-1)] = 8  # from the top; -1 for all
     keys: tuple[str, ...] = ()  # module paths inside a layer; empty: mlx-lm's default
     mask: Literal["assistant", "last_assistant", "none"] = "assistant"  # which tokens get loss
+    clip: Annotated[float, Field(ge=0)] = 1.0  # largest norm of a step's gradient; 0: as it comes
     checkpoint_every: Count = 100  # steps
     validate_every: Count = 100  # steps
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tunewright.train.encode import Encoded
 
 POOL = 32  # batches that are sorted by length together
+SHARED = 32  # tokens of a common beginning, at least, that are worth computing once
 ALIGN = 16  # lengths are padded up to a multiple of this, so that few shapes occur
 
 Ints = npt.NDArray[np.int32]
@@ -21,9 +22,10 @@ Ints = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Batch:
-    """`rows` examples of up to `length` tokens, padded on the right with zeros.
+    """`rows` examples of up to `length` tokens behind a prefix that all share, padded on the right with zeros.
 
-    inputs: (rows, length) tokens fed to the model.
+    prefix: (p,) tokens that every example begins with, none of which is predicted with loss; none where p is 0.
+    inputs: (rows, length) tokens fed to the model behind them.
     positions: (n,) places in the flattened inputs whose next token has loss, padded with place 0.
     targets: (n,) the next tokens there.
     weights: (n,) 1 where there is loss, 0 for padding.
@@ -33,6 +35,7 @@ class Batch:
     positions: Ints
     targets: Ints
     weights: npt.NDArray[np.float32]
+    prefix: Ints
 
     @property
     def tokens(self) -> int:
@@ -40,9 +43,30 @@ class Batch:
         return int(self.weights.sum())
 
 
-def lay_out(rows: Sequence[Encoded], align: int = ALIGN) -> Batch:
-    """Put examples side by side. Raises ValueError for no rows, or rows shorter than two tokens."""
-    longest = max(len(row) for row in rows) - 1
+def shared_prefix(rows: Sequence[Encoded], align: int = ALIGN) -> int:
+    """How many tokens all rows begin with and none of them predicts with loss: a multiple of `align`.
+
+    0 where there are too few to be worth while, or a single row.
+    """
+    if len(rows) < 2:
+        return 0
+    end = min(len(row) - 2 for row in rows)
+    first = min(next((i for i, trained in enumerate(row.trained[1:]) if trained), end) for row in rows)
+    end = min(end, first)
+    for other in rows[1:]:
+        pairs = zip(rows[0].tokens[:end], other.tokens[:end])
+        end = next((i for i, (mine, its) in enumerate(pairs) if mine != its), end)
+    end -= end % align
+    return end if end >= SHARED else 0
+
+
+def lay_out(rows: Sequence[Encoded], align: int = ALIGN, *, share: bool = False) -> Batch:
+    """Put examples side by side; with `share`, what all begin with stands once, as the prefix.
+
+    Raises ValueError for no rows, or rows shorter than two tokens.
+    """
+    prefix = shared_prefix(rows, align) if share else 0
+    longest = max(len(row) for row in rows) - 1 - prefix
     if longest < 1:
         raise ValueError("an example needs two tokens")
     length = -(-longest // align) * align
@@ -50,9 +74,9 @@ def lay_out(rows: Sequence[Encoded], align: int = ALIGN) -> Batch:
     positions: list[int] = []
     targets: list[int] = []
     for number, row in enumerate(rows):
-        inputs[number, : len(row) - 1] = row.tokens[:-1]
+        inputs[number, : len(row) - 1 - prefix] = row.tokens[prefix:-1]
         at = np.flatnonzero(row.trained[1:])
-        positions += (number * length + at).tolist()
+        positions += (number * length + at - prefix).tolist()
         targets += [row.tokens[i + 1] for i in at]
     count = len(positions)
     padding = -count % (4 * align)
@@ -61,6 +85,7 @@ def lay_out(rows: Sequence[Encoded], align: int = ALIGN) -> Batch:
         np.array(positions + [0] * padding, np.int32),
         np.array(targets + [0] * padding, np.int32),
         np.array([1.0] * count + [0.0] * padding, np.float32),
+        np.array(rows[0].tokens[:prefix], np.int32),
     )
 
 

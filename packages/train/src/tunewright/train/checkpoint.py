@@ -42,12 +42,12 @@ class Progress(BaseModel):
     tokens: int = 0  # with loss, so far
     curve: list[LossPoint] = []
     validation: list[LossPoint] = []
+    norms: list[float] = []  # of each step's gradient, before it is clipped
 
     @property
     def best(self) -> LossPoint | None:
-        """The lowest validation after training began; the earliest of equals."""
-        after = [point for point in self.validation if point.step > 0]
-        return min(after, key=lambda point: (point.loss, point.step)) if after else None
+        """The lowest validation, step 0 (before training) among them; the earliest of equals."""
+        return min(self.validation, key=lambda point: (point.loss, point.step), default=None)
 
 
 class Checkpoints:

@@ -17,12 +17,12 @@ from tunewright.contract.atomic import write_json
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import RunFolder
 from tunewright.train.base import Base, load_base, load_folder
-from tunewright.train.batches import Batch, in_order, lay_out
+from tunewright.train.batches import in_order, lay_out
 from tunewright.train.encode import Encoded
 from tunewright.train.fuse import STORE_LIMIT, base_weight, float_weight, intended_update
 from tunewright.train.lanes import Lanes
 from tunewright.train.lora import load_adapters, updates
-from tunewright.train.loss import arrays, scores_of
+from tunewright.train.loss import arrays, scores_of, shares_prefixes
 from tunewright.train.machine import physical_memory
 from tunewright.train.models import ModelName, open_model, release
 from tunewright.train.training import Reporter
@@ -88,7 +88,7 @@ def fidelity(
     facts: `agreement` and `kl` of the quantized model with the adapter model, over `tokens` tokens; the same
     of `fused` and of `base` for scale; `cosine` of applied with intended updates (mean and smallest).
     """
-    batches = [lay_out(rows) for rows in in_order(valid, recipe.train.batch_size)]
+    batches = in_order(valid, recipe.train.batch_size)
     names: list[ModelName] = [name for name in COMPARED if name != "fused" or _fused_fits(run)]
     total = len(batches) * (len(names) + 1)
     references: list[Reference] = []
@@ -129,17 +129,21 @@ def _fused_fits(run: RunFolder) -> bool:
     return size <= max(STORE_LIMIT, physical_memory() // 2)
 
 
-def _scores(name: ModelName, run: RunFolder, recipe: Recipe, base: Base, batches: Sequence[Batch]) -> Any:
+def _scores(
+    name: ModelName, run: RunFolder, recipe: Recipe, base: Base, batches: Sequence[Sequence[Encoded]]
+) -> Any:
     """Yield each batch's logits at the places with loss, as (n, vocabulary) float32."""
     loaded = open_model(name, run, recipe, base)
-    scores = scores_of(loaded.model)
+    scores, share = scores_of(loaded.model), shares_prefixes(loaded.model)
     lanes = Lanes()
     for start in range(0, len(batches), lanes.count):
         found: list[Any] = []
-        for stream, batch in zip(lanes.streams, batches[start : start + lanes.count]):
-            inputs, positions, _, _ = arrays(batch)
+        for stream, rows in zip(lanes.streams, batches[start : start + lanes.count]):
+            batch = lay_out(rows, share=share)
+            inputs, positions, _, _, prefix = arrays(batch)
             with mx.stream(stream):
-                found.append(scores(loaded.model, inputs, positions[: batch.tokens]).astype(mx.float32))
+                logits = scores(loaded.model, inputs, positions[: batch.tokens], prefix)
+                found.append(logits.astype(mx.float32))
         mx.eval(found)
         yield from found
     release(loaded)

@@ -180,9 +180,15 @@ def _train(work: Work, folder: Path, key: str) -> dict[str, Any]:
         work.journal.resume_at(trainer.progress.step)
     arrays = trainable(loaded.model)
     progress = trainer.run()
-    best = progress.best
-    chosen = None if best is None else trainer.checkpoints.best(best.step)
-    if best is None or chosen is None:
+    before, best = progress.validation[0].loss, progress.best
+    if best is None or best.step == 0:
+        least = min(point.loss for point in progress.validation[1:])
+        raise UserError(
+            f"training made the validation loss no better: {before:.3f} before, {least:.3f} at best; nothing was fused",
+            "Check the learning rate, the mask, and that train and valid hold the same kind of examples.",
+        )
+    chosen = trainer.checkpoints.best(best.step)
+    if chosen is None:
         save_adapters(folder, trainable(loaded.model), train)
     else:
         for name in (ADAPTERS, CONFIG):
@@ -194,12 +200,6 @@ def _train(work: Work, folder: Path, key: str) -> dict[str, Any]:
             "validation": [point.model_dump() for point in progress.validation],
         },
     )
-    before = progress.validation[0].loss
-    if best is not None and best.loss >= before:
-        work.journal.warning(
-            f"training made the validation loss no better ({before:.3f} before, {best.loss:.3f} at best)",
-            "Check the learning rate, the mask, and that train and valid hold the same kind of examples.",
-        )
     remove(kept)
     return {
         "steps": train.steps,
@@ -207,9 +207,9 @@ def _train(work: Work, folder: Path, key: str) -> dict[str, Any]:
         "examples": len(rows),
         "valid_examples": len(valid),
         "parameters": sum(int(array.size) for array in arrays.values()),
-        "best_step": best.step if best and chosen else train.steps,
+        "best_step": best.step if chosen else train.steps,
         "validation_before": round(before, 5),
-        "validation_best": round(best.loss, 5) if best else None,
+        "validation_best": round(best.loss, 5),
     }
 
 

@@ -6,6 +6,7 @@ after the loss has become NaN. See docs/decisions/0010-training-loop-of-our-own.
 """
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,15 +27,21 @@ from tunewright.train.encode import Encoded
 from tunewright.train.journal import Cancelled
 from tunewright.train.lanes import Lanes
 from tunewright.train.lora import attach, trainable
-from tunewright.train.loss import arrays, batch_loss, scores_of
+from tunewright.train.loss import arrays, batch_loss, scores_of, shares_prefixes
 from tunewright.train.tensors import number
 
 SEEDS = 1 << 63  # more than mlx's generator takes
 REPORTS = 100  # about how many loss events a training gives
 
 
+# When a run has diverged: the validation loss has risen past its start by more than the larger of these, …
+RISEN_SHARE, RISEN = 0.25, 0.1  # of the start; nats a token
+# … or the gradient's norm was this many times its median, in so many steps on end, once so many are known.
+EXPLODED, IN_A_ROW, SETTLED = 100.0, 3, 20
+
+
 class Diverged(UserError):
-    """The loss or a gradient is not a finite number: nothing that comes after it is worth anything."""
+    """Training has run away: nothing that comes after it is worth anything."""
 
 
 class Reporter(Protocol):
@@ -72,8 +79,11 @@ class Trainer:
         attach(self.model, self.train, self.seed % SEEDS)
         self.optimizer: Any = optimizers.Adam(learning_rate=self.train.learning_rate, bias_correction=True)
         self.optimizer.init(self.model.trainable_parameters())
-        self.scores = scores_of(self.model)
+        self.scores, self.share = scores_of(self.model), shares_prefixes(self.model)
         self.schedule = Schedule([len(row) for row in self.rows], self.train.batch_size, self.seed)
+        # Every step's summed loss is divided by the same number: divided by its own count of tokens, a batch of short
+        # answers would weigh as much as one of long programs, and each of its tokens several times as much.
+        self.mean_tokens = self.train.batch_size * sum(row.trainable for row in self.rows) / len(self.rows)
         self.lanes = Lanes()
         self.progress = Progress()
         self._resumed = self._resume()
@@ -119,14 +129,14 @@ class Trainer:
         """One optimizer step; returns the tokens that had loss."""
         progress, train = self.progress, self.train
         rows = sorted((self.rows[i] for i in self.schedule.rows(progress.step)), key=len)
-        parts = [lay_out(part) for part in self.lanes.share(rows)]
+        parts = [lay_out(part, share=self.share) for part in self.lanes.share(rows)]
         tokens = sum(part.tokens for part in parts)
         self.optimizer.learning_rate = learning_rate(train, progress.step + 1)
         # mlx's generator cannot be put back to a state it was in; dropout is drawn from seed and step instead.
         mx.random.seed((self.seed * 1_000_003 + progress.step) % SEEDS)
-        loss, norm = self._step(mx.array(1.0 / tokens), *[arrays(part) for part in parts])
+        loss, norm = self._step(mx.array(1.0 / self.mean_tokens), *[arrays(part) for part in parts])
         mx.eval(self.model.trainable_parameters(), self.optimizer.state, loss, norm)
-        value, size = number(loss), number(norm)
+        value, size = number(loss) * self.mean_tokens / tokens, number(norm)
         if not (math.isfinite(value) and math.isfinite(size)):
             what = "loss" if not math.isfinite(value) else "gradient"
             raise Diverged(
@@ -137,12 +147,20 @@ class Trainer:
         progress.step += 1
         progress.tokens += tokens
         progress.curve.append(LossPoint(step=progress.step, loss=value))
+        progress.norms.append(size)
+        if exploded(progress.norms):
+            raise Diverged(
+                f"the gradient has exploded at step {progress.step}: its norm is {size:.3g}, where "
+                f"{statistics.median(progress.norms):.3g} is usual",
+                "Lower train.learning_rate, raise train.warmup, or set a smaller train.clip. Nothing was fused.",
+            )
         if mx.metal.is_available():
             mx.clear_cache()
         return tokens
 
     def _make_step(self) -> Callable[..., Any]:
         scores, optimizer, streams = self.scores, self.optimizer, self.lanes.streams
+        clip = self.train.clip
 
         # Scaled before the derivative is taken: a summed one could overflow half precision.
         def scaled_loss(model: Any, scale: Any, batch: Any) -> Any:
@@ -162,6 +180,9 @@ class Trainer:
             flat: Any = tree_flatten(gradients)
             squares = [mx.square(array.astype(mx.float32)).sum() for _, array in flat]
             norm = mx.sqrt(mx.stack(squares).sum())
+            if clip:
+                smaller = mx.minimum(clip / (norm + 1e-6), 1.0)
+                gradients = tree_map(partial(_scaled, smaller), gradients)
             optimizer.update(self.model, gradients)
             return _sum(*losses), norm
 
@@ -183,7 +204,9 @@ class Trainer:
             found: list[Any] = []
             for stream, part in zip(self.lanes.streams, self.lanes.share(rows)):
                 with mx.stream(stream):
-                    found.append(batch_loss(self.scores, self.model, *arrays(lay_out(part))))
+                    found.append(
+                        batch_loss(self.scores, self.model, *arrays(lay_out(part, share=self.share)))
+                    )
             mx.eval(found)
             total += sum(number(loss) for loss, _ in found)
             tokens += sum(number(count) for _, count in found)
@@ -199,6 +222,12 @@ class Trainer:
         self.report.event("validation", step=point.step, loss=point.loss)
         if progress.best == point:
             self.checkpoints.save_best(point.step, trainable(self.model))
+        start = progress.validation[0].loss
+        if value > start + max(RISEN, RISEN_SHARE * start):
+            raise Diverged(
+                f"the validation loss has risen from {start:.3f} to {value:.3f} at step {progress.step}: training diverges",
+                "Lower train.learning_rate or raise train.warmup. Nothing was fused.",
+            )
 
     def _report_loss(self, every: int, pace: float) -> None:
         progress = self.progress
@@ -209,6 +238,7 @@ class Trainer:
             loss=round(sum(recent) / len(recent), 5),
             learning_rate=learning_rate(self.train, progress.step),
             tokens=progress.tokens,
+            gradient=progress.norms[-1],
             tokens_per_second=round(pace, 1),
             peak_memory=int(mx.get_peak_memory()),
         )
@@ -234,6 +264,22 @@ class Trainer:
         self.optimizer.state = tree_unflatten(list(state.items()))
         self.progress = progress
         return progress.step
+
+
+def exploded(norms: Sequence[float]) -> bool:
+    """Whether the last gradients' norms are out of all proportion to those before, and to the first ones.
+
+    Both, because a model that knows its rows by heart has gradients near zero, and any new row is large beside them.
+    """
+    before, last = norms[:-IN_A_ROW], norms[-IN_A_ROW:]
+    if len(before) < SETTLED:
+        return False
+    usual = max(statistics.median(before[-REPORTS:]), statistics.median(before[:SETTLED]))
+    return min(last) > EXPLODED * usual
+
+
+def _scaled(factor: Any, array: Any) -> Any:
+    return array * factor.astype(array.dtype)
 
 
 def _sum(first: Any, *others: Any) -> Any:
