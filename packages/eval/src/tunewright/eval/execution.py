@@ -71,12 +71,11 @@ class Executor:
 
     def run(self, sources: Sequence[str], world: World) -> WorldRun:
         """Run an answer's programs, one after the other in one namespace."""
-        if not any(_catches(source) for source in sources):
+        if not any(_needs_python(source) for source in sources):
             found = self._in_monty(sources, world)
             if not found.error or found.error in _OWN or found.stopped:
                 return found
         else:
-            # A program that catches what the sandbox lacks would go on as if its own world lacked it.
             found = WorldRun(error="not run", message="the sandbox cannot run it")
         own = found.error == "AttributeError" and "'SimpleNamespace'" in found.message
         return found if own else self._in_python(sources, world, found)
@@ -179,11 +178,21 @@ def canonical(name: str, value: Any) -> Any:
     return value
 
 
-def _catches(source: str) -> bool:
+def _needs_python(source: str) -> bool:
+    """Whether the sandbox would run a program differently without saying so.
+
+    It evaluates a generator expression at once, so one that calls something would call although nobody asks it to; and
+    a program that catches errors would go on as if its own world lacked what the sandbox lacks.
+    """
     try:
-        return any(isinstance(node, ast.Try | ast.TryStar) for node in ast.walk(ast.parse(source)))
+        nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
+    return any(
+        isinstance(node, ast.Try | ast.TryStar)
+        or (isinstance(node, ast.GeneratorExp) and any(isinstance(inner, ast.Call) for inner in ast.walk(node)))
+        for node in nodes
+    )
 
 
 def _record(value: Any) -> Any:

@@ -63,14 +63,16 @@ _HIDDEN = {
     "lambda_not_called": "def main():\n    PROGRAM\nrun = lambda: main()",
     "comprehension_of_nothing": "def main():\n    PROGRAM\n[main() for _ in ()]",
     "suppressed_failure": "import contextlib\nwith contextlib.suppress(ValueError):\n    int('x')\n    PROGRAM",
-    "print_replaced": "def print(*values, **options):\n    return None\nPROGRAM",
-    "into_buffer": "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()):\n    PROGRAM",
-    "print_into_list": "shown = []\nprint = lambda *values, **options: shown.append(values)\nPROGRAM",
-    "stdout_replaced": "import io, sys\nsys.stdout = io.StringIO()\nPROGRAM",
     "twice": "for _ in range(2):\n    PROGRAM",
 }
 for _name, _template in _HIDDEN.items():
     WRONG[_name] = wrapped(_template)
+_UNSEEN = {
+    "print_replaced": "def print(*values, **options):\n    return None\nPROGRAM",
+    "into_buffer": "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()):\n    PROGRAM",
+    "print_into_list": "shown = []\nprint = lambda *values, **options: shown.append(values)\nPROGRAM",
+    "stdout_replaced": "import io, sys\nsys.stdout = io.StringIO()\nPROGRAM",
+}
 
 
 def operator(name: str) -> Callable[[Operator], Operator]:
@@ -104,6 +106,13 @@ def _in_comments(program: Program) -> Iterator[str]:
 def _made_up(program: Program) -> Iterator[str]:
     yield 'print("src/app.py:12")\n'
 
+
+def _unseen(template: str) -> Operator:
+    return lambda program: wrapped(template)(program) if _shows(program) else ()
+
+
+for _name, _template in _UNSEEN.items():
+    WRONG[_name] = _unseen(_template)
 
 # --- prints ---------------------------------------------------------------------------------------------------------
 

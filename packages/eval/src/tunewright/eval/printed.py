@@ -185,7 +185,7 @@ def _unnumbered(text: str) -> str:
     """Without the numbers of a numbered list."""
     numbers = [int(found) for found in _NUMBERED.findall(text) if len(found) < 5]
     start = numbers[0] if numbers else -1
-    if start in (0, 1) and len(numbers) > 1 and numbers == list(range(start, start + len(numbers))):
+    if start in (0, 1) and numbers == list(range(start, start + len(numbers))) and (start or len(numbers) > 1):
         return _NUMBERED.sub("", text)
     return text
 

@@ -44,6 +44,22 @@ class Trials:
             grader.finish(grade)
         return min(grades, key=lambda grade: (not grade.passed, -grade.right_worlds, grade.faults))
 
+    def is_mutant(self, case: Case, gold: int, answer: Answer) -> bool | None:
+        """Whether an answer differs from gold number `gold`; None when it does what another gold does instead."""
+        _, worlds, graders = self._prepare(case)
+        grades = [Grade() for _ in graders]
+        for number, world in enumerate(worlds):
+            run = self.executor.run(answer.sources, world)
+            for grader, grade in zip(graders, grades):
+                grader.world(number, run, grade)
+            if run.stopped or all(grade.hopeless for grade in grades):
+                break
+        for grader, grade in zip(graders, grades):
+            grader.finish(grade)
+        if grades[gold].passed:
+            return False
+        return None if any(grade.passed for grade in grades) else True
+
     def gold_runs(self, case: Case) -> list[Sequence[WorldRun]]:
         """What each gold does in each world."""
         return [grader.golds for grader in self._prepare(case)[2]]

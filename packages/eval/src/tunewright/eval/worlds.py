@@ -38,7 +38,7 @@ class Shape:
     kind: str = "mixed"
 
 
-_SHAPES = (Shape(4), Shape(0, "none"), Shape(1), Shape(5, "good"), Shape(3, "bad"), Shape(8))
+_SHAPES = (Shape(4), Shape(0, "none"), Shape(1), Shape(5, "good"), Shape(3, "bad"), Shape(39))
 
 Constants = Mapping[str, tuple[Any, ...]]
 
@@ -114,10 +114,19 @@ class World:
             for size in (value - 1, value, value + 1)
         }
         shapes = (*_SHAPES, *(Shape(size) for size in sorted(limits) if 0 < size <= 400))
-        place = self.catalog.tool_names.index(tool.name)
-        shape = shapes[(self.number + place * (1 + self.number // len(_SHAPES))) % len(shapes)]
+        shape = shapes[self._turn(tool, self.number) % len(shapes)]
         wide = shape in _SHAPES and shape.size > 1
         return Shape(shape.size + random.randrange(3), shape.kind) if wide else shape
+
+    def _turn(self, tool: Tool, number: int) -> int:
+        """The place in the list of shapes, shifted from tool to tool, and by more in the second half of the worlds."""
+        place = self.catalog.tool_names.index(tool.name)
+        return number + place * (1 + number // len(_SHAPES))
+
+    def _found_before(self, tool: Tool) -> int:
+        """In how many earlier worlds the tool finds something, when it has no list."""
+        turns = (self._turn(tool, number) % len(_SHAPES) for number in range(self.number))
+        return sum(_SHAPES[turn].kind != "none" for turn in turns)
 
     def _result(self, tool: Tool, arguments: Mapping[str, Any], shape: Shape, values: "_Values") -> Json:
         result: dict[str, Json] = {}
@@ -136,7 +145,7 @@ class World:
             elif missing and name != "exit_code":
                 result[name] = _nothing(annotation)
             else:
-                result[name] = self._scalar(name, annotation, shape, values)
+                result[name] = self._scalar(name, annotation, tool, values)
         self._relate(tool, result, lists, shape, values)
         if "success" in tool.result:
             result["success"] = _success(result, lists, problems, missing)
@@ -193,17 +202,17 @@ class World:
             return None
         return self._plain(annotation, name, values)
 
-    def _scalar(self, name: str, annotation: str, shape: Shape, values: "_Values") -> Json:
+    def _scalar(self, name: str, annotation: str, tool: Tool, values: "_Values") -> Json:
         """A field of the result itself: on both sides of what programs compare it with."""
         constants = self.constants.get(name, ())
         if name == "exit_code":
             return 0 if self.number % 2 else values.random.randrange(3, 90)
         numbers = [value for value in constants if isinstance(value, int | float) and not isinstance(value, bool)]
         if annotation in ("int", "float") and numbers:
-            limit = values.random.choice(numbers)
             step = 1 if annotation == "int" else 0.5
-            near = (limit + 7 * step, limit - step, limit, limit + step, limit / 2, limit * 3 + 2 * step)
-            value = max(near[self.number % len(near)], 0)
+            near = [value + far * step for far in (0, -1, 1, 7) for value in numbers]
+            near += [value / 2 for value in numbers] + [value * 3 + 2 * step for value in numbers]
+            value = max(near[self._found_before(tool) % len(near)], 0)
             return int(value) if annotation == "int" else round(float(value), 1)
         texts = [value for value in constants if isinstance(value, str)]
         if annotation.startswith("str") and texts:
