@@ -1,10 +1,12 @@
 """The suites with one right answer for every case: what a perfect model would say."""
 
-import json
+import atexit
 from functools import cache
 from pathlib import Path
 
+from tunewright.contract.catalog import load_catalog
 from tunewright.contract.suite import Case, Prediction, Suite, read_suite
+from tunewright.eval.trial import Trials
 
 ROOT = Path(__file__).parents[2]
 SUITES = ("navigation", "field_access")
@@ -20,9 +22,15 @@ def suite(name: str) -> Suite:
 @cache
 def gold(name: str) -> dict[str, str]:
     """Case id -> a right answer."""
-    lines = (ROOT / "tests" / "support" / "gold_answers.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    return {row["case"]: row["text"] for row in rows if row["suite"] == name}
+    return {case.id: str(case.gold[0]) for case in suite(name).cases}
+
+
+@cache
+def trials() -> Trials:
+    """Sandboxes over the shipped catalog that all tests share."""
+    made = Trials(load_catalog("coding"))
+    atexit.register(made.executor.close)
+    return made
 
 
 def gold_predictions(name: str) -> list[Prediction]:

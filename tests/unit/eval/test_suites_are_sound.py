@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gold import CLOSE, OPEN, SUITES, all_cases, answer, gold, program, suite
+from tests.support.gold import CLOSE, OPEN, SUITES, all_cases, answer, gold, program, suite, trials
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.suite import Case, Prediction
 from tunewright.eval.outcome import Outcome, judge
@@ -16,7 +16,7 @@ CALLING = [pytest.param(case, text, id=case.id) for case, text in all_cases() if
 
 
 def verdict(case: Case, text: str, **more: object) -> Outcome:
-    return judge(case, Prediction.model_validate({"case": case.id, "text": text, **more}), CATALOG)
+    return judge(case, Prediction.model_validate({"case": case.id, "text": text, **more}), CATALOG, trials())
 
 
 @pytest.mark.parametrize(("case", "text"), CASES)

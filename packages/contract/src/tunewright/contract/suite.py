@@ -25,6 +25,12 @@ class Expectation(BaseModel):
     # Control flow the request asks for, which must depend on one of `fields` (on any result without them).
     # `if:tool`: that tool's call stands under such a condition; `for:tool`: inside such a loop.
     control: tuple[Annotated[str, Field(pattern=r"^(if|for)(:\w+)?$")], ...] = ()
+    # Of an answer in words: facts it must state, each in any of several wordings; wordings that must not occur; its
+    # language; and the most words it may have. `*` in a wording is the rest of a word; case does not count.
+    facts: tuple[tuple[str, ...], ...] = ()
+    forbidden: tuple[str, ...] = ()
+    language: str = "en"
+    longest: int = Field(default=150, gt=0)
 
 
 class GoldCalls(BaseModel):

@@ -13,9 +13,11 @@ from tunewright.eval.grade_calls import CallGrade, grade_calls
 from tunewright.eval.mlx_lenient_parser import served_answer
 from tunewright.eval.parse import Answer, parse_answer
 from tunewright.eval.trace import Guard, Trace, TracedCall
+from tunewright.eval.trial import Trials
 from tunewright.eval.values import Value
+from tunewright.eval.words import wrong_words
 
-CHECKS = ("parses", "runs", "tools", "arguments", "fields", "control")
+CHECKS = ("parses", "runs", "tools", "arguments", "fields", "output", "control", "words")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Outcome:
     tokens: int = 0
     seconds: float = 0.0
     served: bool = False  # whether it passes as a lenient server would hand it on
+    judged: str = "read"  # how: `run` in worlds against a gold, `read` only, or `cannot` be judged on this machine
     calls: CallGrade | None = None  # of a case whose right answers are given as calls
 
     @property
@@ -52,6 +55,7 @@ class Outcome:
             "passed": self.passed,
             "checks": self.checks,
             "served": self.served,
+            "judged": self.judged,
             "reasons": list(self.reasons),
             "missing": self.missing,
             "tokens": self.tokens,
@@ -61,29 +65,38 @@ class Outcome:
         }
 
 
-def judge(case: Case, prediction: Prediction | None, catalog: Catalog, dialect: str = "") -> Outcome:
-    """Judge one answer: by its calls where the case has right calls, else by its parsed program.
+def judge(case: Case, prediction: Prediction | None, trials: Trials, dialect: str = "") -> Outcome:
+    """Judge one answer: by its calls where the case has right calls, by running it in worlds where the case has a gold
+    program, else by reading it.
 
     A missing prediction is a failed outcome that says so. `dialect`: the one in which calls have to be written.
     """
     if case.gold_calls:
         return _judge_calls(case, prediction, dialect)
     if prediction is None:
-        checks = dict.fromkeys(_asked(case.expect), False)
+        checks = dict.fromkeys(_asked(case), False)
         return Outcome(
             case.id, case.category, checks=checks, reasons=("there is no prediction for it",), missing=True
         )
-    checks, reasons = _judge_text(case.expect, prediction, catalog)
+    try:
+        answer = parse_answer(prediction.text)
+    except CallSyntaxError as error:
+        cut = " (cut at the token limit)" if prediction.finish == "length" else ""
+        verdict = _Verdict(dict.fromkeys(_asked(case), False), [f"the answer cannot be read: {error}{cut}"])
+        answer = None
+    else:
+        verdict = _judge_answer(case, answer, prediction, trials)
     return Outcome(
         case.id,
         case.category,
         prediction.sample,
         prediction.text,
-        checks,
-        tuple(reasons),
+        verdict.checks,
+        tuple(verdict.reasons),
         tokens=prediction.tokens,
         seconds=prediction.seconds,
-        served=_passes_served(case.expect, prediction, catalog),
+        served=_passes_served(case, answer, verdict, prediction, trials),
+        judged=verdict.judged,
     )
 
 
@@ -109,68 +122,95 @@ def _judge_calls(case: Case, prediction: Prediction | None, dialect: str) -> Out
     )
 
 
-def _asked(expect: Expectation) -> list[str]:
+@dataclass
+class _Verdict:
+    checks: dict[str, bool]
+    reasons: list[str]
+    judged: str = "read"
+
+    @property
+    def passed(self) -> bool:
+        return all(self.checks.values())
+
+
+def _asked(case: Case) -> list[str]:
     """The checks that a case asks for."""
+    expect = case.expect
     asked = ["parses", "runs", "tools"]
-    if expect.tools:
-        asked += ["arguments"]
+    if not expect.tools:
+        return [*asked, "words"]
+    asked.append("arguments")
     if expect.fields:
         asked.append("fields")
+    elif case.gold:
+        asked.append("output")
     if expect.control:
         asked.append("control")
     return asked
 
 
-def _judge_text(
-    expect: Expectation, prediction: Prediction, catalog: Catalog
-) -> tuple[dict[str, bool], list[str]]:
-    checks = dict.fromkeys(_asked(expect), False)
-    try:
-        answer = parse_answer(prediction.text)
-    except CallSyntaxError as error:
-        cut = " (cut at the token limit)" if prediction.finish == "length" else ""
-        return checks, [f"the answer cannot be read: {error}{cut}"]
-    found = _wrong(expect, answer, prediction, catalog)
-    for name in checks:
-        checks[name] = not found[name]
-    return checks, [reason for name in checks for reason in found[name] if reason]
+def _judge_answer(case: Case, answer: Answer, prediction: Prediction, trials: Trials) -> _Verdict:
+    """An answer that can be read. The static trace only explains what running has shown; it decides without a gold."""
+    read = _wrong(case, answer, prediction, trials.catalog)
+    grade = trials.grade(case, answer) if case.expect.tools and answer.programs else None
+    if grade is None:
+        checks = {name: not read[name] for name in _asked(case)}
+        return _Verdict(checks, [reason for name in checks for reason in read[name] if reason])
+    if grade.unjudged:
+        checks = dict.fromkeys(_asked(case), False) | {"parses": True}
+        return _Verdict(checks, [f"it cannot be judged here: {grade.unjudged}"], "cannot")
+    wrong = dict(grade.wrong)
+    if wrong["tools"] or wrong["runs"]:  # what was printed was not looked at
+        wrong["fields"] = wrong["fields"] or [""]
+    if wrong["tools"]:
+        wrong["arguments"] = [""]
+    wrong["output"] = wrong["fields"]
+    partly = not grade.passed and grade.right_worlds > 0
+    if partly or (not grade.passed and read["control"]):
+        wrong["control"] = ["a condition or loop of it is not the one that was asked for"] if partly else [""]
+    checks = {name: not wrong.get(name) for name in _asked(case)}
+    reasons: list[str] = []
+    for name in (name for name, right in checks.items() if not right):
+        reasons += [reason for reason in (*read.get(name, ()), *wrong[name][:1]) if reason][:2]
+    return _Verdict(checks, list(dict.fromkeys(reasons)), "run")
 
 
-def _passes_served(expect: Expectation, prediction: Prediction, catalog: Catalog) -> bool:
+def _passes_served(
+    case: Case, answer: Answer | None, verdict: _Verdict, prediction: Prediction, trials: Trials
+) -> bool:
     try:
-        found = _wrong(expect, served_answer(prediction.text), prediction, catalog)
+        served = served_answer(prediction.text)
     except CallSyntaxError:
         return False
-    return not any(found[name] for name in _asked(expect))
+    if answer is not None and (served.sources, served.prose) == (answer.sources, answer.prose):
+        return verdict.passed
+    return _judge_answer(case, served, prediction, trials).passed
 
 
-def _wrong(
-    expect: Expectation, answer: Answer, prediction: Prediction, catalog: Catalog
-) -> dict[str, list[str]]:
-    """What is wrong with an answer that can be read, by check.
+def _wrong(case: Case, answer: Answer, prediction: Prediction, catalog: Catalog) -> dict[str, list[str]]:
+    """What is wrong with an answer as far as reading it tells, by check.
 
     What only follows from a tool that is never called is an empty reason: wrong, and said once, by `tools`.
     """
+    expect = case.expect
     trace = follow(answer.programs, catalog)
     return {
         "parses": [],
         "runs": list(trace.faults),
-        "tools": _wrong_tools(expect, answer, trace, prediction),
+        "tools": _wrong_tools(expect, answer, trace),
         "arguments": _wrong_arguments(expect, trace, catalog),
         "fields": _wrong_fields(expect, trace),
+        "output": [] if answer.programs else [""],
         "control": _wrong_control(expect, trace),
+        "words": [] if expect.tools or answer.programs else wrong_words(case, answer.prose, prediction.finish),
     }
 
 
-def _wrong_tools(expect: Expectation, answer: Answer, trace: Trace, prediction: Prediction) -> list[str]:
+def _wrong_tools(expect: Expectation, answer: Answer, trace: Trace) -> list[str]:
     called = [call.tool for call in trace.calls]
     if not expect.tools:
         if answer.programs:
             return [f"a direct answer was asked for, but it runs a program{_named(called)}"]
-        if not any(character.isalpha() for character in answer.prose):
-            return ["the answer is empty"]
-        if prediction.finish == "length":
-            return ["the answer was cut at the token limit"]
         return []
     wanted = list(expect.tools)
     if called == wanted:

@@ -20,6 +20,7 @@ from tunewright.eval.call_metrics import (
 )
 from tunewright.eval.clusters import proportion
 from tunewright.eval.outcome import Outcome, judge
+from tunewright.eval.trial import Trials
 from tunewright.eval.statistics import Paired, Proportion
 
 SCHEMA = 1
@@ -208,11 +209,12 @@ def score_predictions(
                 "Each case and sample must stand in one line.",
             )
         samples[prediction.sample] = prediction
-    outcomes = [
-        outcome
-        for case in suite.cases
-        for outcome in _outcomes(case, by_case.get(case.id, {}), catalog, dialect)
-    ]
+    with Trials(catalog) as trials:
+        outcomes = [
+            outcome
+            for case in suite.cases
+            for outcome in _outcomes(case, by_case.get(case.id, {}), trials, dialect)
+        ]
     return SuiteScore(
         suite.name,
         suite_hash(suite),
@@ -224,10 +226,10 @@ def score_predictions(
     )
 
 
-def _outcomes(case: Case, samples: dict[int, Prediction], catalog: Catalog, dialect: str) -> list[Outcome]:
+def _outcomes(case: Case, samples: dict[int, Prediction], trials: Trials, dialect: str) -> list[Outcome]:
     if not samples:
-        return [judge(case, None, catalog, dialect)]
-    return [judge(case, samples[sample], catalog, dialect) for sample in sorted(samples)]
+        return [judge(case, None, trials, dialect)]
+    return [judge(case, samples[sample], trials, dialect) for sample in sorted(samples)]
 
 
 def suite_hash(suite: Suite) -> str:

@@ -1,0 +1,332 @@
+"""An answer's runs compared with a gold program's, world by world.
+
+Right is what no world tells from the gold: the same calls with the same arguments (in any order, unless one of them
+changes something), every value that the gold prints, no other value of the world, the texts that the request asks to
+print. Where the request says nothing about a world (nothing was found and no condition was asked for) the answer may
+stop, say so, or fail, as long as it calls nothing else.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunewright.contract.catalog import Catalog
+from tunewright.contract.suite import Case
+from tunewright.eval.execution import WorldCall, WorldRun
+from tunewright.eval.printed import Output, contains, failed, keys_of, stems
+
+# First words of tools that change something; the order of their calls matters.
+_CHANGES = frozenset(
+    "write run execute exec create delete remove update set send post put add edit apply move rename insert save commit "
+    "push install book cancel pay buy order upload schedule start stop".split()
+)
+_ORDERED = re.compile(r"\b(then|after|afterwards|before|first run|followed by|next|finally)\b")
+_SORTED = re.compile(r"\b(sort|sorted|order of|ordered|alphabetical|alphabetically|descending|ascending|newest|oldest|reversed?)\b")
+_NONE = re.compile(r"\b(0|no|none|zero|not|nothing|empty|without|free|clean)\b")
+_SAID = 60  # characters of an output that a reason quotes
+
+Wrong = dict[str, list[str]]
+CHECKS = ("runs", "tools", "arguments", "fields")
+
+
+@dataclass
+class Grade:
+    """What is wrong by check, worlds that were right, and why a program could not be judged."""
+
+    wrong: Wrong = field(default_factory=lambda: {name: [] for name in CHECKS})
+    right_worlds: int = 0
+    worlds: int = 0
+    unjudged: str = ""
+    shown: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # outputs of gold and answer
+
+    @property
+    def hopeless(self) -> bool:
+        """Wrong in two worlds, and either right in another one or wrong in four: more worlds tell nothing new."""
+        wrong = self.worlds - self.right_worlds
+        return bool(self.unjudged) or wrong >= 4 or (wrong >= 2 and self.right_worlds > 0)
+
+    @property
+    def passed(self) -> bool:
+        return not self.unjudged and not any(self.wrong.values())
+
+    @property
+    def faults(self) -> int:
+        return sum(len(reasons) for reasons in self.wrong.values())
+
+
+class Grader:
+    """One case with one gold's runs, against which any number of answers are graded."""
+
+    def __init__(
+        self, case: Case, golds: Sequence[WorldRun], catalog: Catalog, literals: Iterable[str] = ()
+    ) -> None:
+        """`literals`: texts in the gold's source, whose words say nothing about a result."""
+        self.case = case
+        self.catalog = catalog
+        self.literals = frozenset(word for text in literals for word in re.findall(r"[a-z]+", text.lower()))
+        self.golds = golds
+        self.outputs = [Output(gold) for gold in golds]
+        self.request = " ".join(str(m.content or "") for m in case.messages if m.role == "user").lower()
+        self.strict = bool(case.expect.fields)
+        self._silent = not any(output.text.strip() for output in self.outputs)
+        self.conditional = any(entry.startswith("if") for entry in case.expect.control)
+        # Texts that the request asks to print: lines of the gold that hold no value and stand in the request.
+        self.constants = {
+            line
+            for output in self.outputs
+            for line in output.plain_lines
+            if self.strict and contains(self.request, line) and line not in ("true", "false", "none")
+        }
+
+    def world(self, number: int, answer: WorldRun, grade: Grade) -> None:
+        """Compare an answer's run in world `number`, and note what is wrong in `grade`."""
+        gold = self.golds[number]
+        grade.worlds += 1
+        if answer.unjudged:
+            grade.unjudged = answer.unjudged
+            return
+        before = grade.faults
+        self._world(number, gold, answer, grade)
+        if not self._open(number, gold):
+            grade.shown.append((" ".join(gold.output.split()), " ".join(answer.output.split())))
+        grade.right_worlds += grade.faults == before
+
+    def finish(self, grade: Grade) -> None:
+        """After the last world: what is printed must differ wherever the gold's output differs."""
+        if not self.strict and grade.worlds == len(self.golds):
+            self._tells(grade)
+
+    def _open(self, number: int, gold: WorldRun) -> bool:
+        """Whether the request says nothing about what to do in this world."""
+        if self.conditional:
+            return bool(gold.error)
+        output = self.outputs[number]
+        says = any(line in self.constants or line in ("true", "false") for line in output.plain_lines)
+        nothing = bool(gold.calls) and not output.values and not says and not self._silent
+        return bool(gold.error) or any(failed(call) for call in gold.calls) or nothing
+
+    def _world(self, number: int, gold: WorldRun, answer: WorldRun, grade: Grade) -> None:
+        if answer.stopped:
+            grade.wrong["runs"].append(answer.message)
+            return
+        is_open = self._open(number, gold)
+        if answer.error and not is_open:
+            said = f"it fails with {answer.error}: {answer.message}".rstrip(": ")
+            grade.wrong["runs"].append(f"{said}, {self._where(gold)}" if gold.calls else said)
+        self._calls(gold, answer, grade, is_open)
+        if not is_open and not answer.error:
+            grade.wrong["fields"] += self._output(number, gold, Output(answer))
+
+    def _where(self, gold: WorldRun) -> str:
+        """A world in words: what the gold's calls return in it."""
+        return "where " + " and ".join(_said_result(call) for call in gold.calls[:3])
+
+    def _calls(self, gold: WorldRun, answer: WorldRun, grade: Grade, is_open: bool) -> None:
+        wanted = Counter(call.tool for call in gold.calls)
+        made = Counter(call.tool for call in answer.calls)
+        if made - wanted or (wanted - made and not (is_open and made)):
+            said, right = _named(answer.calls), _named(gold.calls)
+            grade.wrong["tools"].append(f"it calls {said}; right is {right}, {self._where(gold)}")
+            return
+        if answer.error and not is_open:
+            return
+        rest = list(gold.calls)
+        for call in answer.calls:
+            match = next((other for other in rest if self._same(other, call)), None)
+            if match is None:
+                other = next(other for other in (*rest, *gold.calls) if other.tool == call.tool)
+                grade.wrong["arguments"].append(self._difference(other, call, gold))
+                return
+            rest.remove(match)
+        if self._order(gold.calls) != self._order(answer.calls) and not is_open:
+            grade.wrong["tools"].append(
+                f"it calls {_named(answer.calls)}; the order that was asked for is {_named(gold.calls)}"
+            )
+
+    def _same(self, gold: WorldCall, answer: WorldCall) -> bool:
+        return gold.tool == answer.tool and not self._different(gold, answer)
+
+    def _different(self, gold: WorldCall, answer: WorldCall) -> str:
+        """The first parameter whose value is another one; empty when the calls are the same."""
+        wanted = self.case.expect.arguments.get(gold.tool)
+        tool = self.catalog.tool(gold.tool)
+        for name, value in gold.arguments.items():
+            given = answer.arguments[name]
+            if type(given) is type(value) and given == value:
+                continue
+            parameter = next((p for p in tool.parameters if p.name == name), None) if tool else None
+            if wanted is not None and name not in wanted and parameter is not None and parameter.required:
+                continue  # free, unless it shows another value of the world
+            computed = isinstance((wanted or {}).get(name), dict)
+            if computed and isinstance(value, str) and isinstance(given, str | int) and name not in ("path", "file"):
+                if set(keys_of(value)) == set(keys_of(given)) and keys_of(value):
+                    continue
+            return name
+        return ""
+
+    def _difference(self, gold: WorldCall, answer: WorldCall, run: WorldRun) -> str:
+        name = self._different(gold, answer)
+        if not name:
+            return f"it calls {answer.tool} once too often, {self._where(run)}"
+        return f"{answer.tool}: {name} must be {_short(gold.arguments[name])}, is {_short(answer.arguments[name])}"
+
+    def _order(self, calls: Sequence[WorldCall]) -> list[Any]:
+        """Calls as far as their order matters: those that change something, and what they share a resource with."""
+        changing = [call for call in calls if call.tool.split("_")[0] in _CHANGES]
+        if not changing:
+            return []
+        if _ORDERED.search(self.request):
+            return [call.tool for call in calls]
+        touched = {str(value) for call in changing for value in call.arguments.values() if value}
+        return [
+            call.tool for call in calls if call in changing or touched & {str(v) for v in call.arguments.values()}
+        ]
+
+    def _output(self, number: int, gold: WorldRun, answer: Output) -> list[str]:
+        output = self.outputs[number]
+        where = self._where(gold)
+        if self.strict:
+            wanted = [line for line in output.plain_lines if line in self.constants]
+            for line in wanted:
+                if not contains(answer.words, line):
+                    return [f"it does not print {line}, {where}"]
+            for line in self.constants - set(wanted):
+                if contains(answer.words, line) and not any(line in other for other in wanted):
+                    return [f"it prints {line}, {where}"]
+        missing = [key for key in output.keys if key not in answer.keys]
+        if missing == ["0"] and _NONE.search(answer.words):
+            missing = []
+        if missing:
+            return [f"it prints {_quoted(answer.text)} where {_quoted(output.text)} is right, {where}"]
+        if not self.strict:
+            return [] if answer.text.strip() else [f"it prints nothing, {where}"]
+        if foreign := self._foreign(output, answer):
+            named = ", ".join(sorted({source.field for key in foreign for source in answer.sources[key]}))
+            return [f"it prints {named} as well, which was not asked for, {where}"]
+        if swapped := _swapped(output, answer):
+            return [f"it prints {swapped[0]} under the name of {swapped[1]}, and the other way round"]
+        if _torn(output, answer):
+            return [f"it puts values together that do not belong together, {where}"]
+        if _SORTED.search(self.request) and _sequence(output) != _sequence(answer, output.keys):
+            return [f"it prints the right values in another order, {where}"]
+        return _words_of(output, answer, where, _result_words(gold) - self.literals)
+
+    def _foreign(self, gold: Output, answer: Output) -> list[str]:
+        given = {key for call in answer.run.calls for value in call.arguments.values() for key in keys_of(value)}
+        asked = set(keys_of(self.request))
+        return [
+            key
+            for key in answer.keys
+            if key in answer.sources and key not in gold.keys and key not in given and key not in asked and (key != "0" or self.conditional)
+        ]
+
+    def _tells(self, grade: Grade) -> None:
+        if any(grade.wrong.values()):
+            return
+        said: dict[str, str] = {}
+        for gold, answer in grade.shown:
+            if said.setdefault(answer, gold) != gold:
+                grade.wrong["fields"].append(f"it prints {_quoted(answer)} whatever comes out")
+                return
+
+
+def _named(calls: Sequence[WorldCall]) -> str:
+    names = [call.tool for call in calls]
+    return (" -> ".join(names[:6]) + (" -> …" if len(names) > 6 else "")) or "no tool"
+
+
+def _short(value: Any) -> str:
+    said = repr(value)
+    return said if len(said) <= _SAID else f"{said[: _SAID - 1]}…"
+
+
+def _quoted(text: str) -> str:
+    said = " ".join(text.split())
+    if not said:
+        return "nothing"
+    return f"{said[:_SAID]!r}" + ("…" if len(said) > _SAID else "")
+
+
+def _said_result(call: WorldCall) -> str:
+    result = call.result
+    if not isinstance(result, dict):
+        return f"{call.tool} returns text"
+    facts: list[str] = []
+    for name, value in result.items():  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(value, list):
+            facts.append(f"{len(value)} {name}")  # pyright: ignore[reportUnknownArgumentType]
+        elif isinstance(value, bool) or (isinstance(value, int | float) and value < 1_000):
+            facts.append(f"{name} {value}")
+    return f"{call.tool} returns {', '.join(facts) or 'its fields'}"
+
+
+def _sequence(output: Output, only: frozenset[str] | None = None) -> list[str]:
+    keys = [shown.key for shown in output.values if only is None or shown.key in only]
+    return list(dict.fromkeys(keys))
+
+
+def _swapped(gold: Output, answer: Output) -> tuple[str, str] | None:
+    """Two fields, each printed under the other's name."""
+    printed = sorted({gold.own[key] for key in gold.keys if key in gold.own})
+    labels = answer.labels()
+    for i, first in enumerate(printed):
+        for second in printed[i + 1 :]:
+            only_first, only_second = stems(first) - stems(second), stems(second) - stems(first)
+            a, b = labels.get(first, set()), labels.get(second, set())
+            if a & only_second and b & only_first and not a & only_first and not b & only_second:
+                return first, second
+    return None
+
+
+def _torn(gold: Output, answer: Output) -> bool:
+    """Whether fields of one entry, printed together by the gold, are in another order among themselves."""
+    fields = sorted({gold.own[key] for key in gold.keys if key in gold.own})
+    for i, first in enumerate(fields):
+        for second in fields[i + 1 :]:
+            one, other = gold.order(first), gold.order(second)
+            if len(one) > 1 and one == other and answer.order(first) != answer.order(second):
+                return True
+    return False
+
+
+def _words_of(gold: Output, answer: Output, where: str, known: frozenset[str]) -> list[str]:
+    """Words such as `error` and `warning` that results hold: as often, and with the same values."""
+    wanted, got = _word_lines(gold, known), _word_lines(answer, known)
+    if not wanted:
+        return []
+    need, have = Counter(word for word, _ in wanted), Counter(word for word, _ in got)
+    if need - have:
+        word = next(iter(need - have))
+        return [f"it does not print {word} as often as it is right, {where}"]
+    apart = [word for word, keys in wanted if keys and not any(w == word and keys <= k for w, k in got)]
+    # Words and values on lines of their own belong together when both come in the gold's order.
+    same_order = [word for word, _ in wanted] == [word for word, _ in got]
+    if apart and not (same_order and _sequence(gold) == _sequence(answer, gold.keys)):
+        return [f"it prints {apart[0]} with other values, {where}"]
+    return []
+
+
+def _result_words(run: WorldRun) -> frozenset[str]:
+    found: set[str] = set()
+    for call in run.calls:
+        stack: list[Any] = [call.result]
+        while stack:
+            value = stack.pop()
+            if isinstance(value, dict):
+                stack += value.values()  # pyright: ignore[reportUnknownArgumentType]
+            elif isinstance(value, list):
+                stack += value  # pyright: ignore[reportUnknownArgumentType]
+            elif isinstance(value, str) and value.isalpha() and value.islower():
+                found.add(value)
+    return frozenset(found)
+
+
+def _word_lines(output: Output, known: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
+    found: list[tuple[str, frozenset[str]]] = []
+    for line, tokens in zip(output.text.splitlines(), output.lines):
+        keys = frozenset(key for kind, key in tokens if kind == "value")
+        found += [(word, keys) for word in re.findall(r"[a-z]+", line.lower()) if word in known]
+    return found
+

@@ -1,0 +1,115 @@
+"""Answers in words, judged by what they must and must not say, and by whether they are text at all.
+
+A fact is a list of wordings, one of which must occur. Letter case, punctuation and spaces do not count; `*` stands for
+the rest of a word (`defin*`), `...` for up to twelve words, `^` for the start of the answer. Besides: no call in any dialect, no more than `longest` words, the language that was
+asked for, no text that repeats itself, and not merely the request again.
+"""
+
+import re
+import zlib
+from functools import cache
+
+from tunewright.contract.suite import Case
+
+# Signs of a call in one of the dialects that models write; words about a call hold none of them.
+_CALLS = re.compile(
+    r"</?(?:tool_call|tool_calls|function|function_call|parameter|invoke|tool_use)\b[^<>\n]{0,80}>|<\|(?:python_tag|tool)|"
+    r"\[TOOL_CALLS\]|<｜tool|<start_function_call>|<\|channel\|>|"
+    r"[\"'](?:name|function|tool|action)[\"']\s*:\s*[\"']\w+[\"']\s*,\s*[\"'](?:arguments|parameters|args|action_input)[\"']|"
+    r"^\s*(?:Action|Tool|Function)\s*:\s*\w+\s*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+# The most frequent function words; a text of some length in the language has several.
+_FREQUENT = {
+    "en": "the a an of to in is are it that and or for not you with on as be at from which when this its by than has can "
+    "no yes if was all one each there where how does do more but only them they use used",
+    "de": "der die das und ist in den von zu mit nicht ein eine auf für es im dem des sich als auch an aus bei wird sind",
+    "fr": "le la les de des un une et est en du que qui dans pour pas sur au ce il elle par plus ne se sont avec",
+    "es": "el la los las de un una y es en que no por con para se del al lo como más su son está pero",
+}
+_LEAST = 0.18  # share of such words in a text of twelve words or more; English prose has 0.35 to 0.55
+_LONG_WORD = 28  # letters; `entryentryentry…` has more
+
+
+def wrong_words(case: Case, prose: str, finish: str = "stop") -> list[str]:
+    """What is wrong with an answer in words, in plain words; nothing when it is right."""
+    expect = case.expect
+    words = _WORD.findall(prose)
+    if not words:
+        return ["the answer is empty"]
+    if finish == "length":
+        return ["the answer was cut at the token limit"]
+    if _CALLS.search(prose):
+        return ["a direct answer was asked for, but it writes a call"]
+    if len(words) > expect.longest:
+        return [f"it has {len(words)} words, more than {expect.longest}"]
+    if reason := _degenerate(prose, words):
+        return [reason]
+    if reason := _other_language(words, expect.language):
+        return [reason]
+    said = normalized(prose)
+    request = normalized(str(case.messages[-1].content or ""))
+    if request and said.replace(request, "").strip() == "":
+        return ["it repeats the request"]
+    reasons = [
+        f"it does not say {' or '.join(wordings[:3])}"
+        for wordings in expect.facts
+        if not any(_says(said, wording) for wording in wordings)
+    ]
+    return reasons + [f"it says {wording}" for wording in expect.forbidden if _says(said, wording)]
+
+
+def normalized(text: str) -> str:
+    """Lower case, words and numbers only, single spaces; `n't` is `not`."""
+    plain = text.lower().replace("’", "'").replace("n't", " not").replace("cannot", "can not")
+    return " ".join(re.findall(r"[\w']+", plain.replace("'s ", " ")))
+
+
+def _says(said: str, wording: str) -> bool:
+    return _pattern(wording).search(said) is not None
+
+
+@cache
+def _pattern(wording: str) -> re.Pattern[str]:
+    """A wording as an expression over normalized text."""
+    body = ""
+    for token in wording.removeprefix("^").lower().split():
+        if token == "...":
+            body += r"(?: [\w']+){0,12}?"
+        else:
+            body += (" " if body else "") + re.escape(token).replace(r"\*", r"[\w']*")
+    return re.compile((r"^" if wording.startswith("^") else r"(?<![\w'])") + body + r"(?![\w'])")
+
+
+def _degenerate(prose: str, words: list[str]) -> str:
+    """Why a text is none: one thing over and over, or no words."""
+    longest = max(words, key=len)
+    if len(longest) > _LONG_WORD:
+        return f"it is not text: {longest[:40]}…"
+    lower = [word.lower() for word in words]
+    for first, second, third in zip(lower, lower[1:], lower[2:]):
+        if first == second == third:
+            return f"it repeats {first}"
+    for size in (3, 4, 6):
+        groups = [" ".join(lower[i : i + size]) for i in range(len(lower) - size + 1)]
+        worst = max(groups, key=groups.count, default="")
+        if groups.count(worst) > 2 and groups.count(worst) * size > len(lower) // 3:
+            return f"it repeats {worst!r}"
+    sentences = [" ".join(s.lower().split()) for s in re.split(r"[.!?\n]+", prose) if len(s.split()) > 3]
+    if len(sentences) != len(set(sentences)):
+        return "it says the same sentence twice"
+    packed = len(zlib.compress(prose.encode()))
+    if len(prose) > 200 and packed < 0.3 * len(prose.encode()):
+        return "it repeats itself"
+    letters = sum(character.isalpha() or character.isspace() for character in prose)
+    return "it is mostly signs, not words" if letters < 0.6 * len(prose) else ""
+
+
+def _other_language(words: list[str], language: str) -> str:
+    frequent = _FREQUENT.get(language)
+    if frequent is None or len(words) < 12:
+        return ""
+    known = frozenset(frequent.split())
+    share = sum(word.lower() in known for word in words) / len(words)
+    return f"it is not in the language asked for ({language})" if share < _LEAST else ""

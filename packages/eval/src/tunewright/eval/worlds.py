@@ -1,0 +1,293 @@
+"""Simulated worlds: consistent made-up results for a catalog's tools, in which a gold program and an answer are run.
+
+A world answers a call from its arguments alone, so the same call always gives the same result and the order of
+independent calls does not matter. Values are unique where their type allows it (`fi482913`, `482914`), so that what a
+program prints tells where it came from. Results are consistent: a count is the length of its list, `success` follows
+from what was found, a file's line count is that of its content. The shapes that a world can have (nothing found, one
+entry, several, all good, all bad, a threshold minus one, exact, plus one) take turns over `WORLDS` worlds, shifted
+from tool to tool, so that each tool meets each shape beside different shapes of the others.
+"""
+
+import ast
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from tunewright.contract.catalog import Catalog, Tool, item_type, is_list
+
+WORLDS = 12
+Json = Any
+
+# Values of well-known text fields: real tools use these words, and programs compare with them.
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "severity": ("error", "warning", "information"),
+    "outcome": ("passed", "failed", "skipped"),
+}
+_PROBLEMS = frozenset({"errors", "violations", "problems", "failures", "issues", "diagnostics", "warnings"})
+_TEXTS = ("content", "text", "body", "source")
+_PATHS = frozenset({"file", "path", "filename", "file_path", "filepath"})
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a result looks: how many entries, and whether they are `good`, `bad` or `mixed`; `failed`: nothing found."""
+
+    size: int
+    kind: str = "mixed"
+
+
+_SHAPES = (Shape(4), Shape(0, "none"), Shape(1), Shape(5, "good"), Shape(3, "bad"), Shape(39))
+
+Constants = Mapping[str, tuple[Any, ...]]
+
+
+def compared_constants(trees: Iterable[ast.AST]) -> Constants:
+    """Field name -> the constants that programs compare it, or its length, with.
+
+    Worlds use them: numbers on both sides of a threshold, and the texts that are asked for.
+    """
+    found: dict[str, list[Any]] = {}
+    for tree in trees:
+        names: dict[str, str] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                field = _field(node.value, names)
+                if field:
+                    names[node.targets[0].id] = field
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Compare):
+                sides = [node.left, *node.comparators]
+                fields = [field for side in sides if (field := _field(side, names))]
+                values = [value for side in sides for value in _constants(side)]
+                for field in fields:
+                    found.setdefault(field, []).extend(values)
+    return {field: tuple(dict.fromkeys(values)) for field, values in found.items()}
+
+
+def _field(node: ast.AST, names: Mapping[str, str]) -> str:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len" and node.args:
+        return _field(node.args[0], names)
+    if isinstance(node, ast.Name):
+        return names.get(node.id, "")
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _constants(node: ast.AST) -> Iterator[Any]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str):
+        yield node.value
+    elif isinstance(node, ast.Tuple | ast.List | ast.Set):
+        for element in node.elts:
+            yield from _constants(element)
+
+
+class World:
+    """One world of a case: `call` answers a tool's call; `number` is its place among `WORLDS`."""
+
+    def __init__(self, catalog: Catalog, seed: str, number: int, constants: Constants | None = None) -> None:
+        self.catalog = catalog
+        self.seed = seed
+        self.number = number
+        self.constants = constants or {}
+
+    def call(self, tool: Tool, arguments: Mapping[str, Any]) -> Json:
+        """What the tool returns: an object with the catalog's fields, or text for a tool that declares none."""
+        said = json.dumps(arguments, sort_keys=True, default=repr)
+        random = Random(f"{self.seed}|{self.number}|{tool.name}|{said}")
+        shape = self._shape(tool, random)
+        values = _Values(random)
+        if not tool.result:
+            words = (values.text(tool.name) for _ in range(max(shape.size, 1)))
+            return "\n".join(words)
+        return self._result(tool, arguments, shape, values)
+
+    def _shape(self, tool: Tool, random: Random) -> Shape:
+        """This world's shape for the tool; how many entries `several` are differs from call to call."""
+        lists = [name for name, kind in tool.result.items() if is_list(kind)]
+        limits = {
+            size
+            for name in lists
+            for field in (name, *_counts_of(name, tool))
+            for value in self.constants.get(field, ())
+            if isinstance(value, int) and value > 0
+            for size in (value - 1, value, value + 1)
+        }
+        shapes = (*_SHAPES, *(Shape(size) for size in sorted(limits) if 0 < size <= 400))
+        shape = shapes[self._turn(tool, self.number) % len(shapes)]
+        wide = shape in _SHAPES and shape.size > 1
+        return Shape(shape.size + random.randrange(3), shape.kind) if wide else shape
+
+    def _turn(self, tool: Tool, number: int) -> int:
+        """The place in the list of shapes, shifted from tool to tool, and by more in the second half of the worlds."""
+        place = self.catalog.tool_names.index(tool.name)
+        return number + place * (1 + number // len(_SHAPES))
+
+    def _found_before(self, tool: Tool) -> int:
+        """In how many earlier worlds the tool finds something, when it has no list."""
+        turns = (self._turn(tool, number) % len(_SHAPES) for number in range(self.number))
+        return sum(_SHAPES[turn].kind != "none" for turn in turns)
+
+    def _result(self, tool: Tool, arguments: Mapping[str, Any], shape: Shape, values: "_Values") -> Json:
+        result: dict[str, Json] = {}
+        for name, annotation in tool.result.items():
+            if is_list(annotation):
+                result[name] = self._entries(item_type(annotation), tool, shape, values)
+        lists = [name for name in tool.result if name in result]
+        problems = [name for name in lists if name in _PROBLEMS]
+        missing = shape.kind == "none" and not problems
+        for name, annotation in tool.result.items():
+            if name in result or name == "success":
+                continue
+            parameter = next((p for p in tool.parameters if p.name == name and p.type == annotation), None)
+            if parameter is not None:
+                result[name] = arguments.get(name)
+            elif missing and name != "exit_code":
+                result[name] = _nothing(annotation)
+            else:
+                result[name] = self._scalar(name, annotation, tool, values)
+        self._relate(tool, result, lists, shape, values)
+        if "success" in tool.result:
+            result["success"] = _success(result, lists, problems, missing)
+        return {name: result[name] for name in tool.result}
+
+    def _relate(
+        self, tool: Tool, result: dict[str, Json], lists: list[str], shape: Shape, values: "_Values"
+    ) -> None:
+        """Fields that follow from others: counts, sums, the lines of a text."""
+        for name in lists:
+            entries: list[Any] = result[name]
+            record = self.catalog.types.get(item_type(tool.result[name]), {})
+            for field in _counts_of(name, tool):
+                result[field] = len(entries)
+            for field, annotation in tool.result.items():
+                stem = field.removesuffix("_count")
+                if field != stem and record.get(stem) == "bool":
+                    result[field] = sum(bool(entry[stem]) for entry in entries)
+                elif annotation == "int" and record.get(field) == "int":
+                    result[field] = sum(entry[field] for entry in entries)
+                elif annotation == "int" and field in _WORDS["outcome"] and "outcome" in record:
+                    result[field] = sum(entry["outcome"] == field for entry in entries)
+                elif annotation == "bool" and field == "clean":
+                    result[field] = not entries
+        text = next((name for name in _TEXTS if tool.result.get(name) == "str"), "")
+        if text and "line_count" in tool.result and result[text]:
+            result[text] = "\n".join(values.text(text) for _ in range(int(result["line_count"])))
+
+    def _entries(self, annotation: str, tool: Tool, shape: Shape, values: "_Values") -> list[Json]:
+        record = self.catalog.types.get(annotation)
+        if record is None:
+            return [self._plain(annotation, "item", values) for _ in range(shape.size)]
+        flags = values.flags(shape)
+        entries = [
+            {name: self._entry_field(name, kind, flag, index, values) for name, kind in record.items()}
+            for index, flag in enumerate(flags)
+        ]
+        return entries
+
+    def _entry_field(self, name: str, annotation: str, flag: bool, index: int, values: "_Values") -> Json:
+        """A field of a list's entry; `flag` decides its truth values and, for outcomes, whether it is bad."""
+        if annotation == "bool":
+            return flag
+        texts = [value for value in self.constants.get(name, ()) if isinstance(value, str)]
+        known = _WORDS.get(name)
+        if annotation == "str" and (texts or known):
+            choices = tuple(dict.fromkeys((*(known or ()), *texts)))
+            if name == "outcome" and not set(texts) - set(_WORDS["outcome"]):
+                return "failed" if flag else "passed"
+            if not known:
+                choices = (*choices, values.text(name), values.text(name))
+            return choices[(index + values.turn) % len(choices)]
+        if annotation.endswith("| None") and index % 2:
+            return None
+        return self._plain(annotation, name, values)
+
+    def _scalar(self, name: str, annotation: str, tool: Tool, values: "_Values") -> Json:
+        """A field of the result itself: on both sides of what programs compare it with."""
+        constants = self.constants.get(name, ())
+        if name == "exit_code":
+            return 0 if self.number % 2 else values.random.randrange(3, 90)
+        numbers = [value for value in constants if isinstance(value, int | float) and not isinstance(value, bool)]
+        if annotation in ("int", "float") and numbers:
+            step = 1 if annotation == "int" else 0.5
+            near = [value + far * step for far in (0, -1, 1, 7) for value in numbers]
+            near += [value / 2 for value in numbers] + [value * 3 + 2 * step for value in numbers]
+            value = max(near[self._found_before(tool) % len(near)], 0)
+            return int(value) if annotation == "int" else round(float(value), 1)
+        texts = [value for value in constants if isinstance(value, str)]
+        if annotation.startswith("str") and texts:
+            return [*texts, values.text(name)][self.number % (len(texts) + 1)]
+        if name == "line_count":
+            return 7 + values.random.randrange(30)
+        return self._plain(annotation, name, values)
+
+    def _plain(self, annotation: str, name: str, values: "_Values") -> Json:
+        kind = item_type(annotation)
+        if annotation.endswith("| None") and self.number % 4 == 2:
+            return None
+        if is_list(annotation):
+            return [self._plain(kind, name, values) for _ in range(2)]
+        if kind == "str":
+            return values.text(name)
+        if kind == "int":
+            return values.whole()
+        if kind == "float":
+            return values.decimal()
+        if kind == "bool":
+            return self.number % 2 == 0
+        record = self.catalog.types[kind]
+        return {field: self._entry_field(field, inner, True, 0, values) for field, inner in record.items()}
+
+
+class _Values:
+    """Values that occur nowhere else in their world."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.turn = random.randrange(60)
+        self._next = random.randrange(100_000, 980_000)
+
+    def whole(self) -> int:
+        self._next += self.random.randrange(3, 40)
+        return self._next
+
+    def text(self, name: str) -> str:
+        number = self.whole()
+        if name in _PATHS:
+            return f"src/fi{number}.py"
+        return f"{(name + 'xx')[:2].lower()}{number}"
+
+    def decimal(self) -> float:
+        return self.random.randrange(1_001, 9_999) / 10
+
+    def flags(self, shape: Shape) -> list[bool]:
+        """One truth value an entry: all false for `good`, all true for `bad`; mixed ones start either way."""
+        if shape.kind in ("good", "bad"):
+            return [shape.kind == "bad"] * shape.size
+        true = max(1, shape.size // 3)
+        flags = [index < true for index in range(shape.size)]
+        start = self.turn % max(shape.size, 1)
+        return flags[start:] + flags[:start]
+
+
+def _counts_of(name: str, tool: Tool) -> list[str]:
+    """Fields that hold the length of the list `name`: `error_count` that of `errors`."""
+    stem = name[:-3] + "y" if name.endswith("ies") else name.removesuffix("s")
+    return [f for f in (f"{stem}_count", f"{name}_count", f"total_{name}", f"num_{name}") if f in tool.result]
+
+
+def _success(result: Mapping[str, Json], lists: list[str], problems: list[str], missing: bool) -> bool:
+    if missing:
+        return False
+    if "exit_code" in result:
+        return result["exit_code"] == 0
+    if "failed" in result and "passed" in result:
+        return bool(result["passed"]) and not result["failed"]
+    if problems:
+        return not any(result[name] for name in problems)
+    return all(result[name] for name in lists) if lists else True
+
+
+def _nothing(annotation: str) -> Json:
+    empty: Mapping[str, Json] = {"str": "", "int": 0, "float": 0.0, "bool": False}
+    return empty.get(annotation)
