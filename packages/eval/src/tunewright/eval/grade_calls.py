@@ -240,7 +240,7 @@ def parameters_by_tool(tools: Sequence[Mapping[str, Any]]) -> dict[str, Schema]:
         function = item.get("function", item)
         if isinstance(function, Mapping) and isinstance(name := function.get("name"), str):
             parameters = function.get("parameters", function.get("input_schema"))
-            found.setdefault(name, schema_of(parameters) if isinstance(parameters, Mapping) else {})
+            found.setdefault(name, dict(schema_of(parameters)) if isinstance(parameters, Mapping) else {})
     return found
 
 

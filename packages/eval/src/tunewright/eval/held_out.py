@@ -20,6 +20,7 @@ from tunewright.chat.split import Groups
 from tunewright.contract.atomic import sha256_json
 from tunewright.contract.example import Example, Function, Message, ToolCall
 from tunewright.contract.suite import Case, Expectation, GoldCalls
+from tunewright.eval.compare_arguments import Schema
 from tunewright.eval.grade_calls import parameters_by_tool
 from tunewright.eval.json_schema import standard_schema
 
@@ -80,9 +81,7 @@ class _NoCaseError(ValueError):
     """An answer that cannot be a case, with the reason."""
 
 
-def _case(
-    name: str, example: Example, number: int, schemas: Mapping[str, Mapping[str, Any]], cluster: str
-) -> Case:
+def _case(name: str, example: Example, number: int, schemas: Mapping[str, Schema], cluster: str) -> Case:
     before, answer = example.messages[:number], example.messages[number]
     if not any(message.role in ("user", "tool") for message in before):
         raise _NoCaseError("nothing is asked before it")
@@ -121,9 +120,7 @@ def _program_tools(calls: Sequence[ToolCall]) -> tuple[str, ...]:
     return names
 
 
-def calls_of(
-    answer: Message, schemas: Mapping[str, Mapping[str, Any]]
-) -> tuple[list[ToolCall], tuple[str, ...]]:
+def calls_of(answer: Message, schemas: Mapping[str, Schema]) -> tuple[list[ToolCall], tuple[str, ...]]:
     """The calls of an answer, as data or in its text, and the programs that they are in. Raises _NoCaseError."""
     if answer.tool_calls:
         return list(answer.tool_calls), ()
@@ -138,7 +135,7 @@ def calls_of(
     return found, tuple(dict.fromkeys(call.program for call in turn.calls if call.program))
 
 
-def _as_tool_call(call: FoundCall, schema: Mapping[str, Any]) -> ToolCall:
+def _as_tool_call(call: FoundCall, schema: Schema) -> ToolCall:
     names = list(schema.get("properties") or {})
     arguments: dict[str, Any] = {}
     for key, value in call.arguments.items():
@@ -156,7 +153,7 @@ def category(before: Sequence[Message], calls: int) -> str:
     return f"{number}, {'later' if later else 'first'} turn"
 
 
-def gold_fault(call: ToolCall, schemas: Mapping[str, Mapping[str, Any]]) -> str:
+def gold_fault(call: ToolCall, schemas: Mapping[str, Schema]) -> str:
     """Why a call cannot be right: its tool is not offered, or its arguments break the tool's schema; else empty."""
     name = call.function.name
     if not schemas:
