@@ -153,6 +153,7 @@ def test_long_texts_are_near_present_or_wrong_and_told_apart() -> None:
         "",
         "x" * 200,
         LETTER * 5,
+        "… " * 60,
     ):
         assert same_text(LETTER, wrong, {}) is None, wrong
     compared = compare_arguments({"m": {"body": LETTER}}, {"m": {"body": about}}, {})

@@ -284,7 +284,7 @@ def _same_long(expected: str, actual: str) -> Literal["near", "present"] | None:
     shared = len(right & given)
     of_a_length = len(expected) <= 4 * len(actual) and len(actual) <= 4 * len(expected)
     numbers, others = _numbers(expected), _numbers(actual)
-    if not (of_a_length and numbers <= others):  # a number is a fact
+    if not (shared and of_a_length and numbers <= others):  # a number is a fact
         return None
     if numbers == others and shared >= NEAR * len(right | given):
         return "near"
