@@ -98,7 +98,7 @@ def real_gold(path: Path) -> bool:
     from tunewright.cli.suites import read_rows_of
     from tunewright.eval.held_out import make_cases
 
-    made = make_cases(read_rows_of([path]))
+    made = make_cases(read_rows_of([path])[0])
     calls = [case for case in made.cases if any(gold.tool_calls for gold in case.gold_calls)]
     right = sum(
         grade_calls(

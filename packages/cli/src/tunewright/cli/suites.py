@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,8 +74,8 @@ def make_suite(
             f"{out}: {out.stem} is the name of a metric",
             "Name the suite otherwise, so that gates are unambiguous.",
         )
-    rows = read_rows_of(data)
-    if train and (both := same_rows(rows, read_rows_of(train))):
+    rows, unread = read_rows_of(data)
+    if train and (both := same_rows(rows, read_rows_of(train)[0])):
         listed = "; ".join(f"{a} is {b}" for a, b in both[:SHOWN])
         raise UserError(
             f"{len(both)} of {len(rows)} held-out rows also appear in train: {listed}"
@@ -83,6 +83,7 @@ def make_suite(
             "Split the data again, whole clusters at a time: ./inv data.merge --data FILE --out FOLDER",
         )
     made = make_cases(rows)
+    made = replace(made, left_out=(*unread, *made.left_out))
     if not made.cases:
         first = f"; the first: {made.left_out[0][0]}: {made.left_out[0][1]}" if made.left_out else ""
         raise UserError(
@@ -94,25 +95,27 @@ def make_suite(
     return MadeSuite(made, len(copies))
 
 
-def read_rows_of(paths: Sequence[Path]) -> "list[HeldOutRow]":
-    """Every conversation of these files, folders or globs in its normal form. Raises UserError with `file:line`."""
-    from tunewright.chat.read.files import DataFile, find_files, split_of
-    from tunewright.chat.read.rows import read_rows
-    from tunewright.cli.normal_form import as_example
-    from tunewright.contract.errors import UserError
+def read_rows_of(paths: Sequence[Path]) -> "tuple[list[HeldOutRow], list[tuple[str, str]]]":
+    """Every conversation of these files, folders or globs in its normal form, and the places and reasons of those that have
+    none. Raises UserError with `file:line` for rows that cannot be read."""
+    from tunewright.chat.conversation import UnknownShapeError
+    from tunewright.chat.read.files import find_files
+    from tunewright.chat.read.rows import Problems, read_conversations
     from tunewright.eval.held_out import HeldOutRow
 
     rows: list[HeldOutRow] = []
-    for file in find_files(paths):
-        for line, value in read_rows(DataFile(file.path, split_of(file.path))):
-            try:
-                rows.append(HeldOutRow(str(file.path), line, as_example(value)))
-            except ValueError as error:
-                raise UserError(
-                    f"{file.path}:{line}: no conversation can be read: {error}",
-                    "See what is understood of the file: ./inv audit --data",
-                ) from error
-    return rows
+    unread: list[tuple[str, str]] = []
+    problems = Problems()
+    for file, line, conversation in read_conversations(find_files(paths), problems):
+        if conversation.label is False:
+            unread.append((f"{file.path}:{line}", "the answer is marked as not wanted"))
+            continue
+        try:
+            rows.append(HeldOutRow(str(file.path), line, conversation.example()))
+        except UnknownShapeError as error:
+            unread.append((f"{file.path}:{line}", str(error)))
+    problems.check()
+    return rows, unread
 
 
 @command(

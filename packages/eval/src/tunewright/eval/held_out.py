@@ -8,6 +8,7 @@ right model wrong.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -21,7 +22,7 @@ from tunewright.contract.atomic import sha256_json
 from tunewright.contract.example import Example, Function, Message, ToolCall
 from tunewright.contract.suite import Case, Expectation, GoldCalls
 from tunewright.eval.compare_arguments import Schema
-from tunewright.eval.grade_calls import parameters_by_tool
+from tunewright.eval.grade_calls import offered_tools, parameters_by_tool
 from tunewright.eval.json_schema import standard_schema
 
 DEEPEST = 100  # objects and lists of a gold call inside each other
@@ -66,7 +67,7 @@ def make_cases(rows: Sequence[HeldOutRow]) -> HeldOutSuite:
         count = seen[row.file, row.line]
         name = f"{row.file}:{row.line}" if several else str(row.line)
         name += f".{count}" if count > 1 else ""
-        schemas = parameters_by_tool(row.example.tools)
+        schemas = parameters_by_tool(offered_tools(row.example.tools, row.example.messages))
         for number, message in enumerate(row.example.messages):
             if message.role != "assistant" or message.weight == 0:
                 continue
@@ -206,7 +207,11 @@ def clusters_of(rows: Sequence[HeldOutRow]) -> list[str]:
         for other in near.add_all(asked):
             groups.join(number, numbers[other])
         numbers.append(number)
-    return [row.example.meta.cluster or rows[groups.find(number)].place for number, row in enumerate(rows)]
+    firsts = [rows[groups.find(number)] for number in range(len(rows))]
+    return [
+        row.example.meta.cluster or f"{Path(first.file).name}:{first.line}"
+        for row, first in zip(rows, firsts)
+    ]
 
 
 def same_rows(held_out: Sequence[HeldOutRow], train: Iterable[HeldOutRow]) -> list[tuple[str, str]]:
