@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tunewright.chat.calls.code_mode import parse_turn, render_program
 from tunewright.contract.errors import HostError, UserError
-from tunewright.contract.example import Message
+from tunewright.contract.example import Function, Message, ToolCall
 from tunewright.contract.suite import Case, Suite
 from tunewright.eval.endpoint import KEY, Answers, Endpoint, answer_suite, make_endpoint, read_reply
 
@@ -280,6 +280,37 @@ def test_a_call_of_another_function_stays_wrong() -> None:
     prediction, _ = read_reply(completion("", tool_calls=calls), "ours", "case", 0, 1.0)
     assert "goto_definition" in prediction.text
     assert "execute_code" not in prediction.text
+
+
+def test_tools_are_offered_and_calls_come_back_as_data(server: Server) -> None:
+    messages = (
+        Message(role="user", content="Rain?"),
+        Message(
+            role="assistant",
+            content="",
+            tool_calls=(ToolCall(function=Function(name="look", arguments={"a": "é"})),),
+        ),
+        Message(role="tool", content="no", name="look"),
+    )
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    suite = Suite(name="s", cases=(Case(id="c", category="any", messages=messages, tools=(tool,)),))
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": '{"a": "b"}'}}
+    server.behave = lambda _: ok(completion("", tool_calls=[call]))
+    (prediction,) = answer_suite(server.endpoint(), suite, tick=silent).predictions
+    assert prediction.tool_calls == ({"name": "look", "arguments": '{"a": "b"}'},)
+    body = server.asked[0][2]
+    assert body["tools"] == [tool]
+    (sent,) = body["messages"][1]["tool_calls"]
+    assert json.loads(sent["function"]["arguments"]) == {"a": "é"}
+    assert sent["id"] == body["messages"][2]["tool_call_id"] != ""
+
+
+@given(st.text() | st.none() | st.lists(st.integers(), max_size=2))
+def test_malformed_arguments_are_one_wrong_answer_and_no_error(arguments: Any) -> None:
+    calls = [{"function": {"name": "look", "arguments": arguments}}]
+    prediction, _ = read_reply(completion("", tool_calls=calls), "ours", "case", 0, 0.0)
+    assert prediction.tool_calls[0]["name"] == "look"
+    prediction.model_dump_json()
 
 
 def test_a_lone_surrogate_does_not_break_the_file_it_goes_to() -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,8 +74,8 @@ def make_suite(
             f"{out}: {out.stem} is the name of a metric",
             "Name the suite otherwise, so that gates are unambiguous.",
         )
-    rows = read_rows_of(data)
-    if train and (both := same_rows(rows, read_rows_of(train))):
+    rows, unread = read_rows_of(data)
+    if train and (both := same_rows(rows, read_rows_of(train)[0])):
         listed = "; ".join(f"{a} is {b}" for a, b in both[:SHOWN])
         raise UserError(
             f"{len(both)} of {len(rows)} held-out rows also appear in train: {listed}"
@@ -83,6 +83,7 @@ def make_suite(
             "Split the data again, whole clusters at a time: ./inv data.merge --data FILE --out FOLDER",
         )
     made = make_cases(rows)
+    made = replace(made, left_out=(*unread, *made.left_out))
     if not made.cases:
         first = f"; the first: {made.left_out[0][0]}: {made.left_out[0][1]}" if made.left_out else ""
         raise UserError(
@@ -94,21 +95,20 @@ def make_suite(
     return MadeSuite(made, len(copies))
 
 
-def read_rows_of(paths: Sequence[Path]) -> "list[HeldOutRow]":
-    """Every conversation of these files, folders or globs that has an answer, as training reads it. Raises UserError."""
+def read_rows_of(paths: Sequence[Path]) -> "tuple[list[HeldOutRow], list[tuple[str, str]]]":
+    """Every conversation of these files, folders or globs as training reads it, and the places and reasons of the rows that
+    training would drop. Raises UserError when no row is left."""
     from tunewright.chat.training_set import read_training_set
     from tunewright.eval.held_out import HeldOutRow
 
     rows: list[HeldOutRow] = []
+    dropped: list[tuple[str, str]] = []
     for path in paths:
         made = read_training_set(path)
         for split, examples in made.rows.items():
             rows += [HeldOutRow(file, line, row) for row, (file, line) in zip(examples, made.places[split])]
-        for dropped in made.dropped[:SHOWN]:
-            say(f"left out  {dropped.file}:{dropped.line}: {dropped.reason}")
-        if len(made.dropped) > SHOWN:
-            say(f"left out  and {len(made.dropped) - SHOWN:,} more rows")
-    return rows
+        dropped += [(f"{row.file}:{row.line}", row.reason) for row in made.dropped]
+    return rows, dropped
 
 
 @command(

@@ -1,9 +1,10 @@
 """Validation suites: prompts, and what counts as right for each."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import Message, ToolCall, read_jsonl
@@ -34,11 +35,30 @@ class Expectation(BaseModel):
 
 
 class GoldCalls(BaseModel):
-    """A right answer as the calls that it makes; none: an answer in words."""
+    """A right answer as the calls that it makes; none: an answer in words. `{"name", "arguments"}` is read as a call too, and
+    arguments that are JSON text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tool_calls: tuple[ToolCall, ...]
+
+    @field_validator("tool_calls", mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        return [_tool_call(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _tool_call(item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    call: dict[str, Any] = item if "function" in item else {"function": item}
+    function = call["function"]
+    if not isinstance(function, dict) or not isinstance(text := function.get("arguments"), str):
+        return call
+    try:
+        return {**call, "function": {**function, "arguments": json.loads(text)}}
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"arguments are not JSON: {error}") from error
 
 
 class Case(BaseModel):

@@ -9,6 +9,8 @@ number); Korn & Graubard (1998), "Confidence intervals for proportions with smal
 estimated from survey data", Survey Methodology 24 (its correction by t for few clusters); Dean & Pagano (2015),
 "Evaluating confidence interval methods for binomial proportions in clustered surveys", J. Survey Statistics and
 Methodology 3 (a design effect below 1 is not believed; Wilson's interval at the effective number covers best).
+Carter, Schnepel & Steigerwald (2017), "Asymptotic behavior of a t-test robust to cluster heterogeneity", Review of
+Economics and Statistics 99 (clusters of unequal sizes).
 The paired test turns the sign of whole clusters, as Datta & Satten (2008), "A signed-rank test for clustered data",
 Biometrics 64, do for ranks; with one case a cluster it is McNemar's exact test.
 """
@@ -98,9 +100,13 @@ def effective_number(values: Sequence[float], groups: Sequence[Sequence[int]]) -
     independent = sum((value - mean) ** 2 for value in values) / (n * n)
     if m < 2 or independent == 0:
         return float(m)
-    clustered = m / (m - 1) * sum(sum(values[i] - mean for i in group) ** 2 for group in groups) / (n * n)
+    # Clusters of unequal sizes are worth fewer: Kish's effective number of them.
+    worth = max(2, round(n * n / sum(len(group) ** 2 for group in groups)))
+    clustered = (
+        worth / (worth - 1) * sum(sum(values[i] - mean for i in group) ** 2 for group in groups) / (n * n)
+    )
     design = max(1.0, clustered / independent)
-    few = (t_quantile(n - 1) / t_quantile(m - 1)) ** 2
+    few = (t_quantile(n - 1) / t_quantile(worth - 1)) ** 2
     return max(1.0, n / design * few)
 
 

@@ -23,16 +23,18 @@ PRESENT = 0.3  # share of the shorter long text's words that the other must have
 
 DEEPEST = 20  # references and alternatives of a schema inside each other
 
-Schema = Mapping[str, Any]
+Schema = dict[str, Any]  # as it was read from JSON
 Loose = Literal["near", "present"]
 
 _DASHES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
 # Words whose upper and lower case matters: snake_case, camelCase, paths, versions, mixed letters and digits.
 _CODE = re.compile(r"_|[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|[\\/:@#$(){}\[\]<>=]|\w\.\w")
 _PATH = re.compile(r"[\w.\-~@+/*]+")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _DATE = re.compile(r"(?=.*\d)[\w\s:,./+-]{4,40}")
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d %B %Y", "%B %d, %Y", "%B %d %Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y")
 _TIMES = ("%I:%M %p", "%I:%M%p", "%I %p", "%I%p")
+_COMBINED = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
 _FORMATS = frozenset({"date", "date-time", "time"})
 
 
@@ -142,7 +144,7 @@ class _Comparison:
             self.wrong(path, expected, actual)
             return
         items = schema.get("items")
-        inner: Schema = items if isinstance(items, Mapping) else {}
+        inner: Schema = items if isinstance(items, dict) else {}
         if schema.get("uniqueItems") is True:
             if not self._same_set(expected, actual, inner):
                 self.wrong(path, expected, actual)
@@ -280,13 +282,17 @@ def _is_iso(text: str, kind: str) -> bool:
 def _same_long(expected: str, actual: str) -> Literal["near", "present"] | None:
     right, given = set(words_of(expected)), set(words_of(actual))
     shared = len(right & given)
-    if not shared:
-        return None
-    numbers = {word for word in right if word.isdigit()} == {word for word in given if word.isdigit()}
-    if numbers and shared >= NEAR * len(right | given):
-        return "near"
     of_a_length = len(expected) <= 4 * len(actual) and len(actual) <= 4 * len(expected)
-    return "present" if of_a_length and shared >= PRESENT * min(len(right), len(given)) else None
+    numbers, others = _numbers(expected), _numbers(actual)
+    if not (shared and of_a_length and numbers <= others):  # a number is a fact
+        return None
+    if numbers == others and shared >= NEAR * len(right | given):
+        return "near"
+    return "present" if shared >= PRESENT * min(len(right), len(given)) else None
+
+
+def _numbers(text: str) -> set[str]:
+    return {found.replace(",", "") for found in _NUMBER.findall(text)}
 
 
 def resolved(schema: Any, root: Schema, depth: int = 0) -> Schema:
@@ -295,13 +301,15 @@ def resolved(schema: Any, root: Schema, depth: int = 0) -> Schema:
     Which of several alternatives a value belongs to does not matter here: where they disagree about a key, the first
     that has it is taken. References to themselves end.
     """
-    if not isinstance(schema, Mapping) or depth > DEEPEST:
+    if not isinstance(schema, dict) or depth > DEEPEST:
         return {}
+    if _COMBINED.isdisjoint(schema):
+        return schema
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/"):
         found: Any = root
         for part in reference[2:].split("/"):
-            found = found.get(part) if isinstance(found, Mapping) else None
+            found = found.get(part) if isinstance(found, dict) else None
         return resolved(found, root, depth + 1)
     members = [
         resolved(member, root, depth + 1)
@@ -314,7 +322,7 @@ def resolved(schema: Any, root: Schema, depth: int = 0) -> Schema:
     merged: dict[str, Any] = {}
     for member in members:
         inner = member.get("properties")
-        if isinstance(inner, Mapping):
+        if isinstance(inner, dict):
             merged["properties"] = {**inner, **merged.get("properties", {})}
         for key, value in member.items():
             merged.setdefault(key, value)
@@ -335,8 +343,8 @@ def object_schema(schema: Schema, root: Schema) -> tuple[Mapping[str, Any], froz
         frozenset(name for name in required if isinstance(name, str)) if isinstance(required, list) else ()
     )
     more = schema.get("additionalProperties")
-    is_open = bool(more) or isinstance(schema.get("patternProperties"), Mapping)
-    return (properties if isinstance(properties, Mapping) else {}), frozenset(names), is_open
+    is_open = bool(more) or isinstance(schema.get("patternProperties"), dict)
+    return (properties if isinstance(properties, dict) else {}), frozenset(names), is_open
 
 
 def shown(value: Any) -> str:

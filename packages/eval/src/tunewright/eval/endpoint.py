@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from tunewright.chat.calls.code_mode import CallSyntaxError, render_program
 from tunewright.contract.errors import HostError, UserError
+from tunewright.contract.example import Message
 from tunewright.contract.suite import Case, Prediction, Suite
 from tunewright.contract.visible import one_line
 
@@ -138,12 +139,34 @@ class _Stopped(Exception):
 def _request(model: str, case: Case, temperature: float, max_tokens: int, sample: int) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model,
-        "messages": [message.row() for message in case.messages],
+        "messages": message_rows(case.messages),
         "temperature": temperature,
         "max_tokens": max_tokens,
         "stream": False,
     }
+    if case.tools:
+        body["tools"] = list(case.tools)
     return body | ({"seed": sample + 1} if temperature > 0 else {})
+
+
+def message_rows(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Messages as OpenAI's API takes them: arguments are JSON text there, and calls and their results share an id. Where the
+    data have none, results answer calls in their order."""
+    rows = [message.row() for message in messages]
+    waiting: list[str] = []
+    for number, row in enumerate(rows):
+        row.pop("weight", None)
+        for place, call in enumerate(row.get("tool_calls", ())):
+            call.setdefault("id", f"call_{number}_{place}")
+            call["function"] = {
+                **call["function"],
+                "arguments": json.dumps(call["function"]["arguments"], ensure_ascii=False),
+            }
+            waiting.append(call["id"])
+        if row["role"] == "tool" and waiting:
+            answered = row.setdefault("tool_call_id", waiting[0])
+            waiting = [known for known in waiting if known != answered]
+    return rows
 
 
 def read_reply(
@@ -173,6 +196,7 @@ def read_reply(
             tokens=int(usage.get("completion_tokens") or 0),
             seconds=round(seconds, 4),
             finish="length" if choice.get("finish_reason") == "length" else "stop",
+            tool_calls=tuple(_native_call(call["function"]) for call in message.get("tool_calls") or ()),
         )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
@@ -192,11 +216,20 @@ def _text_of(message: Mapping[str, Any]) -> tuple[str, bool]:
     return "\n\n".join(part for part in parts if part) if calls else content, bool(calls)
 
 
+def _native_call(function: Mapping[str, Any]) -> dict[str, Any]:
+    """A call as the server wrote it, well formed or not."""
+    call = {key: function.get(key) for key in ("name", "arguments")}
+    return json.loads(json.dumps(call, ensure_ascii=False).encode(errors="replace"))
+
+
 def _call_text(function: Mapping[str, Any]) -> str:
     arguments = function.get("arguments")
-    value = json.loads(arguments) if isinstance(arguments, str) else arguments
-    if not isinstance(value, dict):
-        raise TypeError("a call's arguments are no object")
+    try:
+        value = json.loads(arguments) if isinstance(arguments, str) else arguments
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):  # one malformed call is one wrong answer
+        return f"<tool_call><function={function['name']}>\n{arguments}"
     if function["name"] == "execute_code" and set(value) == {"code"}:
         try:
             return render_program(str(value["code"]))

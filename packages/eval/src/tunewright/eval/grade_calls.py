@@ -5,10 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from tunewright.chat.calls import CallSyntaxError, find
-from tunewright.chat.tools import schema_of
+from tunewright.chat.tools import openai_tools, schema_of, tools_in_prompt
+from tunewright.contract.example import Message
 from tunewright.contract.suite import Case, Prediction
 from tunewright.eval.compare_arguments import (
     Difference,
@@ -163,7 +165,7 @@ def grade_calls(case: Case, prediction: Prediction | None, dialect: str = "") ->
     first = golds[0] if golds else ()
     if prediction is None:
         return CallGrade("no_prediction", "there is no prediction for it", first)
-    schemas = parameters_by_tool(case.tools)
+    schemas = parameters_by_tool(offered_tools(case.tools, case.messages))
     cut = prediction.finish == "length"
     try:
         answer = read_answer(prediction, schemas)
@@ -233,6 +235,20 @@ def _by_name(arguments: Mapping[str, Any], schema: Schema) -> Mapping[str, Any]:
     return bound
 
 
+def offered_tools(
+    tools: Sequence[Mapping[str, Any]], messages: Sequence[Message]
+) -> Sequence[Mapping[str, Any]]:
+    """The tools that are offered with a conversation, or else those that its system message lists."""
+    if tools or not messages or messages[0].role != "system":
+        return tools
+    return _tools_of(messages[0].content)
+
+
+@lru_cache(1000)
+def _tools_of(prompt: str) -> list[dict[str, Any]]:
+    return openai_tools([json.loads(entry["written"]) for entry in tools_in_prompt(prompt)])
+
+
 def parameters_by_tool(tools: Sequence[Mapping[str, Any]]) -> dict[str, Schema]:
     """Each offered tool's JSON schema of parameters, by name; of two tools with one name the first."""
     found: dict[str, Schema] = {}
@@ -240,7 +256,7 @@ def parameters_by_tool(tools: Sequence[Mapping[str, Any]]) -> dict[str, Schema]:
         function = item.get("function", item)
         if isinstance(function, Mapping) and isinstance(name := function.get("name"), str):
             parameters = function.get("parameters", function.get("input_schema"))
-            found.setdefault(name, schema_of(parameters) if isinstance(parameters, Mapping) else {})
+            found.setdefault(name, dict(schema_of(parameters)) if isinstance(parameters, Mapping) else {})
     return found
 
 

@@ -8,6 +8,7 @@ right model wrong.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -20,7 +21,8 @@ from tunewright.chat.split import Groups
 from tunewright.contract.atomic import sha256_json
 from tunewright.contract.example import Example, Function, Message, ToolCall
 from tunewright.contract.suite import Case, Expectation, GoldCalls
-from tunewright.eval.grade_calls import parameters_by_tool
+from tunewright.eval.compare_arguments import Schema
+from tunewright.eval.grade_calls import offered_tools, parameters_by_tool
 from tunewright.eval.json_schema import standard_schema
 
 DEEPEST = 100  # objects and lists of a gold call inside each other
@@ -65,7 +67,7 @@ def make_cases(rows: Sequence[HeldOutRow]) -> HeldOutSuite:
         count = seen[row.file, row.line]
         name = f"{row.file}:{row.line}" if several else str(row.line)
         name += f".{count}" if count > 1 else ""
-        schemas = parameters_by_tool(row.example.tools)
+        schemas = parameters_by_tool(offered_tools(row.example.tools, row.example.messages))
         for number, message in enumerate(row.example.messages):
             if message.role != "assistant" or message.weight == 0:
                 continue
@@ -80,9 +82,7 @@ class _NoCaseError(ValueError):
     """An answer that cannot be a case, with the reason."""
 
 
-def _case(
-    name: str, example: Example, number: int, schemas: Mapping[str, Mapping[str, Any]], cluster: str
-) -> Case:
+def _case(name: str, example: Example, number: int, schemas: Mapping[str, Schema], cluster: str) -> Case:
     before, answer = example.messages[:number], example.messages[number]
     if not any(message.role in ("user", "tool") for message in before):
         raise _NoCaseError("nothing is asked before it")
@@ -121,9 +121,7 @@ def _program_tools(calls: Sequence[ToolCall]) -> tuple[str, ...]:
     return names
 
 
-def calls_of(
-    answer: Message, schemas: Mapping[str, Mapping[str, Any]]
-) -> tuple[list[ToolCall], tuple[str, ...]]:
+def calls_of(answer: Message, schemas: Mapping[str, Schema]) -> tuple[list[ToolCall], tuple[str, ...]]:
     """The calls of an answer, as data or in its text, and the programs that they are in. Raises _NoCaseError."""
     if answer.tool_calls:
         return list(answer.tool_calls), ()
@@ -138,7 +136,7 @@ def calls_of(
     return found, tuple(dict.fromkeys(call.program for call in turn.calls if call.program))
 
 
-def _as_tool_call(call: FoundCall, schema: Mapping[str, Any]) -> ToolCall:
+def _as_tool_call(call: FoundCall, schema: Schema) -> ToolCall:
     names = list(schema.get("properties") or {})
     arguments: dict[str, Any] = {}
     for key, value in call.arguments.items():
@@ -156,7 +154,7 @@ def category(before: Sequence[Message], calls: int) -> str:
     return f"{number}, {'later' if later else 'first'} turn"
 
 
-def gold_fault(call: ToolCall, schemas: Mapping[str, Mapping[str, Any]]) -> str:
+def gold_fault(call: ToolCall, schemas: Mapping[str, Schema]) -> str:
     """Why a call cannot be right: its tool is not offered, or its arguments break the tool's schema; else empty."""
     name = call.function.name
     if not schemas:
@@ -209,7 +207,11 @@ def clusters_of(rows: Sequence[HeldOutRow]) -> list[str]:
         for other in near.add_all(asked):
             groups.join(number, numbers[other])
         numbers.append(number)
-    return [row.example.meta.cluster or rows[groups.find(number)].place for number, row in enumerate(rows)]
+    firsts = [rows[groups.find(number)] for number in range(len(rows))]
+    return [
+        row.example.meta.cluster or f"{Path(first.file).name}:{first.line}"
+        for row, first in zip(rows, firsts)
+    ]
 
 
 def same_rows(held_out: Sequence[HeldOutRow], train: Iterable[HeldOutRow]) -> list[tuple[str, str]]:
