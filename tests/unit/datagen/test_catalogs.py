@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tunewright.chat.calls.write import openai_tools
+from tunewright.chat.catalog_functions import openai_tools
 from tunewright.contract.errors import UserError
 from tunewright.datagen.catalogs import (
     catalog_from_functions,

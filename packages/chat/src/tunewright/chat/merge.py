@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Literal
 
 from tunewright.chat.dataset_folder import Row, finished_dataset, write_dataset
-from tunewright.chat.labels import first_tool
+from tunewright.chat.message import first_tool
 from tunewright.chat.read.shapes import KNOWN_SHAPES, UnknownShapeError, canonical
 from tunewright.chat.split import Linked, divide
 from tunewright.contract.atomic import check_place, sha256_file, sha256_json

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from tunewright.chat.calls.code_mode import CallSyntaxError
-from tunewright.chat.calls.write import openai_tools
+from tunewright.chat.catalog_functions import openai_tools
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.errors import UserError
