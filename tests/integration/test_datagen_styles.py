@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.small_dataset import ROOT, small_recipe
-from tunewright.chat.calls.write import Syntax, ToolCall
+from tunewright.chat.calls import Call
 from tunewright.cli.steps import own_dataset
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
@@ -56,8 +56,8 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 def test_every_syntax_makes_the_same_calls(tmp_path: Path) -> None:
     repo = checkout(tmp_path / "repo")
     catalog = load_catalog("coding")
-    found: dict[Syntax, list[list[ToolCall]]] = {}
-    syntaxes: tuple[Syntax, ...] = ("qwen_xml", "hermes_json", "openai", "pythonic", "mistral")
+    found: dict[str, list[list[Call]]] = {}
+    syntaxes = ("qwen_xml", "hermes_json", "openai", "pythonic", "mistral")
     for syntax in syntaxes:
         out = tmp_path / syntax
         generate_dataset(recipe(syntax=syntax), out, repos=[repo], template=TEMPLATE, root=ROOT)

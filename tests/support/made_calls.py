@@ -255,7 +255,7 @@ def wrong_variants(case: Case, calls: list[Call], random: Random) -> Iterator[Va
         )
         yield one(f"{depth}: other type", swapped((name, _changed(arguments, path, _other_type))))
         yield one(f"{depth}: null", swapped((name, _changed(arguments, path, lambda _: None))))
-    if "body" in arguments and LONG_TEXT == arguments["body"]:
+    if "body" in arguments and arguments["body"] == LONG_TEXT:
         yield one(
             "long text: other number", swapped((name, {**arguments, "body": LONG_TEXT.replace("4", "7")}))
         )

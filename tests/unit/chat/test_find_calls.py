@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.audit.ingest import load
+from tunewright.chat.calls import find
 from tunewright.chat.calls.code_mode import render_program
-from tunewright.chat.calls.find import read_turn
 
 WEATHER = {"city": "Paris", "days": 3}
 SYNTAXES = {
@@ -27,7 +27,7 @@ SYNTAXES = {
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_each_syntax_is_recognised_with_its_tool_and_arguments(syntax: str) -> None:
-    turn = read_turn(SYNTAXES[syntax])
+    turn = find(SYNTAXES[syntax])
     assert turn.syntaxes == (syntax,)
     assert [(c.name, c.arguments, c.error) for c in turn.calls] == [("weather", WEATHER, "")]
     assert turn.problems == []
@@ -35,21 +35,21 @@ def test_each_syntax_is_recognised_with_its_tool_and_arguments(syntax: str) -> N
 
 @pytest.mark.parametrize("syntax", [name for name in SYNTAXES if name != "pythonic"])
 def test_text_before_a_call_is_its_preamble(syntax: str) -> None:
-    assert read_turn(f"Let me see.\n\n{SYNTAXES[syntax]}").preamble == "Let me see."
+    assert find(f"Let me see.\n\n{SYNTAXES[syntax]}").preamble == "Let me see."
 
 
 def test_mistral_s_newer_form_is_read() -> None:
-    turn = read_turn('[TOOL_CALLS]weather{"city": "Paris"}[TOOL_CALLS]weather[ARGS]{"city": "Rome"}')
+    turn = find('[TOOL_CALLS]weather{"city": "Paris"}[TOOL_CALLS]weather[ARGS]{"city": "Rome"}')
     assert [c.arguments["city"] for c in turn.calls] == ["Paris", "Rome"]
 
 
 def test_programs_call_tools_and_not_builtins_imports_or_their_own_functions() -> None:
     code = "from pathlib import Path\ndef f(x):\n    return x\nr = search('a')\nprint(f(Path(r)), len(r))\nhandler(1)"
-    assert [c.name for c in read_turn(render_program(code)).calls] == ["search", "handler"]
+    assert [c.name for c in find(render_program(code)).calls] == ["search", "handler"]
 
 
 def test_positional_and_computed_arguments_are_told_apart() -> None:
-    (call,) = read_turn(render_program("search('a', 3, where=f(x))\n")).calls[:1]
+    (call,) = find(render_program("search('a', 3, where=f(x))\n")).calls[:1]
     assert call.arguments == {"$0": "a", "$1": 3, "where": {"$expression": "f(x)"}}
 
 
@@ -70,7 +70,7 @@ def test_positional_and_computed_arguments_are_told_apart() -> None:
 def test_a_call_that_cannot_be_read_keeps_its_name_and_says_why(
     text: str, tool: str | None, error: str
 ) -> None:
-    (call,) = read_turn(text).calls
+    (call,) = find(text).calls
     assert call.name == tool
     assert error in call.error
 
@@ -85,25 +85,25 @@ def test_a_call_that_cannot_be_read_keeps_its_name_and_says_why(
     ],
 )
 def test_tags_that_do_not_nest_are_a_problem(text: str, kind: str) -> None:
-    assert [found for found, _ in read_turn(text).problems] == [kind]
+    assert [found for found, _ in find(text).problems] == [kind]
 
 
 def test_a_tag_between_backticks_is_spoken_of() -> None:
-    turn = read_turn("Wrap the call in `<tool_call>` tags; a `<parameter=code>` holds the code.")
+    turn = find("Wrap the call in `<tool_call>` tags; a `<parameter=code>` holds the code.")
     assert (turn.calls, turn.problems) == ([], [])
-    assert read_turn("Say `<tool_call> and go").problems
+    assert find("Say `<tool_call> and go").problems
 
 
 def test_whitespace_between_tags_is_the_dialect_and_the_code_is_not() -> None:
     canonical = render_program("a()")
-    assert read_turn(canonical).dialect == read_turn(render_program("b(1)\n\n    \nc()")).dialect
-    assert read_turn(canonical).dialect == read_turn(f"{canonical}\n{canonical}").dialect
-    assert read_turn(canonical).dialect != read_turn(canonical.replace(">\n<", "><")).dialect
+    assert find(canonical).dialect == find(render_program("b(1)\n\n    \nc()")).dialect
+    assert find(canonical).dialect == find(f"{canonical}\n{canonical}").dialect
+    assert find(canonical).dialect != find(canonical.replace(">\n<", "><")).dialect
 
 
 @given(st.text(alphabet="<>/=tool_cafunipermd[]{}()\"'\n TOL_CS:,1", max_size=200))
 def test_no_text_makes_a_traceback(text: str) -> None:
-    read_turn(text)
+    find(text)
 
 
 def rows_of(folder: Path, *messages: dict[str, Any], **extra: Any) -> list[tuple[Any, ...]]:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.chat.labels import first_tool
 from tunewright.chat.merge import merge_datasets
+from tunewright.chat.message import first_tool
 from tunewright.chat.split import Linked, divide
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import DatasetManifest

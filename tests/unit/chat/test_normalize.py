@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunewright.audit.audit import audit_dataset
+from tunewright.chat.calls import find
 from tunewright.chat.calls.code_mode import render_program
-from tunewright.chat.calls.find import read_turn
 from tunewright.chat.message import call_start
 from tunewright.chat.normalize import normalize_dataset
 from tunewright.chat.resample_structure import PREAMBLES, Draw, Wanted, redraw_row
@@ -104,7 +104,7 @@ def test_shares_of_nothing_and_of_all_are_kept_exactly(share: float, expected: i
     roles = [m["role"] for m in new["messages"]]
     assert roles.count("system") == expected
     assert roles.count("assistant") == 1 + expected
-    assert bool(read_turn(new["messages"][-1]["content"]).preamble) == bool(expected)
+    assert bool(find(new["messages"][-1]["content"]).preamble) == bool(expected)
 
 
 def test_a_system_message_that_says_something_about_its_row_is_kept() -> None:

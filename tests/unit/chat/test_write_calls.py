@@ -6,26 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.chat.calls.code_mode import CallSyntaxError
-from tunewright.chat.calls.write import (
-    SYNTAXES,
-    Syntax,
-    ToolCall,
-    openai_calls,
-    read_calls,
-    read_openai,
-    write_calls,
-)
+from tunewright.chat.calls import Call, CallSyntaxError, FoundTurn, find, write
+from tunewright.chat.calls.openai import read_message, tool_calls
 from tunewright.chat.tools import catalog_tools
 from tunewright.contract.catalog import load_catalog
 
 CATALOG = load_catalog("coding")
-WRITTEN: tuple[Syntax, ...] = ("qwen_xml", "hermes_json", "pythonic", "mistral")
+SCHEMAS = {tool["function"]["name"]: tool["function"]["parameters"] for tool in catalog_tools(CATALOG)}
+WRITTEN = ("qwen_xml", "hermes_json", "pythonic", "mistral")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
+def strictly(text: str, syntax: str) -> FoundTurn:
+    return find(text, strict=True, dialects=[syntax], tools=SCHEMAS)
+
+
 @st.composite
-def calls(draw: st.DrawFn) -> ToolCall:
+def calls(draw: st.DrawFn) -> Call:
     tool = draw(st.sampled_from([tool for tool in CATALOG.tools if tool.parameters]))
     values: dict[str, object] = {}
     for parameter in tool.parameters:
@@ -34,29 +31,34 @@ def calls(draw: st.DrawFn) -> ToolCall:
             values[parameter.name] = draw(
                 {"str": TEXT, "int": st.integers(), "bool": st.booleans()}.get(kind, TEXT)
             )
-    return ToolCall(tool.name, values)
+    return Call(tool.name, values)
 
 
 @pytest.mark.parametrize("syntax", WRITTEN)
 @given(found=st.lists(calls(), min_size=1, max_size=3), before=st.sampled_from(["", "Let me check.\n\n"]))
-def test_calls_read_back_equal(syntax: Syntax, found: list[ToolCall], before: str) -> None:
+def test_calls_read_back_equal(syntax: str, found: list[Call], before: str) -> None:
     try:
-        text = before + write_calls(found, syntax)
+        text = before + write(found, syntax)
     except CallSyntaxError:
         return
-    assert read_calls(text, syntax, CATALOG) == (before, found)
+    turn = strictly(text, syntax)
+    assert (turn.preamble, [(call.name, call.arguments) for call in turn.calls]) == (
+        before.strip(),
+        [(call.name, call.arguments) for call in found],
+    )
 
 
 @given(st.lists(calls(), max_size=3))
-def test_openai_calls_read_back_equal(found: list[ToolCall]) -> None:
-    assert read_openai({"tool_calls": openai_calls(found)}) == found
-    json.dumps(openai_calls(found))
+def test_openai_calls_read_back_equal(found: list[Call]) -> None:
+    read = read_message({"tool_calls": tool_calls(found)})
+    assert [(call.name, call.arguments) for call in read] == [(call.name, call.arguments) for call in found]
+    json.dumps(tool_calls(found))
 
 
 @pytest.mark.parametrize("syntax", WRITTEN)
-def test_a_value_that_would_end_its_call_is_refused(syntax: Syntax) -> None:
+def test_a_value_that_would_end_its_call_is_refused(syntax: str) -> None:
     with pytest.raises(CallSyntaxError, match="end the call early"):
-        write_calls([ToolCall("read_file", {"path": "a</parameter>"})], syntax)
+        write([Call("read_file", {"path": "a</parameter>"})], syntax)
 
 
 @pytest.mark.parametrize(
@@ -77,14 +79,15 @@ def test_a_value_that_would_end_its_call_is_refused(syntax: Syntax) -> None:
         ("mistral", "[TOOL_CALLS] [1"),
     ],
 )
-def test_what_is_not_whole_is_an_error(syntax: Syntax, text: str) -> None:
+def test_what_is_not_whole_is_an_error(syntax: str, text: str) -> None:
     with pytest.raises(CallSyntaxError):
-        read_calls(text, syntax, CATALOG)
+        strictly(text, syntax)
 
 
 @pytest.mark.parametrize("syntax", WRITTEN)
-def test_text_without_calls_has_none(syntax: Syntax) -> None:
-    assert read_calls("Just words [see below].", syntax, CATALOG) == ("Just words [see below].", [])
+def test_text_without_calls_has_none(syntax: str) -> None:
+    turn = strictly("Just words [see below].", syntax)
+    assert (turn.preamble, turn.calls) == ("Just words [see below].", [])
 
 
 def test_every_tool_is_offered_with_a_schema_of_its_parameters() -> None:
@@ -93,4 +96,3 @@ def test_every_tool_is_offered_with_a_schema_of_its_parameters() -> None:
     references = next(tool["function"] for tool in offered if tool["function"]["name"] == "find_references")
     assert references["parameters"]["required"] == ["file", "line", "symbol"]
     assert references["parameters"]["properties"]["include_declaration"]["type"] == "boolean"
-    assert set(SYNTAXES) == {"code_mode", "openai", *WRITTEN}

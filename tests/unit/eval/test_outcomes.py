@@ -171,7 +171,8 @@ def test_samples_of_one_case_are_counted_once() -> None:
     first = gold_predictions("navigation")
     words = {case.id for case in suite("navigation").cases if not case.expect.tools}
     wrong = [
-        Prediction(case=p.case, sample=1, text=p.text if p.case in words else "no", tokens=p.tokens) for p in first
+        Prediction(case=p.case, sample=1, text=p.text if p.case in words else "no", tokens=p.tokens)
+        for p in first
     ]
     score = score_predictions(suite("navigation"), [*wrong, *first], CATALOG)
     assert len(score.outcomes) == 120
@@ -199,7 +200,9 @@ def test_scoring_is_the_same_each_time_and_whatever_the_order(name: str) -> None
 
 def test_a_direct_answer_with_several_programs_is_no_direct_answer() -> None:
     wanted = case(tools=[])
-    outcome = judge(wanted, Prediction(case="c", text="Hm. " + answer("read_file('a')") * 2), CATALOG, trials())
+    outcome = judge(
+        wanted, Prediction(case="c", text="Hm. " + answer("read_file('a')") * 2), CATALOG, trials()
+    )
     assert "calls read_file, read_file" in outcome.reasons[0]
 
 

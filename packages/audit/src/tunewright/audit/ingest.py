@@ -22,7 +22,7 @@ from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
 from tunewright.audit.toolsets import find_kinds
 from tunewright.chat import arrow_nulls
-from tunewright.chat.calls.find import MARKER
+from tunewright.chat.calls import MARKER
 from tunewright.chat.read.batch import Batch
 from tunewright.chat.read.files import DataFile, find_files
 from tunewright.chat.read.lines import read_batches

@@ -15,7 +15,7 @@ import duckdb
 
 from tunewright.audit.database import insert
 from tunewright.audit.ingest import Report
-from tunewright.chat.calls.find import MARKER_PATTERN
+from tunewright.chat.calls import find
 from tunewright.contract.base_tokenizer import chat_template, special_tokens, tokenizer_folder
 from tunewright.contract.chat_template import ChatTemplate, TemplateRefusal
 from tunewright.contract.errors import UserError
@@ -117,8 +117,15 @@ def _call_start(message: dict[str, Any], whole: str, start: int, end: int) -> in
     if message.get("tool_calls"):
         said = str(message.get("content") or "")
         return start + (whole[start:end].find(said) + len(said) if said else 0)
-    found = MARKER_PATTERN.search(whole, start, end)
-    return found.start() if found else -1
+    content = str(message.get("content") or "")
+    first = next(iter(find(content).calls), None)
+    if first is None:
+        return -1
+    # Templates trim what is said, and some rewrite what stands before the call.
+    at = whole.find(content.strip(), start, end)
+    if at >= 0:
+        return at + first.start - (len(content) - len(content.lstrip()))
+    return whole.find(content[first.start : first.end].strip(), start, end)
 
 
 def _places(offsets: list[tuple[int, int]]) -> Callable[[int], int]:

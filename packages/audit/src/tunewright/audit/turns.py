@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunewright.audit.wire import dump
-from tunewright.chat.calls.find import read_turn
+from tunewright.chat.calls import find
 
 Rows = list[dict[str, Any]]
 
@@ -15,7 +15,7 @@ def read_turns(messages: Sequence[tuple[int, int, str]]) -> tuple[Rows, Rows, Ro
     turns: Rows = []
     problems: Rows = []
     for example, message, content in messages:
-        turn = read_turn(content)
+        turn = find(content)
         where = {"example": example, "message": message}
         if turn.calls:
             turns.append(

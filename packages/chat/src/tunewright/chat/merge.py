@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from tunewright.chat.conversation import TOOL_KEYS, Conversation, UnknownShapeError
 from tunewright.chat.dataset_folder import Row, finished_dataset, write_dataset
-from tunewright.chat.message import called_by
 from tunewright.chat.read.files import DataFile, find_files
 from tunewright.chat.read.rows import Problems, read_conversations
 from tunewright.chat.read.settings import Reading
@@ -186,8 +185,7 @@ def _identity(conversation: Conversation) -> str:
 def _kept(conversation: Conversation, row: Row, balance: str) -> _Kept:
     meta: Any = row.get("meta")
     meta = meta if isinstance(meta, dict) else {}
-    called = (name for message in conversation.plain for name in called_by(message))
-    label = str(meta.get("tool") or next(called, ""))
+    label = str(meta.get("tool") or first_tool(conversation.plain))
     said = [message["content"] for message in conversation.plain if message["role"] == "user"]
     linked = Linked(
         label=label,

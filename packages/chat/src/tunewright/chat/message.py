@@ -4,18 +4,19 @@ A message here is OpenAI's, with its own keys and blocks; read/turns.py says wha
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from tunewright.chat.calls.find import MARKER, MARKER_PATTERN, read_turn
+from tunewright.chat.calls import find
 from tunewright.chat.read.call_pattern import declared_calls
 from tunewright.chat.read.turns import CALL_BLOCKS, ROLES, Message, listed_calls, plain_messages, text_key
 
+# Dialects that write calls without a mark at their beginning.
+UNMARKED = ("pythonic", "json", "llama_json")
 # Text before a call above this length says something, and is kept.
 LONGEST_PREAMBLE = 200
-_CALLS = re.compile(MARKER)
-_read = lru_cache(1000)(read_turn)  # a row is looked at several times, from several sides
+_read = lru_cache(1000)(find)  # a row is looked at several times, from several sides
 # Thoughts and other marked text before a call (<think>, <|channel|>, [THINK]) are no preamble.
 _MARKED = re.compile(r"<[/|]?\w|\[/?[A-Z_]+\]")
 
@@ -32,15 +33,19 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def call_start(message: Mapping[str, Any]) -> int | None:
-    """Where the call begins in an answer's text: its end for calls that are data. None without a call, and for
-    pythonic calls, which are calls only while nothing stands before them."""
+    """Where the call begins in an answer's text: its end for calls that are data. None without a call, and for one
+    without a mark that is the whole text: servers take it for a call only while nothing stands before it."""
     text = text_of(message)
     if listed_calls(message):
         return len(text)
     if own := declared_calls(text):
         return own[0][0]
-    found = MARKER_PATTERN.search(text)
-    return found.start() if found and _read(text).calls else None
+    first = next(iter(_read(text).calls), None)
+    return (
+        None
+        if first is None or (first.syntax in UNMARKED and not text[: first.start].strip())
+        else first.start
+    )
 
 
 def called_by(message: Mapping[str, Any]) -> list[str]:
@@ -53,7 +58,12 @@ def called_by(message: Mapping[str, Any]) -> list[str]:
     text = text_of(message)
     if own := declared_calls(text):
         return [name for _, name in own]
-    return [str(call.name) for call in _read(text).calls] if _CALLS.search(text) else []
+    return [str(call.name) for call in _read(text).calls]
+
+
+def first_tool(messages: Iterable[Mapping[str, Any]]) -> str:
+    """The first tool that a conversation calls; empty when it calls none, or none that can be read."""
+    return next((name for message in messages for name in called_by(message) if name not in ("", "None")), "")
 
 
 def is_plain(message: Mapping[str, Any]) -> bool:

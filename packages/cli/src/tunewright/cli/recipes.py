@@ -140,11 +140,14 @@ def _estimate(text: str, messages: int) -> int:
 
 
 def _data_facts(data: str, rows: Any, lengths: list[int], answer: int, exact: bool) -> "DataFacts":
-    from tunewright.chat.calls.write import SYNTAXES
+    from typing import get_args
+
     from tunewright.cli.new_recipe import DataFacts
+    from tunewright.contract.recipe import Data
 
     train = rows.rows["train"]
-    written = next((name for name, _ in rows.dialects.most_common() if name in SYNTAXES), "")
+    known = get_args(Data.model_fields["syntax"].annotation)
+    written = next((name for name, _ in rows.dialects.most_common() if name in known), "")
     if written == "openai":
         written = AS_TEXT  # calls that are data have to become some text where the template drops them
     path = Path(data)

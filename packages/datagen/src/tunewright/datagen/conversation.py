@@ -4,8 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from tunewright.chat.calls import Call as ToolCall
+from tunewright.chat.calls import write
 from tunewright.chat.calls.code_mode import Turn, render_turn
-from tunewright.chat.calls.write import Syntax, ToolCall, openai_calls, write_calls
+from tunewright.chat.calls.openai import tool_calls
 from tunewright.datagen.offers import Offer
 from tunewright.datagen.program import Call
 from tunewright.datagen.structure import Form
@@ -46,7 +48,7 @@ def compose(
     reply: str | Work,
     earlier: Exchange | None = None,
     preamble: str = "",
-    syntax: Syntax = "code_mode",
+    syntax: str = "code_mode",
     offer: Offer | None = None,
 ) -> list[Message]:
     """The messages of an example. `reply` is an answer in words, or work that calls do.
@@ -79,7 +81,7 @@ def _program(form: Form, work: Work, before: str, offer: Offer | None) -> list[M
     return messages
 
 
-def _single_calls(form: Form, work: Work, before: str, syntax: Syntax, offer: Offer | None) -> list[Message]:
+def _single_calls(form: Form, work: Work, before: str, syntax: str, offer: Offer | None) -> list[Message]:
     """Without a program each call is a turn of its own. Raises ValueError where a form has no place for all of them."""
     if len(work.calls) > 1 and not form.loop:
         raise ValueError("several calls need their results between them")
@@ -89,10 +91,10 @@ def _single_calls(form: Form, work: Work, before: str, syntax: Syntax, offer: Of
         call = ToolCall(name, made.arguments)
         said = before if number == 0 else ""
         if syntax == "openai":
-            calls = openai_calls([call])
+            calls = tool_calls([call])
             messages.append({"role": "assistant", "content": said.strip(), "tool_calls": calls})
         else:
-            messages.append({"role": "assistant", "content": said + write_calls([call], syntax)})
+            messages.append({"role": "assistant", "content": said + write([call], syntax)})
         if form.loop:
             result = json.dumps(made.result, ensure_ascii=False, allow_nan=False)
             if len(result) > MAX_RESULT:

@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tunewright.chat.calls.code_mode import CallSyntaxError, parse_turn
-from tunewright.chat.calls.write import Syntax, ToolCall, read_calls, read_openai
+from tunewright.chat.calls import Call, find
+from tunewright.chat.calls.code_mode import parse_turn
+from tunewright.chat.calls.openai import read_message
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.chat_template import ChatTemplate, TemplateRefusal
 from tunewright.contract.visible import one_line
@@ -13,7 +14,7 @@ from tunewright.contract.visible import one_line
 Row = Mapping[str, Any]
 
 
-def unrenderable(row: Row, template: ChatTemplate, syntax: Syntax, catalog: Catalog) -> str | None:
+def unrenderable(row: Row, template: ChatTemplate, syntax: str, catalog: Catalog) -> str | None:
     """Why the row does not survive the template; None when each message is found again, calls equal.
 
     Every assistant message has to stand in the rendered text: as it is, or, for OpenAI's form, as calls that
@@ -43,15 +44,26 @@ def unrenderable(row: Row, template: ChatTemplate, syntax: Syntax, catalog: Cata
     return None
 
 
-def calls_of(message: Mapping[str, Any], syntax: Syntax, catalog: Catalog) -> list[Any]:
+def calls_of(message: Mapping[str, Any], syntax: str, catalog: Catalog) -> list[Any]:
     """What an assistant message calls: programs in code mode, calls otherwise. Raises CallSyntaxError."""
     if syntax == "code_mode":
         return list(parse_turn(str(message["content"])).programs)
     if message.get("tool_calls"):
-        return list(read_openai(dict(message)))
-    if syntax == "openai":
-        return []
-    return list(read_calls(str(message["content"]), syntax, catalog)[1])
+        return [Call(call.name, call.arguments) for call in read_message(message)]
+    turn = find(str(message["content"]), strict=True, dialects=[syntax], tools=_schemas(catalog))
+    return [Call(call.name or "", call.arguments) for call in turn.calls]
+
+
+def _schemas(catalog: Catalog) -> dict[str, Any]:
+    """Which parameters of each tool are text: what dialects without quotes need to be read."""
+    return {
+        tool.name: {
+            "properties": {
+                p.name: {"type": "string"} if p.type.startswith("str") else {} for p in tool.parameters
+            }
+        }
+        for tool in catalog.tools
+    }
 
 
 def _decoded(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,18 +77,11 @@ def _decoded(message: Mapping[str, Any]) -> dict[str, Any]:
     return {"content": "", **message, "tool_calls": calls}
 
 
-def _written(text: str, wanted: list[ToolCall], catalog: Catalog) -> bool:
-    """Whether the calls stand in the rendered text in one of the written syntaxes."""
-    for syntax in ("hermes_json", "qwen_xml", "mistral", "pythonic"):
-        found: list[ToolCall] = []
-        for part in _turns(text):
-            try:
-                found += read_calls(part, syntax, catalog)[1]
-            except CallSyntaxError:
-                continue
-        if all(call in found for call in wanted):
-            return True
-    return False
+def _written(text: str, wanted: list[Call], catalog: Catalog) -> bool:
+    """Whether the calls stand in the rendered text, in whatever dialect the template writes."""
+    schemas = _schemas(catalog)
+    found = [call for part in _turns(text) for call in find(part, tools=schemas).calls if not call.error]
+    return all(any((each.name, each.arguments) == call[:2] for each in found) for call in wanted)
 
 
 def _turns(text: str) -> list[str]:

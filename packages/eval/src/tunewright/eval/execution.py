@@ -190,7 +190,10 @@ def _needs_python(source: str) -> bool:
         return False
     return any(
         isinstance(node, ast.Try | ast.TryStar)
-        or (isinstance(node, ast.GeneratorExp) and any(isinstance(inner, ast.Call) for inner in ast.walk(node)))
+        or (
+            isinstance(node, ast.GeneratorExp)
+            and any(isinstance(inner, ast.Call) for inner in ast.walk(node))
+        )
         for node in nodes
     )
 

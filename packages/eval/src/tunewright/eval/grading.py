@@ -23,7 +23,9 @@ _CHANGES = frozenset(
     "push install book cancel pay buy order upload schedule start stop".split()
 )
 _ORDERED = re.compile(r"\b(then|after|afterwards|before|first run|followed by|next|finally)\b")
-_SORTED = re.compile(r"\b(sort|sorted|order of|ordered|alphabetical|alphabetically|descending|ascending|newest|oldest|reversed?)\b")
+_SORTED = re.compile(
+    r"\b(sort|sorted|order of|ordered|alphabetical|alphabetically|descending|ascending|newest|oldest|reversed?)\b"
+)
 _NONE = re.compile(r"\b(0|no|none|zero|not|nothing|empty|without|free|clean)\b")
 _SAID = 60  # characters of an output that a reason quotes
 
@@ -160,7 +162,12 @@ class Grader:
             if wanted is not None and name not in wanted and parameter is not None and parameter.required:
                 continue  # free, unless it shows another value of the world
             computed = isinstance((wanted or {}).get(name), dict)
-            if computed and isinstance(value, str) and isinstance(given, str | int) and name not in ("path", "file"):
+            if (
+                computed
+                and isinstance(value, str)
+                and isinstance(given, str | int)
+                and name not in ("path", "file")
+            ):
                 if set(keys_of(value)) == set(keys_of(given)) and keys_of(value):
                     continue
             return name
@@ -181,7 +188,9 @@ class Grader:
             return [call.tool for call in calls]
         touched = {str(value) for call in changing for value in call.arguments.values() if value}
         return [
-            call.tool for call in calls if call in changing or touched & {str(v) for v in call.arguments.values()}
+            call.tool
+            for call in calls
+            if call in changing or touched & {str(v) for v in call.arguments.values()}
         ]
 
     def _output(self, number: int, gold: WorldRun, answer: Output) -> list[str]:
@@ -214,12 +223,18 @@ class Grader:
         return _words_of(output, answer, where, _result_words(gold) - self.literals)
 
     def _foreign(self, gold: Output, answer: Output) -> list[str]:
-        given = {key for call in answer.run.calls for value in call.arguments.values() for key in keys_of(value)}
+        given = {
+            key for call in answer.run.calls for value in call.arguments.values() for key in keys_of(value)
+        }
         asked = set(keys_of(self.request))
         return [
             key
             for key in answer.keys
-            if key in answer.sources and key not in gold.keys and key not in given and key not in asked and (key != "0" or self.conditional)
+            if key in answer.sources
+            and key not in gold.keys
+            and key not in given
+            and key not in asked
+            and (key != "0" or self.conditional)
         ]
 
     def _tells(self, grade: Grade) -> None:
@@ -329,4 +344,3 @@ def _word_lines(output: Output, known: frozenset[str]) -> list[tuple[str, frozen
         keys = frozenset(key for kind, key in tokens if kind == "value")
         found += [(word, keys) for word in re.findall(r"[a-z]+", line.lower()) if word in known]
     return found
-

@@ -83,7 +83,9 @@ def filter_system_calls() -> None:
     program.append(step.pack(0x06, 0, 0, ERRNO_EPERM))
     code = b"".join(program)
     held = ctypes.create_string_buffer(code, len(code))
-    head = struct.pack("HxxxxxxP" if ctypes.sizeof(ctypes.c_void_p) == 8 else "HP", len(program), ctypes.addressof(held))
+    head = struct.pack(
+        "HxxxxxxP" if ctypes.sizeof(ctypes.c_void_p) == 8 else "HP", len(program), ctypes.addressof(held)
+    )
     libc = ctypes.CDLL(None, use_errno=True)
     none = ctypes.c_ulong(0)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), none, none, none):

@@ -4,7 +4,8 @@ import ast
 import warnings
 from dataclasses import dataclass
 
-from tunewright.chat.calls.code_mode import CallSyntaxError, parse_program, parse_turn
+from tunewright.chat.calls.code_mode import CallSyntaxError, parse_turn
+from tunewright.chat.calls.python_calls import parse_program
 
 LONGEST = 50_000  # characters; an answer of 4,096 tokens has some 15,000
 

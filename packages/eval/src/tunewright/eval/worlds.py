@@ -52,7 +52,11 @@ def compared_constants(trees: Iterable[ast.AST]) -> Constants:
     for tree in trees:
         names: dict[str, str] = {}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            if (
+                isinstance(node, ast.Assign)
+                and len(node.targets) == 1
+                and isinstance(node.targets[0], ast.Name)
+            ):
                 field = _field(node.value, names)
                 if field:
                     names[node.targets[0].id] = field
@@ -207,7 +211,9 @@ class World:
         constants = self.constants.get(name, ())
         if name == "exit_code":
             return 0 if self.number % 2 else values.random.randrange(3, 90)
-        numbers = [value for value in constants if isinstance(value, int | float) and not isinstance(value, bool)]
+        numbers = [
+            value for value in constants if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
         if annotation in ("int", "float") and numbers:
             step = 1 if annotation == "int" else 0.5
             near = [value + far * step for far in (0, -1, 1, 7) for value in numbers]

@@ -22,6 +22,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from tunewright.chat.calls import found
+from tunewright.chat.calls.found import Block, CallSyntaxError, FoundCall
+from tunewright.chat.calls.python_calls import parse_program, program_calls, write_call
+from tunewright.chat.calls.text import Text
+from tunewright.chat.calls.xml_calls import close_function, function_at, read_parameters
+
+NAME = "code_mode"
+OPENINGS = ("<tool_call>", "<function=")
+TAGS = r"</?(?:tool_call|function|parameter)\b[^<>\n]*>"
+FUNCTION = "execute_code"
 OPEN = "<tool_call><function=execute_code>\n<parameter=code>\n"
 CLOSE = "\n</parameter>\n</function></tool_call>"
 # `<` ends a tag's text as `>` does, so that looking for tags takes time in proportion to the text.
@@ -31,8 +41,32 @@ _CLOSING = ("</parameter>", "</function>", "</tool_call>")
 _BUILTINS = frozenset(vars(builtins))
 
 
-class CallSyntaxError(ValueError):
-    """An assistant turn whose calls cannot be read, with the reason."""
+def read(text: Text, start: int) -> Block | None:
+    """One program, as far as it goes."""
+    function = function_at(text, start)
+    if function is None or function.name != FUNCTION:
+        return None
+    parameters = read_parameters(text, function.body)
+    end, _ = close_function(text, function, parameters.end)
+    code = parameters.written.get("code")
+    if code is None and (begin := text.find("<parameter=code>", function.body)) >= 0:
+        calls = program_calls(NAME, text.text[begin + len("<parameter=code>") :])
+        calls = calls or [FoundCall(NAME, None)]
+        for call in calls:
+            call.error = call.error or "<parameter=code> is never closed"
+    elif code is None:
+        calls = [FoundCall(NAME, None, error="no <parameter=code> in the call")]
+    else:
+        calls = program_calls(NAME, code)
+    for call in calls:
+        call.start, call.end = start, end
+    # A program that calls no tool is a call of code mode all the same, but of no tool.
+    return Block(start, end, calls)
+
+
+def write(calls: Sequence[found.Call]) -> str:
+    """A program that makes the calls one after another."""
+    return render_program("\n".join(write_call(call) for call in calls))
 
 
 @dataclass(frozen=True)
@@ -134,16 +168,6 @@ class Expression:
     """An argument that is computed, kept as its source text."""
 
     source: str
-
-
-def parse_program(code: str) -> ast.Module:
-    """The program's syntax tree. Raises CallSyntaxError with the line when it is not Python."""
-    try:
-        return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        line = getattr(error, "lineno", None)
-        reason = error.args[0] if error.args else "too deeply nested"  # a MemoryError says nothing
-        raise CallSyntaxError(f"not a Python program{f', line {line}' if line else ''}: {reason}") from error
 
 
 def calls_in(code: str | ast.Module, tools: Collection[str] | None = None) -> list[Call]:
