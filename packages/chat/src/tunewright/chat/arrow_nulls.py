@@ -55,11 +55,15 @@ def _member(value: Any) -> Any:
         return [_member(item) for item in value if not _is_null(item)]
     if not isinstance(value, dict):
         return value
-    return {
-        key: inner if key in _MAY_BE_NULL else _named(inner) if key in _NAMED_SCHEMAS else _member(inner)
-        for key, inner in value.items()
-        if key in _MAY_BE_NULL or not _is_null(inner)
-    }
+    kept: dict[str, Any] = {}
+    for key, inner in value.items():
+        if key in _MAY_BE_NULL:
+            kept[key] = inner
+        elif key in _NAMED_SCHEMAS and inner is not None:
+            kept[key] = _named(inner)
+        elif not _is_null(inner):
+            kept[key] = _member(inner)
+    return kept
 
 
 def _named(schemas: Any) -> Any:
