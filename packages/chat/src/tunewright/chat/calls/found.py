@@ -24,7 +24,7 @@ class FoundCall:
     name: str | None
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
     error: str = ""
-    program: str = ""  # where calls are Python: the program that this one is part of
+    program: str = ""  # code mode: the program that makes the call
     id: str = ""
     start: int = -1  # of the text that writes this call, and perhaps others with it
     end: int = -1

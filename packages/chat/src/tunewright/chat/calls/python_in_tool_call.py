@@ -27,7 +27,7 @@ def read(text: Text, start: int) -> Block | None:
         what = "calls nothing" if code.strip() else "is empty"
         calls = [FoundCall(NAME, None, error=f"what stands between the tags {what}")]
     for call in calls:
-        call.start, call.end = start, end
+        call.start, call.end, call.program = start, end, ""  # a program is what code mode's own tool runs
         call.error = call.error or ("" if closed else "<tool_call> is never closed")
     return Block(start, end, calls)
 

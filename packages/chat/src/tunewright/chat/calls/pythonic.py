@@ -66,6 +66,8 @@ def _calls(source: str) -> list[FoundCall]:
             call.name = str(call.name).removesuffix(".call") if builtin else call.name
         return calls or [FoundCall(NAME, None, error="a list without calls")]
     calls = program_calls(NAME, source)
+    for call in calls:
+        call.program = ""  # a program is what code mode's own tool runs
     return calls or [FoundCall(NAME, None, error="Python that calls nothing")]
 
 

@@ -22,9 +22,12 @@ _THOUGHTS = {
 }
 _FENCE = r"(?m:^)[ \t]*```[^\n`]*\n"
 _JSON = r'(?m:^)[ \t]*(?:```\w*[ \t]*\n\s{0,9})?[\[{][\s\[{]{0,20}"'
+_BEGINNING = re.compile(r"<[^<\[]{2}|\[/?T", re.DOTALL)
 _JSON_DIALECTS = ("json", "llama_json")
 _CONTROL = re.compile(r"<\|(?:end|return|call|eot|eot_id|eom_id|im_end|START_RESPONSE|END_RESPONSE)\|>")
 _LAST_FENCE = re.compile(r"(?:\A|\n)[ \t]*```\w*[ \t]*\n?\s*\Z")
+
+_ALL = tuple(DIALECTS)
 
 # Matches every text in which `find` finds a call or a fault: what SQL asks before anything is read in Python (RE2).
 MARKER = (
@@ -57,7 +60,7 @@ def find(
     anything that is not a whole, well-formed call. `tools` are the names offered, perhaps with each tool's JSON Schema:
     JSON or Python without a mark is a call only of one of these, and a schema gives untyped parameters their type.
     """
-    chosen = tuple(DIALECTS) if dialects is None else tuple(dialects)
+    chosen = _ALL if dialects is None else tuple(dialects)
     turn = _find(Text(text, strict, tools), chosen)
     if strict:
         if chosen == ("code_mode",) or "code_mode" in turn.syntaxes:
@@ -168,19 +171,42 @@ def _closings(chosen: tuple[str, ...]) -> frozenset[str]:
 
 
 @cache
-def _unmarked(chosen: tuple[str, ...]) -> tuple[tuple[Dialect, tuple[str, ...], "re.Pattern[str]"], ...]:
-    """The dialects that write calls without a mark, with what has to be in the text for them."""
+def _unmarked(chosen: tuple[str, ...]) -> tuple[tuple[Dialect, "re.Pattern[str]"], ...]:
+    """The dialects that write calls without a mark."""
     found = [DIALECTS[name] for name in chosen if part(DIALECTS[name], "PATTERN")]
-    return tuple((each, part(each, "HINTS"), re.compile(part(each, "PATTERN"))) for each in found)
+    return tuple((each, re.compile(part(each, "PATTERN"))) for each in found)
+
+
+@cache
+def _hints(chosen: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """What has to be in a text for a dialect without marks, and that dialect."""
+    return tuple((hint, dialect.NAME) for dialect, _ in _unmarked(chosen) for hint in part(dialect, "HINTS"))
+
+
+@cache
+def _by_beginning(chosen: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """All marks by their beginning; by none where that is no bracket."""
+    found: dict[str, tuple[str, ...]] = {}
+    for mark in dict.fromkeys(chain(_openings(chosen), _closings(chosen), _THOUGHTS)):
+        begins = _BEGINNING.match(mark)
+        beginning = begins.group() if begins else ""
+        found[beginning] = (*found.get(beginning, ()), mark)
+    return found
 
 
 def _present(whole: str, chosen: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The marks that are in a text, and the names of the dialects without marks that may be in it."""
-    marks = [mark for mark in chain(_openings(chosen), _closings(chosen)) if mark in whole]
-    names = [dialect.NAME for dialect, hints, _ in _unmarked(chosen) if any(hint in whole for hint in hints)]
-    if marks or names:
-        marks += [mark for mark in _THOUGHTS if mark in whole]
-    return tuple(marks), (*names, "fence") if (marks or names) and "```" in whole else tuple(names)
+    groups = _by_beginning(chosen)
+    marks = [
+        mark
+        for beginning in {*_BEGINNING.findall(whole), ""}
+        for mark in groups.get(beginning, ())
+        if mark in whole
+    ]
+    names = dict.fromkeys(name for hint, name in _hints(chosen) if hint in whole)
+    if "```" in whole and (marks or names):
+        names["fence"] = None
+    return tuple(sorted(marks)), tuple(names)
 
 
 @lru_cache(500)
@@ -213,7 +239,7 @@ def _read(
                 return dialect, block
         return None, None
     passed: tuple[Dialect | None, Block | None] = None, None
-    for dialect, _, pattern in _unmarked(chosen):
+    for dialect, pattern in _unmarked(chosen):
         if (token.lastgroup == "json") != (dialect.NAME in _JSON_DIALECTS):
             continue
         if not json if token.lastgroup == "json" else not pattern.match(text.text, start):
