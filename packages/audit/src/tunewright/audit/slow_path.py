@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tunewright.chat.conversation import UnknownShapeError, read_conversation
@@ -73,8 +73,7 @@ def mend_row(
         return None
     faults += [Fault(line, kind, detail) for kind, detail in row.notes]
     keys = list(value) if isinstance(value, dict) else []
-    said = [value[key] for key in row.read_from] if isinstance(value, dict) else [value]
-    blocks = list(_content_blocks(said))
+    blocks = list(_content_blocks(row.messages))
     marks = [kind for block in blocks if (kind := _mark(block))]
     faults += [
         Fault(line, "block", f"a content block of the type {kind!r} is no text: a mark stands for it")
@@ -102,17 +101,13 @@ def _has_surrogates(text: str, value: Any) -> bool:
 _MARK = re.compile(r"\[(.*?)(?: [0-9a-f]{8})?\]", re.DOTALL)
 
 
-def _content_blocks(said: Iterable[Any]) -> Iterator[Any]:
-    """The typed blocks of a row's messages, those inside a tool's result too."""
-    for listed in said:
-        for item in listed if isinstance(listed, list) else ():
-            content = item.get("content", item.get("value")) if isinstance(item, dict) else None
-            for block in content if isinstance(content, list) else ():
-                inner = block.get("content") if isinstance(block, dict) else None
-                if isinstance(inner, list):
-                    yield from inner
-                else:
-                    yield block
+def _content_blocks(messages: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
+    """The typed blocks of messages, those inside a tool's result too."""
+    for message in messages:
+        content = message.get("content")
+        for block in content if isinstance(content, list) else ():
+            inner = block.get("content") if isinstance(block, dict) else None
+            yield from inner if isinstance(inner, list) else [block]
 
 
 def _mark(block: Any) -> str:

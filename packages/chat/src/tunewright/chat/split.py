@@ -5,35 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tunewright.chat.similar import NearDuplicates
+from tunewright.chat.similar import Clusters, NearDuplicates
 
 NEAR = 0.7  # similarity of requests from which rows may not straddle
 MOST_BRIDGES = 0.05  # share of rows that may be left out to keep repositories apart
 
 
 _ALL = "\0all"  # a label that every row has, so that the whole split keeps its size
-
-
-class Groups:
-    """Joins rows that share something (disjoint sets with path halving)."""
-
-    def __init__(self, count: int) -> None:
-        self._parent = list(range(count))
-
-    def find(self, row: int) -> int:
-        """The representative of a row's group."""
-        while self._parent[row] != row:
-            self._parent[row] = self._parent[self._parent[row]]
-            row = self._parent[row]
-        return row
-
-    def join(self, a: int, b: int) -> None:
-        a, b = self.find(a), self.find(b)
-        if a != b:
-            self._parent[max(a, b)] = min(a, b)
-
-    def sizes(self) -> Counter[int]:
-        return Counter(self.find(row) for row in range(len(self._parent)))
 
 
 @dataclass(frozen=True)
@@ -106,8 +84,8 @@ def _links(rows: Sequence[Linked]) -> list[list[int]]:
 
 def _group(
     rows: Sequence[Linked], links: Sequence[Sequence[int]], *, keep_repositories: bool
-) -> tuple[Groups, set[int]]:
-    groups = Groups(len(rows))
+) -> tuple[Clusters, set[int]]:
+    groups = Clusters(range(len(rows)))
     bridges: set[int] = set()
     if not keep_repositories:
         for number, others in enumerate(links):
