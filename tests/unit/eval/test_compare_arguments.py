@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tunewright.eval.compare_arguments import LONG, compare_arguments, resolved, same_text
+from tunewright.eval.compare_arguments import compare_arguments, resolved
+from tunewright.eval.same_text import LONG, same_text
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30)
 VALUES = st.recursive(

@@ -21,8 +21,8 @@ from tunewright.chat.split import Groups
 from tunewright.contract.atomic import sha256_json
 from tunewright.contract.example import Example, Function, Message, ToolCall
 from tunewright.contract.suite import Case, Expectation, GoldCalls
+from tunewright.eval.answer_calls import offered_tools, parameters_by_tool
 from tunewright.eval.compare_arguments import Schema
-from tunewright.eval.grade_calls import offered_tools, parameters_by_tool
 from tunewright.eval.json_schema import standard_schema
 
 DEEPEST = 100  # objects and lists of a gold call inside each other

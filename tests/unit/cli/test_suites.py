@@ -1,0 +1,118 @@
+"""suite.make as a user meets it: a file in, a suite out, and mistakes told with their place."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.made_calls import TOOLS
+from tunewright.cli.suites import make_suite
+from tunewright.contract.atomic import write_jsonl
+from tunewright.contract.errors import UserError
+from tunewright.contract.suite import read_suite
+
+CALL = {"name": "get_forecast", "arguments": {"city": "Porto", "days": 3}}
+ANSWER = {"from": "gpt", "value": "Rain."}
+
+
+def openai(question: str, arguments: Any = None) -> dict[str, Any]:
+    call = {**CALL, "arguments": json.dumps(arguments or CALL["arguments"])}
+    return {
+        "messages": [
+            {"role": "user", "content": question},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "1", "type": "function", "function": call}],
+            },
+        ],
+        "tools": TOOLS,
+    }
+
+
+def sharegpt(question: str) -> dict[str, Any]:
+    return {
+        "conversations": [
+            {"from": "human", "value": question},
+            {"from": "function_call", "value": json.dumps(CALL)},
+            {"from": "observation", "value": "rain"},
+            ANSWER,
+        ],
+        "tools": json.dumps(TOOLS),
+    }
+
+
+def hermes(question: str) -> dict[str, Any]:
+    return {
+        "messages": [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": f"<tool_call>\n{json.dumps(CALL)}\n</tool_call>"},
+        ],
+        "tools": TOOLS,
+    }
+
+
+def xlam(question: str) -> dict[str, Any]:
+    flat = [tool["function"] for tool in TOOLS]
+    return {"query": question, "answers": json.dumps([CALL]), "tools": json.dumps(flat)}
+
+
+def test_the_same_conversation_in_four_shapes_gives_the_same_case(tmp_path: Path) -> None:
+    golds: list[Any] = []
+    for number, shape in enumerate((openai, sharegpt, hermes, xlam)):
+        data, out = tmp_path / f"{number}.jsonl", tmp_path / f"suite{number}.jsonl"
+        write_jsonl(data, [shape("How is Porto?")])
+        make_suite([data], out)
+        case = read_suite(out).cases[0]
+        (call,) = case.gold_calls[0].tool_calls
+        golds.append((call.function, case.category, case.messages[-1].content, len(case.tools)))
+    assert golds.count(golds[0]) == 4
+
+
+def test_what_is_left_out_is_said_with_its_place_and_changed_copies_are_added_on_demand(
+    tmp_path: Path,
+) -> None:
+    data, out = tmp_path / "valid.jsonl", tmp_path / "mine.jsonl"
+    write_jsonl(data, [openai("Porto?"), openai("Faro?", {"city": "Faro"})])
+    made = make_suite([data], out, perturb=True)
+    said = made.text(out)
+    assert f"{data}:2: message 2: get_forecast breaks its own schema: 'days' is a required property" in said
+    assert "1 cases in 1 clusters, and 3 changed copies" in said
+    assert sum(bool(case.perturbs) for case in read_suite(out).cases) == 3
+    assert str(tmp_path) not in out.read_text()
+
+
+def test_rows_that_are_in_train_too_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    data, train, out = tmp_path / "valid.jsonl", tmp_path / "train.jsonl", tmp_path / "mine.jsonl"
+    write_jsonl(data, [openai("Porto?"), openai("Faro?")])
+    write_jsonl(train, [openai("Lisbon?"), sharegpt("x"), openai(" faro? ")])
+    with pytest.raises(UserError) as caught:
+        make_suite([data], out, train=[train])
+    assert f"{data}:2 is {train}:3" in caught.value.message
+    assert "data.merge" in caught.value.hint
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "name", "words"),
+    [
+        ([openai("a")], "overall.jsonl", "name of a metric"),
+        ([openai("a")], "mine.txt", "a .jsonl file"),
+        ([{"messages": [{"role": "user", "content": "a"}]}], "mine.jsonl", "no answer"),
+        ([{"nothing": 1}], "mine.jsonl", "valid.jsonl:1"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+    rows: list[Any], name: str, words: str, tmp_path: Path
+) -> None:
+    write_jsonl(tmp_path / "valid.jsonl", rows)
+    with pytest.raises(UserError, match=words):
+        make_suite([tmp_path / "valid.jsonl"], tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_suite_without_any_call_says_what_it_cannot_tell(tmp_path: Path) -> None:
+    data, out = tmp_path / "chat.jsonl", tmp_path / "mine.jsonl"
+    write_jsonl(data, [{"conversations": [{"from": "human", "value": "Hello?"}, ANSWER]}])
+    assert "no row calls a tool" in make_suite([data], out).text(out)
