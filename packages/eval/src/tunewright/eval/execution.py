@@ -88,7 +88,10 @@ class Executor:
         printed = monty.CollectString(max_bytes=LONGEST)
 
         def offer(tool: Tool) -> Any:
-            return lambda *positional, **named: _record(answer_call(world, tool, positional, named, calls))
+            def called(*positional: Any, **named: Any) -> Any:
+                return _record(answer_call(world, tool, positional, named, calls))
+
+            return called
 
         offered = {tool.name: offer(tool) for tool in world.catalog.tools}
         try:
@@ -190,7 +193,10 @@ def _needs_python(source: str) -> bool:
         return False
     return any(
         isinstance(node, ast.Try | ast.TryStar)
-        or (isinstance(node, ast.GeneratorExp) and any(isinstance(inner, ast.Call) for inner in ast.walk(node)))
+        or (
+            isinstance(node, ast.GeneratorExp)
+            and any(isinstance(inner, ast.Call) for inner in ast.walk(node))
+        )
         for node in nodes
     )
 

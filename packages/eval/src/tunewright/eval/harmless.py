@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, pairwise
 
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.suite import Case
@@ -78,7 +78,9 @@ def _all(name: str, make: Callable[[Program], Change], before: str = "") -> None
 
 def _call(make: Callable[[Program, ast.Call], "ast.AST | None"]) -> Callable[[Program], Change]:
     def bound(program: Program) -> Change:
-        return lambda node: make(program, node) if isinstance(node, ast.Call) and program.is_tool(node) else None
+        return lambda node: (
+            make(program, node) if isinstance(node, ast.Call) and program.is_tool(node) else None
+        )
 
     return bound
 
@@ -165,14 +167,20 @@ _all("tool_through_lambda", _call(_through_lambda))
 _all("default_given", _call(_default_given))
 _all("dot_slash", _path(lambda path: repr("./" + path)))
 _all("double_slash", _path(lambda path: repr(path.replace("/", "//"))))
-_all("joined_path", _path(lambda path: f"os.path.join({', '.join(map(repr, path.split('/')))})"), "import os\n")
+_all(
+    "joined_path", _path(lambda path: f"os.path.join({', '.join(map(repr, path.split('/')))})"), "import os\n"
+)
 _all("pathlib", _path(lambda path: f"str(pathlib.Path({path!r}))"), "import pathlib\n")
 _all("split_text", _path(lambda path: f"{path[:3]!r} + {path[3:]!r}"))
 
 
 @operator("helper_function")
 def _helper(program: Program) -> Iterator[str]:
-    tools = {said(node.func) for node in ast.walk(program.tree) if isinstance(node, ast.Call) and program.is_tool(node)}
+    tools = {
+        said(node.func)
+        for node in ast.walk(program.tree)
+        if isinstance(node, ast.Call) and program.is_tool(node)
+    }
     defined = "".join(f"def call_{tool}(*a, **k):\n    return {tool}(*a, **k)\n" for tool in sorted(tools))
 
     def change(node: ast.AST) -> ast.AST | None:
@@ -188,7 +196,7 @@ def _helper(program: Program) -> Iterator[str]:
 def _swapped(program: Program) -> Iterator[str]:
     """Two reads that do not depend on each other, the other way round."""
     body = program.tree.body
-    for place, (first, second) in enumerate(zip(body, body[1:])):
+    for place, (first, second) in enumerate(pairwise(body)):
         if not (isinstance(first, ast.Assign) and isinstance(second, ast.Assign)):
             continue
         both = (first, second)
@@ -206,7 +214,9 @@ def _swapped(program: Program) -> Iterator[str]:
 
 
 def _print(make: Callable[[ast.Call], "ast.AST | None"]) -> Callable[[Program], Change]:
-    return lambda program: lambda node: make(node) if isinstance(node, ast.Call) and is_print(node) and node.args else None
+    return lambda program: (
+        lambda node: make(node) if isinstance(node, ast.Call) and is_print(node) and node.args else None
+    )
 
 
 def _joined(call: ast.Call) -> str:
@@ -227,12 +237,18 @@ def _text(call: ast.Call) -> ast.AST:
 
 
 def _formatted(call: ast.Call) -> ast.AST:
-    call.args = [expression("'" + " ".join(["{}"] * len(call.args)) + "'.format(" + ", ".join(map(said, call.args)) + ")")]
+    call.args = [
+        expression(
+            "'" + " ".join(["{}"] * len(call.args)) + "'.format(" + ", ".join(map(said, call.args)) + ")"
+        )
+    ]
     return call
 
 
 def _percent(call: ast.Call) -> ast.AST:
-    call.args = [expression("'" + " ".join(["%s"] * len(call.args)) + "' % (" + ", ".join(map(said, call.args)) + ",)")]
+    call.args = [
+        expression("'" + " ".join(["%s"] * len(call.args)) + "' % (" + ", ".join(map(said, call.args)) + ",)")
+    ]
     return call
 
 
@@ -263,7 +279,11 @@ _all("print_percent", _print(_percent))
 _all("print_padded", _print(_padded))
 _all("print_with_arrow", _print(_labelled))
 _all("print_json", _print(_json), "import json\n")
-_all("write_to_stdout", _print(lambda call: expression(f"sys.stdout.write({_joined(call)} + '\\n')")), "import sys\n")
+_all(
+    "write_to_stdout",
+    _print(lambda call: expression(f"sys.stdout.write({_joined(call)} + '\\n')")),
+    "import sys\n",
+)
 _all(
     "logged",
     _print(lambda call: expression(f"logging.info({_joined(call)})")),
@@ -304,7 +324,11 @@ def _one_a_value(program: Program) -> Iterable[str]:
 def _field(form: str) -> Callable[[Program], Change]:
     def make(program: Program) -> Change:
         def change(node: ast.AST) -> ast.AST | None:
-            if isinstance(node, ast.Attribute) and program.kind(node.attr) and isinstance(node.value, ast.Name):
+            if (
+                isinstance(node, ast.Attribute)
+                and program.kind(node.attr)
+                and isinstance(node.value, ast.Name)
+            ):
                 return expression(form.format(value=said(node.value), field=node.attr))
             return None
 
@@ -336,7 +360,12 @@ def _counter(program: Program) -> Iterable[str]:
 
 
 def _counted(program: Program, form: str) -> Iterator[str]:
-    lists = {"error_count": "errors", "violation_count": "violations", "reference_count": "references", "symbol_count": "symbols"}
+    lists = {
+        "error_count": "errors",
+        "violation_count": "violations",
+        "reference_count": "references",
+        "symbol_count": "symbols",
+    }
 
     def change(node: ast.AST) -> ast.AST | None:
         if isinstance(node, ast.Attribute) and node.attr in lists:
@@ -348,7 +377,10 @@ def _counted(program: Program, form: str) -> Iterator[str]:
 
 @operator("flags_counted")
 def _flags(program: Program) -> Iterator[str]:
-    form = {"fixable_count": "sum(v.fixable for v in {0}.violations)", "failed": "len([t for t in {0}.tests if t.outcome == 'failed'])"}
+    form = {
+        "fixable_count": "sum(v.fixable for v in {0}.violations)",
+        "failed": "len([t for t in {0}.tests if t.outcome == 'failed'])",
+    }
 
     def change(node: ast.AST) -> ast.AST | None:
         if isinstance(node, ast.Attribute) and node.attr in form:
@@ -396,7 +428,9 @@ def _each_function(node: ast.For) -> list[ast.stmt]:
 
 
 def _yielded(node: ast.For) -> list[ast.stmt]:
-    return statements(f"def entries():\n    yield from {said(node.iter)}\nfor {said(node.target)} in entries():\n{_body(node)}")
+    return statements(
+        f"def entries():\n    yield from {said(node.iter)}\nfor {said(node.target)} in entries():\n{_body(node)}"
+    )
 
 
 def _iterator(node: ast.For) -> list[ast.stmt]:
@@ -452,7 +486,9 @@ def _filtered(program: Program) -> Iterable[str]:
             return None
         body = "\n".join("    " + said(statement) for statement in inner.body)
         name = said(node.target)
-        return statements(f"for {name} in filter(lambda {name}: {said(inner.test)}, {said(node.iter)}):\n{body}")
+        return statements(
+            f"for {name} in filter(lambda {name}: {said(inner.test)}, {said(node.iter)}):\n{body}"
+        )
 
     return all_at_once(program, change)
 
@@ -490,7 +526,11 @@ def _match(node: ast.If) -> list[ast.stmt]:
     cases = [("True", node.body), ("False", node.orelse or [ast.Pass()])]
     text = f"match bool({said(node.test)}):\n"
     for value, body in cases:
-        text += f"    case {value}:\n" + "\n".join("        " + line for s in body for line in said(s).splitlines()) + "\n"
+        text += (
+            f"    case {value}:\n"
+            + "\n".join("        " + line for s in body for line in said(s).splitlines())
+            + "\n"
+        )
     return statements(text)
 
 
@@ -502,7 +542,14 @@ _all("match_statement", _if(_match))
 
 
 def _turned_comparison(program: Program) -> Change:
-    turned = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE, ast.Eq: ast.Eq, ast.NotEq: ast.NotEq}
+    turned: dict[type[ast.cmpop], type[ast.cmpop]] = {
+        ast.Gt: ast.Lt,
+        ast.Lt: ast.Gt,
+        ast.GtE: ast.LtE,
+        ast.LtE: ast.GtE,
+        ast.Eq: ast.Eq,
+        ast.NotEq: ast.NotEq,
+    }
 
     def change(node: ast.AST) -> ast.AST | None:
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in turned:
@@ -518,10 +565,18 @@ def _limit_moved(program: Program) -> Change:
     """`x > 3` as `x >= 4`, for whole numbers."""
 
     def change(node: ast.AST) -> ast.AST | None:
-        if not (isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Gt) and isinstance(node.left, ast.Attribute)):
+        if not (
+            isinstance(node, ast.Compare)
+            and isinstance(node.ops[0], ast.Gt)
+            and isinstance(node.left, ast.Attribute)
+        ):
             return None
         limit = node.comparators[0]
-        if program.kind(node.left.attr) != "int" or not isinstance(limit, ast.Constant) or type(limit.value) is not int:
+        if (
+            program.kind(node.left.attr) != "int"
+            or not isinstance(limit, ast.Constant)
+            or type(limit.value) is not int
+        ):
             return None
         node.ops, node.comparators = [ast.GtE()], [ast.Constant(limit.value + 1)]
         return node
@@ -538,7 +593,11 @@ _all("limit_moved", _limit_moved)
 
 @operator("renamed")
 def _renamed(program: Program) -> Iterator[str]:
-    own = {node.id for node in ast.walk(program.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    own = {
+        node.id
+        for node in ast.walk(program.tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
 
     def change(node: ast.AST) -> ast.AST | None:
         if isinstance(node, ast.Name) and node.id in own and not node.id.startswith("the_"):
@@ -561,7 +620,11 @@ def _annotated(program: Program) -> Iterator[str]:
 
 @operator("deleted_after_use")
 def _deleted(program: Program) -> Iterator[str]:
-    names = [s.targets[0].id for s in program.tree.body if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)]
+    names = [
+        s.targets[0].id
+        for s in program.tree.body
+        if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)
+    ]
     if names:
         yield f"{program.source.rstrip()}\ndel {', '.join(dict.fromkeys(names))}\n"
 

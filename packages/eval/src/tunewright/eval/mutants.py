@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
-from tunewright.contract.catalog import Catalog
+from tunewright.contract.catalog import Catalog, item_type
 from tunewright.contract.suite import Case
 from tunewright.eval.rewrites import (
     Change,
@@ -83,7 +83,9 @@ def operator(name: str) -> Callable[[Operator], Operator]:
     return decorate
 
 
-def _each(name: str, make: Callable[[Program], Change], when: Callable[[Program], bool] = lambda _: True) -> None:
+def _each(
+    name: str, make: Callable[[Program], Change], when: Callable[[Program], bool] = lambda _: True
+) -> None:
     """An operator that changes one place at a time."""
 
     def apply(program: Program) -> Iterable[str]:
@@ -121,7 +123,7 @@ def _shows(program: Program) -> bool:
     return any(is_print(node) for node in ast.walk(program.tree))
 
 
-def _print_value(form: str, strict: bool = True, dynamic: bool = True) -> Callable[[Program], Change]:
+def _print_value(form: str) -> Callable[[Program], Change]:
     """Changes a print's value: `form` with X for it. Constants are left alone."""
 
     def make(program: Program) -> Change:
@@ -129,7 +131,7 @@ def _print_value(form: str, strict: bool = True, dynamic: bool = True) -> Callab
             if not (isinstance(node, ast.Call) and is_print(node) and node.args):
                 return None
             first = node.args[0]
-            if dynamic and isinstance(first, ast.Constant):
+            if isinstance(first, ast.Constant):
                 return None
             node.args = [expression(form.replace("X", f"({said(first)})")), *node.args[1:]]
             return node
@@ -261,8 +263,19 @@ def _print_left_out(program: Program) -> Iterable[str]:
 @operator("prints_whole_result")
 def _whole(program: Program) -> Iterator[str]:
     """Everything that a call returned in place of the fields that were asked for."""
-    names = [node.targets[0].id for node in program.tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and program.is_tool(node.value)]
-    lists = {name for tool in program.catalog.tools for name, kind in tool.result.items() if kind.startswith("list")}
+    names = [
+        node.targets[0].id
+        for node in program.tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and program.is_tool(node.value)
+    ]
+    lists = {
+        name
+        for tool in program.catalog.tools
+        for name, kind in tool.result.items()
+        if kind.startswith("list")
+    }
     if program.strict and not program.conditional and len(names) == 1 and len(program.case.expect.tools) == 1:
         tool = program.catalog.tool(program.case.expect.tools[0])
         if tool is not None and lists & tool.result.keys():
@@ -288,29 +301,36 @@ def _one_more(program: Program) -> Iterable[str]:
     return one_by_one(program, change) if program.strict else ()
 
 
-def _sibling(program: Program, field: str, asked: bool = False) -> str:
+def _sibling(program: Program, field: str) -> str:
     """Another field of the same record or result, of unique values, that the request does not ask for."""
-    wanted = {part for entry in program.case.expect.fields for path in entry.split("|") for part in path.split(".")}
-    records = [*program.catalog.types.values()]
-    records += [tool.result for tool in program.catalog.tools if tool.name in program.case.expect.tools]
-    used = {item.removeprefix("list[").rstrip("]") for tool in program.catalog.tools if tool.name in program.case.expect.tools for item in tool.result.values()}
-    for name, record in program.catalog.types.items():
-        if name not in used:
-            records.remove(record)
+    wanted = {
+        part for entry in program.case.expect.fields for path in entry.split("|") for part in path.split(".")
+    }
+    tools = [tool for tool in program.catalog.tools if tool.name in program.case.expect.tools]
+    used = {item_type(kind) for tool in tools for kind in tool.result.values()}
+    records = [record for name, record in program.catalog.types.items() if name in used]
+    records += [tool.result for tool in tools]
     for record in records:
         if field in record:
             for other, kind in record.items():
-                telling = kind in ("int", "str") and other not in ("severity", "outcome", "path", "symbol", "exit_code")
-                if other != field and telling and (other not in wanted or asked):
+                telling = kind in ("int", "str") and other not in (
+                    "severity",
+                    "outcome",
+                    "path",
+                    "symbol",
+                    "exit_code",
+                )
+                if other != field and telling and other not in wanted:
                     return other
     return ""
 
 
 def _wrong_field(program: Program) -> Change:
     def change(node: ast.AST) -> ast.AST | None:
-        if isinstance(node, ast.Attribute) and (other := _sibling(program, node.attr)):
-            node.attr = other
-            return node
+        for inner in ast.walk(node) if isinstance(node, ast.Call) and is_print(node) else ():
+            if isinstance(inner, ast.Attribute) and (other := _sibling(program, inner.attr)):
+                inner.attr = other
+                return node
         return None
 
     return change
@@ -365,7 +385,11 @@ def _pairs_torn(program: Program) -> Iterator[str]:
         if isinstance(node, ast.For) and len(node.body) == 1 and isinstance(node.target, ast.Name):
             call = prints(node.body[0])
             fields = [f.attr for f in ast.walk(call) if isinstance(f, ast.Attribute)] if call else []
-            if program.strict and len(fields) == 2 and not any(isinstance(n, ast.If) for n in ast.walk(program.tree)):
+            if (
+                program.strict
+                and len(fields) == 2
+                and not any(isinstance(n, ast.If) for n in ast.walk(program.tree))
+            ):
                 loop, tree = said(node.iter), said(program.tree)
                 new = f"for a, b in zip({loop}, {loop}[::-1]):\n    print(a.{fields[0]}, b.{fields[1]})"
                 yield tree.replace(said(node), new)
@@ -390,19 +414,20 @@ def _argument(kind: type, new: Callable[[str], str]) -> Callable[[Program], Chan
     """Changes one literal argument of a tool's call."""
 
     def make(program: Program) -> Change:
-        literals: list[tuple[str, int]] = []
-        for node in ast.walk(program.tree):
-            if isinstance(node, ast.Call) and program.is_tool(node):
-                for argument in node.args:
-                    if isinstance(argument, ast.Constant) and type(argument.value) is kind:
-                        literals.append((repr(argument.value), argument.col_offset))
+        literals = {
+            (repr(argument.value), argument.col_offset)
+            for node in ast.walk(program.tree)
+            if isinstance(node, ast.Call) and program.is_tool(node)
+            for argument in node.args
+            if isinstance(argument, ast.Constant) and type(argument.value) is kind
+        }
 
         def change(node: ast.AST) -> ast.AST | None:
-            if isinstance(node, ast.Constant) and type(node.value) is kind:
-                if (repr(node.value), node.col_offset) in literals:
-                    changed = new(repr(node.value))
-                    return None if changed == repr(node.value) else expression(changed)
-            return None
+            if not (isinstance(node, ast.Constant) and type(node.value) is kind):
+                return None
+            plain = repr(node.value)
+            changed = new(plain) if (plain, node.col_offset) in literals else plain
+            return None if changed == plain else expression(changed)
 
         return change
 
@@ -440,7 +465,11 @@ def _other_tool(program: Program, node: ast.Call) -> ast.AST | None:
     tool = program.catalog.tool(node.func.id)
     assert tool is not None
     for other in program.catalog.tools:
-        if other.name != tool.name and len(other.parameters) >= len(node.args) and other.name not in program.case.expect.tools:
+        if (
+            other.name != tool.name
+            and len(other.parameters) >= len(node.args)
+            and other.name not in program.case.expect.tools
+        ):
             node.func.id = other.name
             return node
     return None
@@ -514,7 +543,11 @@ def _call_twice(program: Program) -> Iterator[str]:
 
 @operator("another_call_before")
 def _another_before(program: Program) -> Iterator[str]:
-    yield f"git_status()\n{program.source}" if program.catalog.tool("git_status") else _extra(program) + program.source
+    yield (
+        f"git_status()\n{program.source}"
+        if program.catalog.tool("git_status")
+        else _extra(program) + program.source
+    )
 
 
 @operator("another_call_after")
@@ -547,7 +580,9 @@ def _fixed(program: Program) -> Iterable[str]:
     def change(node: ast.AST) -> ast.AST | None:
         if isinstance(node, ast.Call) and program.is_tool(node):
             for place, argument in enumerate(node.args):
-                if not isinstance(argument, ast.Constant) and any(isinstance(n, ast.Attribute) for n in ast.walk(argument)):
+                if not isinstance(argument, ast.Constant) and any(
+                    isinstance(n, ast.Attribute) for n in ast.walk(argument)
+                ):
                     node.args[place] = ast.Constant("src/app.py")
                     return node
         return None
@@ -658,7 +693,9 @@ def _first_of_loop(program: Program) -> Iterator[str]:
     for node in _loops(program):
         if isinstance(node.target, ast.Name):
             body = "\n".join(said(statement) for statement in node.body)
-            yield said(program.tree).replace(said(node), f"{node.target.id} = list({said(node.iter)})[0]\n{body}")
+            yield said(program.tree).replace(
+                said(node), f"{node.target.id} = list({said(node.iter)})[0]\n{body}"
+            )
 
 
 # --- conditions -----------------------------------------------------------------------------------------------------
@@ -693,7 +730,9 @@ _each("condition_is_not_none", _test(lambda test: expression(f"({said(test)}) is
 
 
 def _compared(make: Callable[[ast.Compare], "ast.AST | None"]) -> Callable[[Program], Change]:
-    return lambda program: lambda node: make(node) if isinstance(node, ast.Compare) and len(node.ops) == 1 else None
+    return lambda program: (
+        lambda node: make(node) if isinstance(node, ast.Compare) and len(node.ops) == 1 else None
+    )
 
 
 def _limit(step: int) -> Callable[[ast.Compare], "ast.AST | None"]:
@@ -800,7 +839,10 @@ _each("other_text", _other_text, _asked)
 def _on_constant(program: Program) -> Iterable[str]:
     if not program.conditional:
         return ()
-    return ("enabled = True\n" + code for code in one_by_one(program, _test(lambda _: expression("enabled"))(program)))
+    return (
+        "enabled = True\n" + code
+        for code in one_by_one(program, _test(lambda _: expression("enabled"))(program))
+    )
 
 
 @operator("result_overwritten")

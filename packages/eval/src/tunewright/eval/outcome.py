@@ -38,7 +38,9 @@ class Outcome:
     tokens: int = 0
     seconds: float = 0.0
     served: bool = False  # whether it passes as a lenient server would hand it on
-    judged: str = "read"  # how: `run` in worlds against a gold, `read` only, or `cannot` be judged on this machine
+    judged: str = (
+        "read"  # how: `run` in worlds against a gold, `read` only, or `cannot` be judged on this machine
+    )
     calls: CallGrade | None = None  # of a case whose right answers are given as calls
 
     @property
@@ -202,7 +204,9 @@ def _wrong(case: Case, answer: Answer, prediction: Prediction, catalog: Catalog)
         "fields": _wrong_fields(expect, trace),
         "output": [] if answer.programs else [""],
         "control": _wrong_control(expect, trace),
-        "words": [] if expect.tools or answer.programs else wrong_words(case, answer.prose, prediction.finish),
+        "words": []
+        if expect.tools or answer.programs
+        else wrong_words(case, answer.prose, prediction.finish),
     }
 
 

@@ -9,7 +9,9 @@ from typing import Any
 from tunewright.eval.execution import WorldCall, WorldRun
 
 # `fi482913`, a whole number, a decimal one; a word's digits are its own.
-_TOKEN = re.compile(r"(?P<word>[a-z_]{2}\d{6,7})(?!\d)|(?P<number>\d+(?:\.\d+)?(?!\d))|(?P<label>[A-Za-z]{2,})", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"(?P<word>[a-z_]{2}\d{6,7})(?!\d)|(?P<number>\d+(?:\.\d+)?(?!\d))|(?P<label>[A-Za-z]{2,})", re.IGNORECASE
+)
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _NUMBERED = re.compile(r"^[ \t]*[(\[#]?(\d+)[.):\]][ \t]", re.MULTILINE)
 _STEM = 4  # letters by which a label is known: error, errors
@@ -185,7 +187,11 @@ def _unnumbered(text: str) -> str:
     """Without the numbers of a numbered list."""
     numbers = [int(found) for found in _NUMBERED.findall(text) if len(found) < 5]
     start = numbers[0] if numbers else -1
-    if start in (0, 1) and numbers == list(range(start, start + len(numbers))) and (start or len(numbers) > 1):
+    if (
+        start in (0, 1)
+        and numbers == list(range(start, start + len(numbers)))
+        and (start or len(numbers) > 1)
+    ):
         return _NUMBERED.sub("", text)
     return text
 

@@ -94,7 +94,9 @@ def wrapped(template: str) -> Operator:
         lines: list[str] = []
         for line in template.splitlines():
             if line.strip() == "PROGRAM":
-                lines.append(textwrap.indent(program.source.strip("\n"), line[: len(line) - len(line.lstrip())]))
+                lines.append(
+                    textwrap.indent(program.source.strip("\n"), line[: len(line) - len(line.lstrip())])
+                )
             else:
                 lines.append(line)
         yield "\n".join(lines) + "\n"

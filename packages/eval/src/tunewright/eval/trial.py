@@ -84,8 +84,14 @@ class Trials:
                     for node in ast.walk(tree)
                     if isinstance(node, ast.Constant) and isinstance(node.value, str)
                 ]
-                graders.append(Grader(case, [self.executor.run(answer.sources, world) for world in worlds], self.catalog, literals))
+                graders.append(
+                    Grader(
+                        case,
+                        [self.executor.run(answer.sources, world) for world in worlds],
+                        self.catalog,
+                        literals,
+                    )
+                )
         prepared = (case, worlds, graders)  # the case is kept, so that its id is not given to another one
         self._cases[id(case)] = prepared
         return prepared
-
