@@ -34,7 +34,7 @@ def scores_text(scores: RunScores) -> str:
         lines += ["gates that decide", *aligned([_gate_row(result) for result in required]), ""]
     if beside:
         lines += ["targets beside them", *aligned([_gate_row(result) for result in beside]), ""]
-    lines.append(f"{scores.model}: {scores.verdict}")
+    lines.append(f"{scores.model}: {scores.badge}")
     return "\n".join(lines) + "\n"
 
 
