@@ -22,7 +22,7 @@ def case(**expect: Any) -> Case:
 
 
 def judged(wanted: Case, code: str) -> Outcome:
-    return judge(wanted, Prediction(case="c", text=answer(code)), CATALOG, trials())
+    return judge(wanted, Prediction(case="c", text=answer(code)), trials())
 
 
 ARGUMENTS = {"goto_definition": {"file": "a.py", "line": 3, "symbol": "f"}}
@@ -137,13 +137,13 @@ def test_tools_must_be_called_in_the_order_of_the_request() -> None:
     ],
 )
 def test_what_is_no_call_is_told(text: str, reason: str) -> None:
-    outcome = judge(case(), Prediction(case="c", text=text), CATALOG, trials())
+    outcome = judge(case(), Prediction(case="c", text=text), trials())
     assert not outcome.passed
     assert any(reason in said for said in outcome.reasons), outcome.reasons
 
 
 def test_an_answer_that_was_cut_is_told_to_be_cut() -> None:
-    outcome = judge(case(), Prediction(case="c", text=answer(DEF)[:-20], finish="length"), CATALOG, trials())
+    outcome = judge(case(), Prediction(case="c", text=answer(DEF)[:-20], finish="length"), trials())
     assert "cut at the token limit" in outcome.reasons[0]
 
 
@@ -160,7 +160,7 @@ def test_a_case_without_a_prediction_has_failed_and_is_counted() -> None:
 
 
 def test_every_metric_has_its_own_denominator() -> None:
-    score = score_predictions(suite("navigation"), gold_predictions("navigation"), CATALOG, trials())
+    score = score_predictions(suite("navigation"), gold_predictions("navigation"), CATALOG)
     assert (score.overall.n, score.discrimination.n, score.field_access.n) == (60, 60, 36)
     assert {category: share.n for category, share in score.categories.items()} == dict.fromkeys(
         ["direct_answer", "discrimination", "goto_definition", "find_references", "workflow"], 12
@@ -182,7 +182,7 @@ def test_samples_of_one_case_are_counted_once() -> None:
 
 def test_predictions_of_another_suite_are_refused() -> None:
     with pytest.raises(UserError, match="has no case 'conditional-01'"):
-        score_predictions(suite("navigation"), gold_predictions("field_access"), CATALOG, trials())
+        score_predictions(suite("navigation"), gold_predictions("field_access"), CATALOG)
 
 
 def test_the_same_sample_twice_is_refused() -> None:
@@ -200,9 +200,7 @@ def test_scoring_is_the_same_each_time_and_whatever_the_order(name: str) -> None
 
 def test_a_direct_answer_with_several_programs_is_no_direct_answer() -> None:
     wanted = case(tools=[])
-    outcome = judge(
-        wanted, Prediction(case="c", text="Hm. " + answer("read_file('a')") * 2), CATALOG, trials()
-    )
+    outcome = judge(wanted, Prediction(case="c", text="Hm. " + answer("read_file('a')") * 2), trials())
     assert "calls read_file, read_file" in outcome.reasons[0]
 
 
@@ -253,11 +251,11 @@ N = 40_000
     ids=range(14),
 )
 def test_an_answer_made_to_break_the_judge_is_judged_wrong(text: str) -> None:
-    outcome = judge(case(), Prediction(case="c", text=text), CATALOG, trials())
+    outcome = judge(case(), Prediction(case="c", text=text), trials())
     assert not outcome.passed
     assert outcome.reasons
 
 
 def test_an_answer_too_long_to_be_judged_says_so() -> None:
-    outcome = judge(case(tools=[]), Prediction(case="c", text="word " * 20_000), CATALOG, trials())
+    outcome = judge(case(tools=[]), Prediction(case="c", text="word " * 20_000), trials())
     assert outcome.reasons == ("the answer cannot be read: it has 100,000 characters, too many to be judged",)

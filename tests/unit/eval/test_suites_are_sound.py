@@ -16,7 +16,7 @@ CALLING = [pytest.param(case, text, id=case.id) for case, text in all_cases() if
 
 
 def verdict(case: Case, text: str, **more: object) -> Outcome:
-    return judge(case, Prediction.model_validate({"case": case.id, "text": text, **more}), CATALOG, trials())
+    return judge(case, Prediction.model_validate({"case": case.id, "text": text, **more}), trials())
 
 
 @pytest.mark.parametrize(("case", "text"), CASES)

@@ -9,6 +9,7 @@ from invoke.exceptions import Exit
 from tunewright.cli.door import ROOT, command
 from tunewright.cli.runs import RUN, find
 from tunewright.cli.steps import check_outputs, is_stdout, write_page, write_result
+from tunewright.cli.validating import judge
 
 JSON = "write it as JSON to this file, or - for standard output"
 
@@ -16,12 +17,17 @@ JSON = "write it as JSON to this file, or - for standard output"
 @command(
     predictions="a predictions .jsonl file",
     suite="the suite it answers (default: by its name)",
+    catalog="the catalog of its tools: a shipped name, or a JSON file (default: the recipe's, or coding)",
+    recipe="a recipe whose gates decide, as far as one model's scores can",
     json=JSON,
 )
-def score(c: Context, predictions: str = "", suite: str = "", json: str = "") -> None:
+def score(
+    c: Context, predictions: str = "", suite: str = "", catalog: str = "", recipe: str = "", json: str = ""
+) -> None:
     """Score saved predictions again; needs no model and no host."""
     from tunewright.contract.catalog import load_catalog
     from tunewright.contract.errors import UserError
+    from tunewright.contract.recipe import load_recipe
     from tunewright.contract.suite import read_suite
     from tunewright.eval.predictions import read_predictions
     from tunewright.eval.score import score_predictions
@@ -36,11 +42,16 @@ def score(c: Context, predictions: str = "", suite: str = "", json: str = "") ->
     answered = Path(suite) if suite else ROOT / "suites" / path.name
     check_outputs(json, inputs=[path, answered])
     cases = read_suite(answered)
-    result = score_predictions(cases, read_predictions(path), load_catalog("coding"))
+    rules = load_recipe(recipe, ROOT) if recipe else None
+    tools = load_catalog(catalog or (rules.data.catalog if rules else "coding"))
+    result = score_predictions(cases, read_predictions(path), tools)
     if json:
         write_result(json, result.to_json())
     if not is_stdout(json):
         print(suite_text(result))
+    code = judge(rules, {cases.name: result}, quiet=is_stdout(json)) if rules else 0
+    if code:
+        raise Exit(code=code)
 
 
 @command(

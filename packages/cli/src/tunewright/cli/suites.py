@@ -1,4 +1,4 @@
-"""Tasks about suites: made out of held-out rows."""
+"""Tasks about suites: made out of held-out rows, and checked before they are used."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 
 from tunewright.cli.door import command, need
-from tunewright.cli.steps import check_outputs, say
+from tunewright.cli.steps import Progress, check_outputs, is_stdout, say, write_result
+from tunewright.cli.validating import read_suites
 
 if TYPE_CHECKING:
     from tunewright.eval.held_out import HeldOutRow, HeldOutSuite
@@ -132,4 +134,44 @@ def make(
     say(f"answer it   ./inv validate --model RUN --suite {out}")
 
 
-TASKS = (make,)
+@command(
+    iterable=["suite"],
+    suite="a suite's name or file; repeatable (default: both that are shipped)",
+    catalog="the catalog of its tools: a shipped name, or a JSON file (default: coding)",
+    mutants="wrong answers made by each operator from each case's gold",
+    json="write it as JSON to this file, or - for standard output",
+)
+def check(
+    c: Context, suite: list[str] = [], catalog: str = "coding", mutants: int = 1, json: str = ""
+) -> None:
+    """Can the suite tell right from wrong? Golds must score as right, mutants of them as wrong."""
+    from tunewright.contract.catalog import load_catalog
+    from tunewright.contract.errors import ExitCode, UserError
+    from tunewright.eval.suite_check import check_suite
+
+    if mutants < 1:
+        raise UserError(f"--mutants {mutants} leaves nothing to catch", "Give 1 or more.")
+    suites = read_suites(suite)
+    check_outputs(json, inputs=list(suites))
+    tools = load_catalog(catalog)
+    checks = []
+    for read in suites.values():
+        bar = Progress("check")
+        checks.append(
+            check_suite(
+                read,
+                tools,
+                mutants,
+                lambda done, total, bar=bar, name=read.name: bar(f"{name}: case", done, total),
+            )
+        )
+    if json:
+        value = [found.to_json() for found in checks]
+        write_result(json, value[0] if len(value) == 1 else {"schema": 1, "suites": value})
+    if not is_stdout(json):
+        print("\n".join(found.to_text() for found in checks))
+    if not all(found.sound for found in checks):
+        raise Exit(code=int(ExitCode.FAILED))
+
+
+TASKS = (make, check)

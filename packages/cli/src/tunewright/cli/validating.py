@@ -30,13 +30,24 @@ PREDICTING = 24 * 3600.0  # seconds
     endpoint="instead: an OpenAI-compatible endpoint, http://localhost:8080/v1; a key goes into TUNEWRIGHT_API_KEY",
     name="the id of the endpoint's model",
     suite="a suite's name or file; repeatable (default: the run's, or both that are shipped)",
+    catalog="the catalog of the suites' tools: a shipped name, or a JSON file (default: the recipe's, or coding)",
+    recipe="a recipe whose gates decide, as far as one model's scores can (default: the run's)",
     samples=f"answers a case; more than one are drawn at temperature {WARM}",
 )
 def validate(
-    c: Context, model: str = "", endpoint: str = "", name: str = "", suite: list[str] = [], samples: int = 1
+    c: Context,
+    model: str = "",
+    endpoint: str = "",
+    name: str = "",
+    suite: list[str] = [],
+    catalog: str = "",
+    recipe: str = "",
+    samples: int = 1,
 ) -> None:
-    """Let a model answer the suites and score it, without training. The gates of a run's recipe decide."""
+    """Let a model answer the suites and score it, without training. The gates of a recipe decide."""
+    from tunewright.contract.catalog import load_catalog
     from tunewright.contract.errors import UserError
+    from tunewright.contract.recipe import load_recipe
 
     if bool(model) == bool(endpoint):
         raise UserError(
@@ -48,16 +59,18 @@ def validate(
     if samples < 1:
         raise UserError(f"--samples {samples} leaves nothing to score", "Give 1 or more.")
     run = None if endpoint or is_folder(model) else find(model)
-    recipe = run.read_spec().recipe if run else None
-    suites = read_suites(suite or ([s.path for s in recipe.suites] if recipe else []))
-    settings = prediction_settings(recipe, samples)
+    rules = load_recipe(recipe, ROOT) if recipe else run.read_spec().recipe if run else None
+    if catalog:
+        load_catalog(catalog)  # what is wrong with it is said before anything is answered
+    suites = read_suites(suite or ([s.path for s in rules.suites] if rules else []))
+    settings = prediction_settings(rules, samples)
     if endpoint:
         label, out = name, predict_at(endpoint, name, suites, settings)
     elif run is None:
         label, out = Path(model).resolve().name, predict_here(Path(model), suites, settings)
     else:
         label, out = run.path.name, predict_run(run, suites, settings)
-    code = report(label, out, suites, recipe)
+    code = report(label, out, suites, rules, catalog)
     if code:
         raise Exit(code=code)
 
@@ -193,7 +206,9 @@ class Told:
         self._bars.setdefault(suite, Progress("predict"))(f"{suite}: answer", done, total)
 
 
-def report(label: str, out: Path, suites: "dict[Path, Suite]", recipe: "Recipe | None") -> int:
+def report(
+    label: str, out: Path, suites: "dict[Path, Suite]", recipe: "Recipe | None", catalog: str = ""
+) -> int:
     """Print the scores, and the verdict where a recipe's gates apply; the exit code."""
     from tunewright.contract.atomic import write_json
     from tunewright.contract.catalog import load_catalog
@@ -201,18 +216,18 @@ def report(label: str, out: Path, suites: "dict[Path, Suite]", recipe: "Recipe |
     from tunewright.eval.score import score_predictions
     from tunewright.eval.terminal import suite_text
 
-    catalog = load_catalog(recipe.data.catalog if recipe else "coding")
+    tools = load_catalog(catalog or (recipe.data.catalog if recipe else "coding"))
     scores: dict[str, SuiteScore] = {}
     for suite in suites.values():
         answers = read_predictions(out / f"{suite.name}.jsonl")
-        scores[suite.name] = score_predictions(suite, answers, catalog, label)
+        scores[suite.name] = score_predictions(suite, answers, tools, label)
         write_json(out / "scores" / f"{suite.name}.json", scores[suite.name].to_json())
         print(suite_text(scores[suite.name]))
     say(f"predictions {out}")
     return judge(recipe, scores) if recipe else 0
 
 
-def judge(recipe: "Recipe", scores: "dict[str, SuiteScore]") -> int:
+def judge(recipe: "Recipe", scores: "dict[str, SuiteScore]", quiet: bool = False) -> int:
     """Decide those gates of a recipe that one model's scores alone can decide; print them; the exit code."""
     from tunewright.eval.gates import exit_code, judge_gates, overall_verdict
     from tunewright.eval.terminal import aligned
@@ -223,6 +238,8 @@ def judge(recipe: "Recipe", scores: "dict[str, SuiteScore]") -> int:
         if gate.metric not in ("beats_base", "not_worse_than", "fidelity") and gate.suite in scores
     ]
     if not gates:
+        if not quiet:
+            print(f"no gate of recipe {recipe.name} is on {', '.join(scores)}")
         return 0
     results = judge_gates(gates, scores, None, None)
     rows = [
@@ -234,7 +251,8 @@ def judge(recipe: "Recipe", scores: "dict[str, SuiteScore]") -> int:
         if decides
         else "verdict: none, no gate decides by one model alone"
     )
-    print("\n".join(["gates", *aligned(rows), "", verdict]))
+    if not quiet:
+        print("\n".join(["gates", *aligned(rows), "", verdict]))
     return int(exit_code(results))
 
 

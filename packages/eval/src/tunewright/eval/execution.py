@@ -88,7 +88,10 @@ class Executor:
         printed = monty.CollectString(max_bytes=LONGEST)
 
         def offer(tool: Tool) -> Any:
-            return lambda *positional, **named: _record(answer_call(world, tool, positional, named, calls))
+            def called(*positional: Any, **named: Any) -> Any:
+                return _record(answer_call(world, tool, positional, named, calls))
+
+            return called
 
         offered = {tool.name: offer(tool) for tool in world.catalog.tools}
         try:

@@ -249,3 +249,33 @@ def overall_verdict(results: Iterable[GateResult]) -> Verdict:
     """The required gates in one word; PASS when there are none."""
     code = exit_code(results)
     return "PASS" if code is ExitCode.DONE else "FAIL" if code is ExitCode.FAILED else "INCONCLUSIVE"
+
+
+# Gates that compare models, or say that quantizing did no harm: they show nothing about being good enough.
+_NO_TARGET = {
+    "beats_base": "better than its base",
+    "not_worse_than": "not worse than before",
+    "fidelity": "faithful to what was trained",
+}
+
+
+def badge(results: Iterable[GateResult], suites: Iterable[str]) -> str:
+    """What stands at the top of a page. PASS means that the model may go live: the required gates pass, every suite has
+    a target, and all targets are met. Otherwise FAIL, INCONCLUSIVE, or what was shown, in words.
+    """
+    results = list(results)
+    verdict = overall_verdict(results)
+    if verdict != "PASS":
+        return verdict
+    targets = [result for result in results if result.gate.metric not in _NO_TARGET]
+    without = set(suites) - {result.gate.suite for result in targets}
+    if targets and not without and all(result.verdict == "PASS" for result in targets):
+        return "PASS"
+    passed = [result.gate.metric for result in results if result.gate.required]
+    shown = [words for metric, words in _NO_TARGET.items() if metric in passed]
+    left = (
+        "targets not met"
+        if any(result.verdict != "PASS" for result in targets)
+        else "not every suite has a target"
+    )
+    return f"{', '.join(shown[:2]) or 'its required gates pass'}; {left if targets else 'no targets are set'}"

@@ -18,13 +18,13 @@ from tunewright.eval.execution import WorldCall, WorldRun
 from tunewright.eval.printed import Output, contains, failed, keys_of, stems
 
 # First words of tools that change something; the order of their calls matters.
-_CHANGES = frozenset(
-    "write run execute exec create delete remove update set send post put add edit apply move rename insert save commit "
-    "push install book cancel pay buy order upload schedule start stop".split()
+_CHANGES = re.compile(
+    r"write|run|exec|execute|create|delete|remove|update|set|send|post|put|add|edit|apply|move|rename|insert|save|commit|"
+    r"push|install|book|cancel|pay|buy|order|upload|schedule|start|stop"
 )
 _ORDERED = re.compile(r"\b(then|after|afterwards|before|first run|followed by|next|finally)\b")
 _SORTED = re.compile(
-    r"\b(sort|sorted|order of|ordered|alphabetical|alphabetically|descending|ascending|newest|oldest|reversed?)\b"
+    r"\b(sort|sorted|order of|ordered|alphabetical(?:ly)?|descending|ascending|newest|oldest|reversed?)\b"
 )
 _NONE = re.compile(r"\b(0|no|none|zero|not|nothing|empty|without|free|clean)\b")
 _SAID = 60  # characters of an output that a reason quotes
@@ -161,15 +161,10 @@ class Grader:
             parameter = next((p for p in tool.parameters if p.name == name), None) if tool else None
             if wanted is not None and name not in wanted and parameter is not None and parameter.required:
                 continue  # free, unless it shows another value of the world
-            computed = isinstance((wanted or {}).get(name), dict)
-            if (
-                computed
-                and isinstance(value, str)
-                and isinstance(given, str | int)
-                and name not in ("path", "file")
-            ):
-                if set(keys_of(value)) == set(keys_of(given)) and keys_of(value):
-                    continue
+            computed = isinstance((wanted or {}).get(name), dict) and name not in ("path", "file")
+            same_values = set(keys_of(value)) == set(keys_of(given)) and bool(keys_of(value))
+            if computed and isinstance(value, str) and isinstance(given, str | int) and same_values:
+                continue
             return name
         return ""
 
@@ -181,7 +176,7 @@ class Grader:
 
     def _order(self, calls: Sequence[WorldCall]) -> list[Any]:
         """Calls as far as their order matters: those that change something, and what they share a resource with."""
-        changing = [call for call in calls if call.tool.split("_")[0] in _CHANGES]
+        changing = [call for call in calls if _CHANGES.fullmatch(call.tool.split("_")[0])]
         if not changing:
             return []
         if _ORDERED.search(self.request):
@@ -227,15 +222,8 @@ class Grader:
             key for call in answer.run.calls for value in call.arguments.values() for key in keys_of(value)
         }
         asked = set(keys_of(self.request))
-        return [
-            key
-            for key in answer.keys
-            if key in answer.sources
-            and key not in gold.keys
-            and key not in given
-            and key not in asked
-            and (key != "0" or self.conditional)
-        ]
+        expected = gold.keys | given | asked | (frozenset() if self.conditional else {"0"})
+        return [key for key in answer.keys if key in answer.sources and key not in expected]
 
     def _tells(self, grade: Grade) -> None:
         if any(grade.wrong.values()):

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, pairwise
 
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.suite import Case
@@ -196,7 +196,7 @@ def _helper(program: Program) -> Iterator[str]:
 def _swapped(program: Program) -> Iterator[str]:
     """Two reads that do not depend on each other, the other way round."""
     body = program.tree.body
-    for place, (first, second) in enumerate(zip(body, body[1:])):
+    for place, (first, second) in enumerate(pairwise(body)):
         if not (isinstance(first, ast.Assign) and isinstance(second, ast.Assign)):
             continue
         both = (first, second)
@@ -542,7 +542,7 @@ _all("match_statement", _if(_match))
 
 
 def _turned_comparison(program: Program) -> Change:
-    turned = {
+    turned: dict[type[ast.cmpop], type[ast.cmpop]] = {
         ast.Gt: ast.Lt,
         ast.Lt: ast.Gt,
         ast.GtE: ast.LtE,

@@ -16,8 +16,7 @@ from jsonschema.exceptions import best_match
 from referencing import Registry
 
 from tunewright.chat.calls import FoundCall, find
-from tunewright.chat.similar import NearDuplicates, words_of
-from tunewright.chat.split import Groups
+from tunewright.chat.similar import Clusters, NearDuplicates, words_of
 from tunewright.contract.atomic import sha256_json
 from tunewright.contract.example import Example, Function, Message, ToolCall
 from tunewright.contract.suite import Case, Expectation, GoldCalls
@@ -198,7 +197,7 @@ def _depth(value: Any) -> int:
 def clusters_of(rows: Sequence[HeldOutRow]) -> list[str]:
     """Each row's cluster: its own where it names one, else the place of the first row that asks for nearly the same."""
     near = NearDuplicates()
-    groups = Groups(len(rows))
+    groups = Clusters()
     numbers: list[int] = []  # of the rows that NearDuplicates knows, in its order
     for number, row in enumerate(rows):
         if row.example.meta.cluster:

@@ -4,6 +4,7 @@ One process waits with the standard library imported; each program runs in a chi
 a socket of its own and is killed at the deadline or when it says too much, so a hostile program costs its own case only.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -102,10 +103,8 @@ class Isolated:
 
 
 def _kill(child: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:

@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
-from tunewright.contract.catalog import Catalog
+from tunewright.contract.catalog import Catalog, item_type
 from tunewright.contract.suite import Case
 from tunewright.eval.rewrites import (
     Change,
@@ -123,7 +123,7 @@ def _shows(program: Program) -> bool:
     return any(is_print(node) for node in ast.walk(program.tree))
 
 
-def _print_value(form: str, strict: bool = True, dynamic: bool = True) -> Callable[[Program], Change]:
+def _print_value(form: str) -> Callable[[Program], Change]:
     """Changes a print's value: `form` with X for it. Constants are left alone."""
 
     def make(program: Program) -> Change:
@@ -131,7 +131,7 @@ def _print_value(form: str, strict: bool = True, dynamic: bool = True) -> Callab
             if not (isinstance(node, ast.Call) and is_print(node) and node.args):
                 return None
             first = node.args[0]
-            if dynamic and isinstance(first, ast.Constant):
+            if isinstance(first, ast.Constant):
                 return None
             node.args = [expression(form.replace("X", f"({said(first)})")), *node.args[1:]]
             return node
@@ -301,22 +301,15 @@ def _one_more(program: Program) -> Iterable[str]:
     return one_by_one(program, change) if program.strict else ()
 
 
-def _sibling(program: Program, field: str, asked: bool = False) -> str:
+def _sibling(program: Program, field: str) -> str:
     """Another field of the same record or result, of unique values, that the request does not ask for."""
     wanted = {
         part for entry in program.case.expect.fields for path in entry.split("|") for part in path.split(".")
     }
-    records = [*program.catalog.types.values()]
-    records += [tool.result for tool in program.catalog.tools if tool.name in program.case.expect.tools]
-    used = {
-        item.removeprefix("list[").rstrip("]")
-        for tool in program.catalog.tools
-        if tool.name in program.case.expect.tools
-        for item in tool.result.values()
-    }
-    for name, record in program.catalog.types.items():
-        if name not in used:
-            records.remove(record)
+    tools = [tool for tool in program.catalog.tools if tool.name in program.case.expect.tools]
+    used = {item_type(kind) for tool in tools for kind in tool.result.values()}
+    records = [record for name, record in program.catalog.types.items() if name in used]
+    records += [tool.result for tool in tools]
     for record in records:
         if field in record:
             for other, kind in record.items():
@@ -327,16 +320,17 @@ def _sibling(program: Program, field: str, asked: bool = False) -> str:
                     "symbol",
                     "exit_code",
                 )
-                if other != field and telling and (other not in wanted or asked):
+                if other != field and telling and other not in wanted:
                     return other
     return ""
 
 
 def _wrong_field(program: Program) -> Change:
     def change(node: ast.AST) -> ast.AST | None:
-        if isinstance(node, ast.Attribute) and (other := _sibling(program, node.attr)):
-            node.attr = other
-            return node
+        for inner in ast.walk(node) if isinstance(node, ast.Call) and is_print(node) else ():
+            if isinstance(inner, ast.Attribute) and (other := _sibling(program, inner.attr)):
+                inner.attr = other
+                return node
         return None
 
     return change
@@ -420,19 +414,20 @@ def _argument(kind: type, new: Callable[[str], str]) -> Callable[[Program], Chan
     """Changes one literal argument of a tool's call."""
 
     def make(program: Program) -> Change:
-        literals: list[tuple[str, int]] = []
-        for node in ast.walk(program.tree):
-            if isinstance(node, ast.Call) and program.is_tool(node):
-                for argument in node.args:
-                    if isinstance(argument, ast.Constant) and type(argument.value) is kind:
-                        literals.append((repr(argument.value), argument.col_offset))
+        literals = {
+            (repr(argument.value), argument.col_offset)
+            for node in ast.walk(program.tree)
+            if isinstance(node, ast.Call) and program.is_tool(node)
+            for argument in node.args
+            if isinstance(argument, ast.Constant) and type(argument.value) is kind
+        }
 
         def change(node: ast.AST) -> ast.AST | None:
-            if isinstance(node, ast.Constant) and type(node.value) is kind:
-                if (repr(node.value), node.col_offset) in literals:
-                    changed = new(repr(node.value))
-                    return None if changed == repr(node.value) else expression(changed)
-            return None
+            if not (isinstance(node, ast.Constant) and type(node.value) is kind):
+                return None
+            plain = repr(node.value)
+            changed = new(plain) if (plain, node.col_offset) in literals else plain
+            return None if changed == plain else expression(changed)
 
         return change
 
@@ -640,7 +635,9 @@ def _loop(make: Callable[[ast.For], "ast.AST | list[ast.stmt] | None"]) -> Calla
 
 
 def _over(form: str) -> Callable[[Program], Change]:
-    def make(node: ast.For) -> ast.AST:
+    def make(node: ast.For) -> ast.AST | None:
+        if isinstance(node.iter, ast.List | ast.Tuple):
+            return None  # as long as the request makes it
         node.iter = expression(form.replace("X", f"list({said(node.iter)})"))
         return node
 
@@ -861,13 +858,20 @@ def _overwritten(program: Program) -> Iterator[str]:
             yield ast.unparse(ast.Module(rest, []))
 
 
+def _same(code: str, plain: str) -> bool:
+    try:
+        return ast.unparse(ast.parse(code)) == plain
+    except (SyntaxError, ValueError):
+        return False
+
+
 def mutants(source: str, case: Case, catalog: Catalog, each: int = 3) -> Mapping[str, list[str]]:
     """Operator -> its first `each` mutants of a gold program; operators that do not apply are left out."""
     program = Program(source, case, catalog)
     plain = ast.unparse(program.tree)
     found: dict[str, list[str]] = {}
     for name, apply in WRONG.items():
-        made = [code for code in islice(apply(program), each) if code.strip() and code != plain]
+        made = [code for code in islice(apply(program), each) if code.strip() and not _same(code, plain)]
         if made:
             found[name] = list(dict.fromkeys(made))
     return found

@@ -173,7 +173,7 @@ def _judge_answer(case: Case, answer: Answer, prediction: Prediction, trials: Tr
     checks = {name: not wrong.get(name) for name in _asked(case)}
     reasons: list[str] = []
     for name in (name for name, right in checks.items() if not right):
-        reasons += [reason for reason in (*read.get(name, ()), *wrong[name][:1]) if reason][:2]
+        reasons += [reason for reason in read.get(name, ()) if reason] or [r for r in wrong[name][:1] if r]
     return _Verdict(checks, list(dict.fromkeys(reasons)), "run")
 
 

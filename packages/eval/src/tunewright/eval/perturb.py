@@ -32,7 +32,7 @@ def perturb(cases: Sequence[Case]) -> list[Case]:
     for case in cases:
         if not case.tools or not case.gold_calls or case.perturbs:
             continue
-        shuffled = Random(case.id)  # noqa: S311 - repeatable, not secret
+        shuffled = Random(case.id)
         for suffix, kind, changed in (
             ("order", ORDER, _reorder(case, shuffled)),
             ("masked", MASKED, _mask(case, shuffled)),

@@ -13,7 +13,7 @@ from tunewright.contract.manifest import read_manifest
 from tunewright.contract.recipe import Gate
 from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.contract.suite import Suite, read_suite
-from tunewright.eval.gates import GateResult, Verdict, exit_code, judge_gates, overall_verdict
+from tunewright.eval.gates import GateResult, Verdict, badge, exit_code, judge_gates, overall_verdict
 from tunewright.eval.predictions import read_predictions
 from tunewright.eval.score import SCHEMA, SuiteScore, score_predictions
 
@@ -45,6 +45,11 @@ class RunScores:
         return overall_verdict(self.gates)
 
     @property
+    def badge(self) -> str:
+        """What stands at the top of a page: PASS only when the model may go live."""
+        return badge(self.gates, self.suites)
+
+    @property
     def tuned(self) -> Mapping[str, SuiteScore]:
         return self.scores[self.model]
 
@@ -60,6 +65,7 @@ class RunScores:
             "model": self.model,
             "base": self.base,
             "verdict": self.verdict,
+            "badge": self.badge,
             "exit_code": int(self.exit_code),
             "fidelity": dict(self.fidelity) if self.fidelity else None,
             "gates": [result.to_json() for result in self.gates],

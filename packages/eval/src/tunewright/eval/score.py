@@ -19,9 +19,10 @@ from tunewright.eval.call_metrics import (
     results,
 )
 from tunewright.eval.clusters import proportion
+from tunewright.eval.floor import floor
 from tunewright.eval.outcome import Outcome, judge
-from tunewright.eval.trial import Trials
 from tunewright.eval.statistics import Paired, Proportion
+from tunewright.eval.trial import Trials
 
 SCHEMA = 1
 METRICS = ("overall", "discrimination", "field_access", "parses", "stable")
@@ -47,6 +48,9 @@ class SuiteScore:
         default_factory=dict[str, str]
     )  # case -> cluster; without a name none
     copies: tuple[Case, ...] = ()  # cases that are changed copies of others: no metric counts them
+    floor: Mapping[str, Proportion] = field(
+        default_factory=dict[str, Proportion]
+    )  # what models without knowledge reach
 
     @cached_property
     def all_firsts(self) -> tuple[Outcome, ...]:
@@ -169,6 +173,7 @@ class SuiteScore:
             },
             "categories": {name: share.to_json() for name, share in self.categories.items()},
             **(self._calls_json() if self.by_calls else {}),
+            "floor": {name: share.to_json() for name, share in self.floor.items()},
             "served_differently": list(self.served_differently),
             "tokens": self.tokens,
             "seconds": self.seconds,
@@ -215,6 +220,7 @@ def score_predictions(
             for case in suite.cases
             for outcome in _outcomes(case, by_case.get(case.id, {}), trials, dialect)
         ]
+        nothing_known = floor(suite, trials, dialect)
     return SuiteScore(
         suite.name,
         suite_hash(suite),
@@ -223,6 +229,7 @@ def score_predictions(
         model,
         {case.id: case.cluster for case in suite.cases},
         tuple(case for case in suite.cases if case.perturbs),
+        nothing_known,
     )
 
 

@@ -178,7 +178,7 @@ def bootstrap_interval(
     differences = [int(y) - int(x) for x, y in zip(a, b, strict=True)]
     if not differences:
         return -1.0, 1.0
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     n = len(differences)
     means = sorted(sum(random.choices(differences, k=n)) / n for _ in range(rounds))
     cut = int(rounds * (1 - confidence) / 2)

@@ -18,7 +18,7 @@ def render_summary(
     facts: Sequence[tuple[str, str]],
 ) -> str:
     """Verdict, gates with n and intervals, base against tuned, what was trained, cost; forced or not."""
-    lines = [f"# {spec.recipe.name}: {scores.verdict}", "", _opening(spec, scores), ""]
+    lines = [f"# {spec.recipe.name}: {scores.badge}", "", _opening(spec, scores), ""]
     if spec.forced:
         lines += [
             f"> **Forced past a failed audit** by {markdown_cell(spec.forced.by)}. The figures may rest on what it found:",

@@ -27,20 +27,22 @@ def scores_text(scores: RunScores) -> str:
     lines: list[str] = []
     for suite in scores.suites:
         columns = [by_suite[suite] for by_suite in scores.scores.values()]
-        lines += [suite, *aligned(_suite_rows(list(scores.scores), columns)), ""]
+        lines += [suite, *aligned(_suite_rows(list(scores.scores), columns)), *_floor_lines(columns[-1]), ""]
     required = [result for result in scores.gates if result.gate.required]
     beside = [result for result in scores.gates if not result.gate.required]
     if required:
         lines += ["gates that decide", *aligned([_gate_row(result) for result in required]), ""]
     if beside:
         lines += ["targets beside them", *aligned([_gate_row(result) for result in beside]), ""]
-    lines.append(f"{scores.model}: {scores.verdict}")
+    lines.append(f"{scores.model}: {scores.badge}")
     return "\n".join(lines) + "\n"
 
 
 def suite_text(score: SuiteScore) -> str:
     """One model's score on one suite, and each failed case with its reasons."""
-    lines = [score.suite, *aligned(_suite_rows([score.model or "model"], [score])), ""]
+    lines = [score.suite, *aligned(_suite_rows([score.model or "model"], [score])), *_floor_lines(score), ""]
+    if unjudged := [outcome.case for outcome in score.outcomes if outcome.judged == "cannot"]:
+        lines += [f"not judged on this machine, and counted as wrong: {', '.join(unjudged)}", ""]
     if score.by_calls:
         lines += [*_call_lines(score), ""]
     if score.served_differently:
@@ -49,6 +51,12 @@ def suite_text(score: SuiteScore) -> str:
     if failed:
         lines += ["not right", *aligned([(outcome.case, "; ".join(outcome.reasons)) for outcome in failed])]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _floor_lines(score: SuiteScore) -> list[str]:
+    """What models that know nothing reach, in one line."""
+    reached = ", ".join(f"{name} {share.value:.0%}" for name, share in score.floor.items())
+    return [f"  a model that {reached}"] if reached else []
 
 
 def _call_lines(score: SuiteScore) -> list[str]:

@@ -1,8 +1,9 @@
 """Answers in words, judged by what they must and must not say, and by whether they are text at all.
 
 A fact is a list of wordings, one of which must occur. Letter case, punctuation and spaces do not count; `*` stands for
-the rest of a word (`defin*`), `...` for up to twelve words, `^` for the start of the answer. Besides: no call in any dialect, no more than `longest` words, the language that was
-asked for, no text that repeats itself, and not merely the request again.
+the rest of a word (`defin*`), `...` for up to twelve words, `^` for the start of the answer. Besides: no call in any
+dialect, no more than `longest` words, the language that was asked for, no text that repeats itself, and not merely the
+request again.
 """
 
 import re
@@ -74,11 +75,11 @@ def _says(said: str, wording: str) -> bool:
 def _pattern(wording: str) -> re.Pattern[str]:
     """A wording as an expression over normalized text."""
     body = ""
-    for token in wording.removeprefix("^").lower().split():
-        if token == "...":
+    for part in wording.removeprefix("^").lower().split():
+        if part == "...":
             body += r"(?: [\w']+){0,12}?"
         else:
-            body += (" " if body else "") + re.escape(token).replace(r"\*", r"[\w']*")
+            body += (" " if body else "") + re.escape(part).replace(r"\*", r"[\w']*")
     return re.compile((r"^" if wording.startswith("^") else r"(?<![\w'])") + body + r"(?![\w'])")
 
 

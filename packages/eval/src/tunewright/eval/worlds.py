@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tunewright.contract.catalog import Catalog, Tool, item_type, is_list
+from tunewright.contract.catalog import Catalog, Tool, is_list, item_type
 
 WORLDS = 12
 Json = Any
@@ -136,7 +136,7 @@ class World:
         result: dict[str, Json] = {}
         for name, annotation in tool.result.items():
             if is_list(annotation):
-                result[name] = self._entries(item_type(annotation), tool, shape, values)
+                result[name] = self._entries(item_type(annotation), shape, values)
         lists = [name for name in tool.result if name in result]
         problems = [name for name in lists if name in _PROBLEMS]
         missing = shape.kind == "none" and not problems
@@ -150,14 +150,12 @@ class World:
                 result[name] = _nothing(annotation)
             else:
                 result[name] = self._scalar(name, annotation, tool, values)
-        self._relate(tool, result, lists, shape, values)
+        self._relate(tool, result, lists, values)
         if "success" in tool.result:
             result["success"] = _success(result, lists, problems, missing)
         return {name: result[name] for name in tool.result}
 
-    def _relate(
-        self, tool: Tool, result: dict[str, Json], lists: list[str], shape: Shape, values: "_Values"
-    ) -> None:
+    def _relate(self, tool: Tool, result: dict[str, Json], lists: list[str], values: "_Values") -> None:
         """Fields that follow from others: counts, sums, the lines of a text."""
         for name in lists:
             entries: list[Any] = result[name]
@@ -178,16 +176,15 @@ class World:
         if text and "line_count" in tool.result and result[text]:
             result[text] = "\n".join(values.text(text) for _ in range(int(result["line_count"])))
 
-    def _entries(self, annotation: str, tool: Tool, shape: Shape, values: "_Values") -> list[Json]:
+    def _entries(self, annotation: str, shape: Shape, values: "_Values") -> list[Json]:
         record = self.catalog.types.get(annotation)
         if record is None:
             return [self._plain(annotation, "item", values) for _ in range(shape.size)]
         flags = values.flags(shape)
-        entries = [
+        return [
             {name: self._entry_field(name, kind, flag, index, values) for name, kind in record.items()}
             for index, flag in enumerate(flags)
         ]
-        return entries
 
     def _entry_field(self, name: str, annotation: str, flag: bool, index: int, values: "_Values") -> Json:
         """A field of a list's entry; `flag` decides its truth values and, for outcomes, whether it is bad."""
