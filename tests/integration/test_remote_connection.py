@@ -1,6 +1,7 @@
 """Opening a connection: strict about keys, clear about what went wrong, never hanging."""
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from tests.support.asyncssh_server import start_asyncssh
 from tests.support.faults import Fault, FaultyProxy, faulty_proxy
 from tests.support.ssh_files import SshClient, TestServer, free_port, make_key, public_key
 from tunewright.contract.errors import HostError
@@ -104,6 +106,20 @@ def test_a_refused_login_names_the_keys_that_were_tried(
         open_connection("mac")
     assert "ssh-copy-id mac" in error.value.hint
     assert not isinstance(error.value, Unreachable)
+
+
+def test_a_mac_that_waits_for_its_disk_to_be_unlocked_is_told_and_waited_for(
+    ssh: SshClient, tmp_path: Path
+) -> None:
+    locked = threading.Event()
+    with start_asyncssh(tmp_path / "mac", locked=locked) as server:
+        ssh.add("mac", server)
+        locked.set()
+        with pytest.raises(Unreachable, match="waits for its disk to be unlocked") as error:
+            open_connection("mac")
+        assert "`ssh mac`" in error.value.hint
+        locked.clear()
+        open_connection("mac").close()
 
 
 @pytest.mark.parametrize("after", [20, 1500, 2600, 3200])

@@ -17,6 +17,7 @@ from tunewright.remote.host import Host, open_host
 from tunewright.remote.job import (
     follow_run,
     run_log,
+    run_status,
 )
 
 # For what the laptop decides by itself: which kind of host it talks to makes no difference.
@@ -179,3 +180,24 @@ def test_a_host_that_stays_away_is_given_up_with_the_way_back(
         with pytest.raises(HostError, match="the run goes on without us") as error:
             list(follow_run(host, run, patience=0.3))
         assert f"attach --run {run.path.name}" in error.value.hint
+
+
+@pytest.mark.sshd
+def test_asking_after_a_run_whose_host_is_away_says_what_was_heard_last(
+    ssh: SshClient, openssh: TestServer, proxy: FaultyProxy, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "WAITS", (0.01,))
+    ssh.add("mac", openssh, port=proxy.port)
+    with open_host("mac", checkout) as host:
+        run = begin(host, checkout, steps=300)
+        for event in follow_run(host, run):
+            if event.kind == "progress":
+                break
+        proxy.refusing = True
+        proxy.cut_now()
+        with pytest.raises(HostError) as error:
+            run_status(host, run)
+        assert "Last heard at 20" in error.value.hint
+        assert ": running in train, step" in error.value.hint
+        proxy.refusing = False
+        assert run_status(host, run).state in ("running", "done")

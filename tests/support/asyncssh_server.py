@@ -15,9 +15,16 @@ from tests.support.ssh_files import TestServer, make_home, make_key, public_key,
 
 @contextmanager
 def start_asyncssh(
-    folder: Path, *, uv: bool = True, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    uv: bool = True,
+    environment: Mapping[str, str] | None = None,
+    locked: threading.Event | None = None,
 ) -> Generator[TestServer]:
-    """Serve shell commands and SFTP on loopback, in a thread with its own event loop."""
+    """Serve shell commands and SFTP on loopback, in a thread with its own event loop.
+
+    While `locked` is set, only passwords are taken: a Mac whose disk waits to be unlocked.
+    """
     home = make_home(folder, uv)
     host_key = make_key(folder / "host_key")
     client_key = make_key(folder / "client_key")
@@ -36,6 +43,15 @@ def start_asyncssh(
     class Server(asyncssh.SSHServer):
         def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
             connections.append(conn)
+
+        def begin_auth(self, username: str) -> bool:
+            if locked is not None and locked.is_set():
+                # With authorized keys on file asyncssh offers keys, whatever its server object says.
+                vars(connections[-1])["_public_key_auth"] = False
+            return True
+
+        def password_auth_supported(self) -> bool:
+            return locked is not None
 
     async def serve(process: "asyncssh.SSHServerProcess[bytes]") -> None:
         child = await asyncio.create_subprocess_exec(

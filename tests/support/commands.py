@@ -62,11 +62,15 @@ def commands_on(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Inv:
     return inv
 
 
-def real_environment(folder: Path) -> Environment:
-    """An environment whose Python is the one that the tests run in: its worker is the real one."""
+def real_environment(folder: Path, limit: int = 0) -> Environment:
+    """An environment whose Python is the one that the tests run in: its worker is the real one.
+
+    `limit`: no file that it writes may grow beyond so many blocks of 512 bytes or 1 KiB.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     python = folder / "python"
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    limited = f"ulimit -f {limit}\n" if limit else ""
+    python.write_text(f'#!/bin/sh\n{limited}exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     return Environment("1" * 64, str(python), {"python": "3.11"})
 
@@ -96,13 +100,13 @@ def real_recipe(model: Path, *, steps: int = 6, models: bool = True, checkpoint_
     )
 
 
-def real_run(checkout: Path, recipe: Recipe, *, start: bool = True) -> RunFolder:
+def real_run(checkout: Path, recipe: Recipe, *, start: bool = True, limit: int = 0) -> RunFolder:
     """A run of the checkout on the local host, shipped and begun."""
     data = checkout / "data" / "real"
     if not data.exists():
         for split, numbers in (("train", range(20)), ("valid", range(20, 26))):
             write_jsonl(data / f"{split}.jsonl", (conversation(number).row() for number in numbers))
-    environment = real_environment(checkout / ".real")
+    environment = real_environment(checkout / ".real", limit)
     with open_host("local", checkout) as host:
         run = new_run(checkout, recipe, data, None, None, host, environment)
         if start:

@@ -125,3 +125,52 @@ except OSError as error:
     )
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     assert os.path.getsize(tmp_path / "events.jsonl") <= 1000  # noqa: PTH202
+
+
+def test_a_thread_that_gets_nowhere_is_told_by_the_heartbeat_and_taken_back(run: RunFolder) -> None:
+    clock = Clock()
+    journal = Journal(run, 1, clock)
+    journal.begin("train", 100)
+
+    def told() -> bool:
+        journal.beat()
+        status = run.read_status()
+        assert status is not None
+        assert status.state == "running"
+        assert status.stalled == status.message.startswith("stalled: no step has ended for ")
+        return status.stalled
+
+    # Loading and compiling may take their time.
+    clock.now += journal_module.UNKNOWN_STALL - 1
+    assert not told()
+    clock.now += 2
+    assert told()
+    for step in range(1, 20):
+        clock.now += 20
+        journal.progress(step)
+        assert not told()
+    clock.now += 199
+    assert not told()
+    clock.now += 2
+    assert told()
+    journal.check()  # a sign of life between two steps
+    assert not told()
+    clock.now += 250
+    assert told()
+    assert not journal.close("cancelled").stalled
+
+
+def test_short_steps_may_wait_a_minute(run: RunFolder) -> None:
+    clock = Clock()
+    journal = Journal(run, 1, clock)
+    journal.begin("train", 100)
+    for step in range(1, 20):
+        clock.now += 0.01
+        journal.progress(step)
+    clock.now += journal_module.LEAST_STALL - 1
+    journal.beat()
+    assert not (run.read_status() or pytest.fail()).stalled
+    clock.now += 2
+    journal.beat()
+    assert (run.read_status() or pytest.fail()).stalled
+    journal.close("done")

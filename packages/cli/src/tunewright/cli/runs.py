@@ -76,7 +76,7 @@ def status(c: Context, run: str = "") -> None:
         state = run_status(machine, folder)
     where = f" in {state.stage}" if state.stage else ""
     step = f", step {state.step} of {state.steps}" if state.steps else ""
-    print(f"{folder.path.name}: {state.state}{where}{step}")
+    print(f"{folder.path.name}: {state.state}{' (stalled)' if state.stalled else ''}{where}{step}")
     for line in (state.message, state.hint):
         if line:
             print(f"  {line}")

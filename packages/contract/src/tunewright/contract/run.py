@@ -58,7 +58,7 @@ class Event(BaseModel):
     time: str
     stage: str
     # stage_start, progress, loss, validation, checkpoint, warning, stage_end, stage_reused,
-    # error, done, cancelled
+    # error, done, cancelled, lost
     kind: str
     data: dict[str, Any] = {}
 
@@ -77,6 +77,7 @@ class Status(BaseModel):
     boot: str = ""  # the machine's boot time: a pid means nothing after a reboot
     message: str = ""
     hint: str = ""
+    stalled: bool = False  # the worker lives and gets nowhere: `message` says since when
 
 
 class RunFolder:

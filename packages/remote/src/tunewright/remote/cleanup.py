@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from tunewright.contract.atomic import sha256_file
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.manifest import MANIFEST, Manifest
-from tunewright.contract.run import FINAL_STATES, STAGES, RunFolder, RunSpec, Stage, Status
+from tunewright.contract.run import FINAL_STATES, STAGES, RunFolder, RunSpec, Stage
 from tunewright.remote.cleanup_plan import Choice, CleanupPlan, Part, RunPlan
 from tunewright.remote.cleanup_rules import Evidence, judge_parts, resumable
 from tunewright.remote.holdings import Entry, Holdings, RunFiles, check_inside, survey_host
 from tunewright.remote.host import Host, must, read_file, run_script
-from tunewright.remote.host_run import WORKER_SETTINGS, HostRun, ask_worker, find_on_host
+from tunewright.remote.host_run import WORKER_SETTINGS, HostRun, ask_worker, find_on_host, parse_status
 
 # Hidden names that we make, by folder; a hidden file of somebody else stays.
 _HIDDEN = {
@@ -176,12 +176,11 @@ def _host_manifest(host: Host, place: HostRun, held: RunFiles, stage: Stage) -> 
 def _state(host: Host, place: HostRun) -> str:
     """What the host's status says; for one that is not final, what its worker says."""
     data = read_file(host, place.there("status.json"))
-    try:
-        state = Status.model_validate_json(data).state if data is not None else "queued"
-    except ValidationError:
-        state = "running"  # unreadable: nothing that could be alive is removed
-    if state in FINAL_STATES:
-        return state
+    found = parse_status(data) if data is not None else None
+    if found is not None and found.state in FINAL_STATES:
+        return found.state
+    # Missing or unreadable: nothing that could be alive is removed.
+    state = found.state if found else "queued" if data is None else "running"
     try:
         return ask_worker(host, place, "status").state
     except HostError:

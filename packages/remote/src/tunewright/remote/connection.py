@@ -25,7 +25,7 @@ from paramiko import (
     Transport,
 )
 from paramiko.auth_strategy import AuthFailure
-from paramiko.ssh_exception import AuthenticationException, NoValidConnectionsError
+from paramiko.ssh_exception import AuthenticationException, BadAuthenticationType, NoValidConnectionsError
 
 from tunewright.contract.errors import HostError
 from tunewright.remote.login_keys import LoginKeys, fingerprint
@@ -224,6 +224,25 @@ def ended_during_login(error: AuthenticationException, client: SSHClient) -> boo
     return any(isinstance(attempt.result, EOFError | OSError) for attempt in attempts)
 
 
+def _waits_for_disk(error: AuthenticationException, client: SSHClient) -> bool:
+    """Whether the server offers no login with a key at all.
+
+    From macOS 26 on, that is how a Mac answers until FileVault is unlocked: its files with the keys are on that volume
+    (apple_ssh_and_filevault(7)).
+    """
+    attempts: list[Any] = list(error.result) if isinstance(error, AuthFailure) else []
+    offered = [
+        attempt.result.allowed_types
+        for attempt in attempts
+        if isinstance(attempt.result, BadAuthenticationType)
+    ]
+    transport = client.get_transport()
+    banner = transport.get_banner() if transport else None
+    if banner and b"system is locked" in banner.lower():
+        return True
+    return bool(offered) and not any("publickey" in types for types in offered)
+
+
 @contextmanager
 def _explained(
     target: SshTarget, known: list[KnownKey], keys: LoginKeys, client: SSHClient
@@ -260,6 +279,12 @@ def _explained(
             raise Unreachable(
                 f"{where}: the connection ended during login, tried {tried}",
                 f"The network broke, or there were too many keys. Does `ssh {target.alias}` work?",
+            ) from error
+        if _waits_for_disk(error, client):
+            raise Unreachable(
+                f"{where}: it takes passwords only, as a Mac does that was restarted and waits for its disk to be unlocked",
+                f"Log in once with a password: `ssh {target.alias}`, or unlock it at the machine. "
+                "If it is not a Mac with FileVault, its sshd must allow `PubkeyAuthentication`.",
             ) from error
         locked = f" Locked by a passphrase: {', '.join(keys.locked)}; run ssh-add." if keys.locked else ""
         raise HostError(

@@ -9,14 +9,12 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
-from pydantic import ValidationError
-
 from tunewright.contract.atomic import write_bytes
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.manifest import now
 from tunewright.contract.run import FINAL_STATES, Event, RunFolder, Status, parse_events
 from tunewright.remote.host import Host, read_file
-from tunewright.remote.host_run import HostRun, ask_worker, find_on_host
+from tunewright.remote.host_run import HostRun, ask_worker, find_on_host, parse_status
 from tunewright.remote.retry import Unreachable, wait_before
 
 POLL = 0.5  # seconds between two looks
@@ -35,8 +33,8 @@ def follow_run(
     """Yield a run's events as they happen, keeping the laptop's `events.jsonl` and `status.json` up to date;
     end when the run has. With `replay`, events that the laptop already has come first.
 
-    While the host is away, events of kind `warning` with `seq` 0 say so: they are ours and stand in no file.
-    A worker that died is found: the status then says `lost`. Raises HostError when the host refuses us, or
+    While the host is away or the worker is stalled, events of kind `warning` with `seq` 0 say so: they are ours and are in
+    no file. A worker that died is found: the status then says `lost`, and why. Raises HostError when the host refuses us, or
     stays away for `patience` seconds.
     """
     place = find_on_host(host, run)
@@ -44,6 +42,7 @@ def follow_run(
     position = 0 if replay else mirror.complete_size()
     away_since: float | None = None
     failures = 0
+    stalled = False
     while True:
         try:
             status = mirror.update()
@@ -55,6 +54,7 @@ def follow_run(
                     f"Come back later: ./inv attach --run {place.spec.id}",
                 ) from error
             failures += 1
+            mirror.ask_next()
             wait = wait_before(failures)
             yield _notice(f"{error.message}; the run goes on, trying again in {wait:g} s", error.hint)
             sleep(wait)
@@ -67,6 +67,9 @@ def follow_run(
         position += taken
         mirror.common = position
         yield from events
+        if status.stalled != stalled:
+            stalled = status.stalled
+            yield _notice(status.message if stalled else "the worker goes on", status.hint if stalled else "")
         if status.state in FINAL_STATES:
             return
         sleep(POLL)
@@ -93,8 +96,9 @@ class Mirror:
         self.host = host
         self.run = run
         self.common = self.complete_size()
-        self._beat: Status | None = None
-        self._beat_at = time.monotonic()
+        self._beat: Status | None = None  # as last read; None: the worker is asked at the next look
+        self._beat_at = 0.0
+        self._word: Status | None = None  # of the worker, since that beat
 
     def update(self) -> Status:
         """Bring the copy up to date; the run's status.
@@ -114,31 +118,38 @@ class Mirror:
             ) from error
         return status
 
+    def ask_next(self) -> None:
+        """The host was away: the next look asks the worker, which knows about restarts."""
+        self._beat = None
+
     def complete_size(self) -> int:
         """Bytes of whole lines in the laptop's copy."""
         return _read_from(self.run.here, 0).rfind(b"\n") + 1
 
     def _status(self) -> Status:
+        """What the file says while the heartbeat goes on; else, and at the first look, what the worker says."""
         data = read_file(self.host, self.run.there("status.json"))
         if data is None:
             # A started run has a status: this one never was, or its host has lost it.
-            ask_worker(self.host, self.run, "status")
+            status = ask_worker(self.host, self.run, "status")
+            if status.state != "queued":
+                return status
             raise HostError(
                 f"run {self.run.spec.id} was never started on {self.host.name}",
                 f"Start it: ./inv resume --run {self.run.spec.id}",
             )
-        try:
-            status = Status.model_validate_json(data)
-        except ValidationError:  # damaged: the worker knows
+        status = parse_status(data)
+        if status is None:  # damaged: the worker knows
             return ask_worker(self.host, self.run, "status")
         if status.state in FINAL_STATES:
             return status
+        now, first = time.monotonic(), self._beat is None
         if status != self._beat:
-            self._beat, self._beat_at = status, time.monotonic()
-        if time.monotonic() - self._beat_at < SILENCE:
-            return status
-        self._beat_at = time.monotonic()
-        return ask_worker(self.host, self.run, "status")
+            self._beat, self._beat_at, self._word = status, now, None
+        if first or now - self._beat_at >= SILENCE:
+            self._beat_at = now
+            self._word = ask_worker(self.host, self.run, "status")
+        return self._word or status
 
     def _extend(self) -> None:
         here, there = self.run.here.events, self.run.there("events.jsonl")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tunewright.contract.atomic import write_json
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.run import RunFolder, RunSpec, Status
+from tunewright.contract.visible import one_line
 from tunewright.remote.environment import Environment
 from tunewright.remote.host import Host
 
@@ -99,18 +100,27 @@ def ask_worker(host: Host, run: HostRun, verb: str, *flags: str) -> Status:
             f"{host.name}: the environment of run {run.spec.id} is gone",
             f"Install it again: ./inv host.setup --host {host.name}",
         )
-    try:
-        status = Status.model_validate(answer)
-    except ValidationError:
-        status = None
+    status = parse_status(json.dumps(answer))
     if status is None or done.code:
         said = answer.get("error") if isinstance(answer, dict) else None
         hint = answer.get("hint") if isinstance(answer, dict) else None
         raise HostError(
-            f"{host.name}: the worker would not {verb}: {said or done.reason}",
-            str(hint or f"See ./inv logs --run {run.spec.id}"),
+            f"{host.name}: the worker would not {verb}: {one_line(str(said or done.reason))}",
+            one_line(str(hint or f"See ./inv logs --run {run.spec.id}"), 400),
         )
     return status
+
+
+def parse_status(data: bytes | str) -> Status | None:
+    """A status that a host sent, its texts made safe to show and cut to a line each; None when it is no status."""
+    try:
+        status = Status.model_validate_json(data)
+    except ValidationError:
+        return None
+    lengths = {"stage": 40, "heartbeat": 60, "boot": 80, "message": 600, "hint": 400}
+    return status.model_copy(
+        update={name: one_line(getattr(status, name), longest) for name, longest in lengths.items()}
+    )
 
 
 def _last_json(text: str) -> Any:

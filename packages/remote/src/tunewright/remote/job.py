@@ -7,14 +7,15 @@ any moment.
 import re
 from collections.abc import Callable
 
-from tunewright.contract.run import RunFolder, Status
+from tunewright.contract.errors import HostError
+from tunewright.contract.run import FINAL_STATES, RunFolder, Status
 from tunewright.contract.visible import visible
 from tunewright.remote.follow import follow_run, write_status
 from tunewright.remote.host import Host, read_file
 from tunewright.remote.host_run import ask_worker, find_on_host
 from tunewright.remote.new_run import new_run
 from tunewright.remote.pull import PULLED, pull_run
-from tunewright.remote.retry import persist
+from tunewright.remote.retry import Unreachable, persist
 from tunewright.remote.run_list import RunRow, list_runs
 from tunewright.remote.transfer import link_blobs, make_folders, put_blobs, write_file
 
@@ -84,7 +85,10 @@ def resume_run(host: Host, run: RunFolder, fresh: bool = False) -> None:
 def run_status(host: Host, run: RunFolder) -> Status:
     """Where the run stands, asked of its worker; also written to the laptop's copy. Raises HostError."""
     place = find_on_host(host, run)
-    status = persist(lambda: ask_worker(host, place, "status"), _silent)
+    try:
+        status = persist(lambda: ask_worker(host, place, "status"), _silent)
+    except Unreachable as error:
+        raise HostError(error.message, f"{error.hint} {last_heard(run)}".strip()) from error
     write_status(run, status)
     return status
 
@@ -109,6 +113,18 @@ def run_log(host: Host, run: RunFolder, lines: int) -> str:
     text = _COLOUR.sub("", persist(read, _silent).decode(errors="replace"))
     text = visible(text.replace("\r\n", "\n").replace("\r", "\n"), len(text))
     return "".join(line + "\n" for line in text.splitlines()[-max(0, lines) :] if lines > 0)
+
+
+def last_heard(run: RunFolder) -> str:
+    """What the laptop's copy says of a run whose host does not answer."""
+    status = run.read_status()
+    if status is None:
+        return "Nothing was heard of this run yet."
+    where = f" in {status.stage}, step {status.step} of {status.steps}" if status.stage else ""
+    since = f" at {status.heartbeat[:19].replace('T', ' ')} UTC" if status.heartbeat else ""
+    return f"Last heard{since}: {status.state}{where}." + (
+        "" if status.state in FINAL_STATES else " A run goes on without the laptop."
+    )
 
 
 def _silent(_: str) -> None:

@@ -51,7 +51,7 @@ def describe(event: Event) -> str | None:
             text = f"step {_whole(data.get('step'))}: loss {_number(data.get('loss'))}" + _pace(data)
         case "validation":
             text = f"step {_whole(data.get('step'))}: validation loss {_number(data.get('loss'))}"
-        case "warning" | "error":
+        case "warning" | "error" | "lost":
             hint = f" {data['hint']}" if data.get("hint") else ""
             return f"{name} {event.kind}: {visible(str(data.get('message', '')))}{visible(hint)}"
         case "stage_end":
@@ -116,7 +116,9 @@ def _draw_bars(events: Iterable[Event], recipe: Recipe, stream: IO[str]) -> None
                 progress.update(bar, completed=total or 1, note="done")
                 progress.stop_task(bar)
             elif event.kind != "validation" and (line := describe(event)) is not None:
-                style = "red" if event.kind == "error" else "yellow" if event.kind == "warning" else ""
+                style = (
+                    "red" if event.kind in ("error", "lost") else "yellow" if event.kind == "warning" else ""
+                )
                 progress.console.print(escape(line), style=style, highlight=False)
 
 

@@ -2,21 +2,24 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from tunewright.contract.manifest import now
-from tunewright.contract.run import RunFolder, Status
+from tunewright.contract.run import RunFolder, State, Status
 from tunewright.train.failures import recognise
-from tunewright.train.journal import Journal, write_status
+from tunewright.train.journal import Journal, record_death, write_status
 from tunewright.train.lock import Owner, acquire, is_held, read_owner
 from tunewright.train.machine import boot_id, memory_kills, worker_environment
 
 PATIENCE = 10.0  # seconds a worker gets to write its checkpoint before it is killed
 TAIL = 20_000  # bytes of the log that are searched for a cause
+FROZEN = 60.0  # seconds without a heartbeat, which comes every two
 RUNNING = ("queued", "running")
 
 
@@ -57,19 +60,75 @@ def start(run: RunFolder, *, fresh: bool = False) -> dict[str, Any]:
 
 
 def status(run: RunFolder) -> Status:
-    """Where the run is. A run that says it is at work while nobody holds its lock is `lost`, with the reason."""
-    found = run.read_status()
+    """Where the run is. A run that says it is at work while nobody holds its lock is `lost`, with the reason.
+
+    The reason is written down when it is found, because the machine forgets: a restart, a second death in the log.
+    """
+    found = _last_word(run)
     if found is None:
         run.read_spec()
         return Status(state="queued", message="no worker was started yet", hint="Start one.")
-    if found.state not in RUNNING or is_held(run.path):
+    if found.state not in RUNNING:
         return found
+    if is_held(run.path):
+        return _frozen(found) or found
     # It may have ended between the two looks.
-    found = run.read_status() or found
+    found = _last_word(run) or found
     if found.state not in RUNNING:
         return found
     message, hint = _cause(run, read_owner(run.path))
-    return found.model_copy(update={"state": "lost", "message": message, "hint": hint})
+    lost = found.model_copy(
+        update={"state": "lost", "message": message, "hint": hint, "stalled": False, "pid": 0}
+    )
+    return _write_down(run, lost)
+
+
+def _last_word(run: RunFolder) -> Status | None:
+    """What the run's files say: its status, or its events where that is torn or gone. None: never started."""
+    found = run.read_status()
+    if found is not None:
+        return found
+    try:
+        events = run.read_events()
+    except ValueError:
+        events = []
+    if not (events or run.status.exists() or read_owner(run.path)):
+        return None
+    last = events[-1] if events else None
+    states: dict[str, State] = {"done": "done", "cancelled": "cancelled", "error": "failed", "lost": "lost"}
+    return Status(
+        state=states.get(last.kind, "running") if last else "running",
+        stage=last.stage if last else "",
+        message=str(last.data.get("message", "")) if last else "",
+        hint=str(last.data.get("hint", "")) if last else "",
+    )
+
+
+def _frozen(found: Status) -> Status | None:
+    """The status of a process that lives and does not even keep its heartbeat; None for one that does."""
+    try:
+        quiet = (datetime.now(UTC) - datetime.fromisoformat(found.heartbeat)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    if quiet < FROZEN:
+        return None
+    message = f"stalled: the worker's process is there and has given no sign of life for {quiet:.0f} s"
+    hint = "It was stopped (SIGSTOP), or the machine has no time or memory for it. `cancel` ends it."
+    return found.model_copy(update={"stalled": True, "message": message, "hint": hint})
+
+
+def _write_down(run: RunFolder, lost: Status) -> Status:
+    """Record a death, unless the run is somebody else's or is being started at this moment."""
+    try:
+        lock = acquire(run.path)
+    except OSError:
+        return lost
+    if lock is not None:
+        try:
+            record_death(run, lost)
+        finally:
+            lock.release()
+    return lost
 
 
 def _cause(run: RunFolder, owner: Owner | None) -> tuple[str, str]:
@@ -87,9 +146,13 @@ def _cause(run: RunFolder, owner: Owner | None) -> tuple[str, str]:
             "the worker is gone, and the kernel has killed a process for lack of memory since it started",
             f"Lower train.batch_size or train.max_seq_length, or close other programs. {resume}",
         )
-    last = _log_since(run, owner).strip().splitlines()
-    said = f" The last line of its log: {last[-1][:200]}" if len(last) > 1 else ""
-    return f"the worker was killed, or crashed without a word.{said}", resume
+    log = _log_since(run, owner).strip()
+    crash = re.search(r"^(Fatal Python error: .+|libc\+\+abi: .+|terminate called .+)$", log, re.MULTILINE)
+    if crash:
+        return f"the worker crashed: {crash[0][:200]}", f"worker.log says where. {resume}"
+    last = log.splitlines()
+    said = f"; the last line of its log: {last[-1][:200]}" if len(last) > 1 else ""
+    return f"the worker was killed, without a reason in its log{said}", resume
 
 
 def _log_since(run: RunFolder, owner: Owner) -> str:

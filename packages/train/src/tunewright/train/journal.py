@@ -1,14 +1,17 @@
 """What a worker tells the world: `events.jsonl`, appended, and `status.json`, replaced.
 
-A thread keeps the heartbeat, so that a long kernel does not look like death.
+A thread keeps the heartbeat, so that a long kernel does not look like death. The training thread gives signs of its
+own; when they stop, the heartbeat says so.
 """
 
 import contextlib
 import errno
 import json
 import os
+import statistics
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -19,6 +22,10 @@ from tunewright.train.machine import boot_id
 
 HEARTBEAT = 2.0  # seconds between two writes of status.json
 PROGRESS = 1.0  # least seconds between two progress events of a stage
+STALLED = 10.0  # times the median of a step
+LEAST_STALL = 60.0  # seconds: a step of milliseconds may have to wait for a checkpoint
+UNKNOWN_STALL = 900.0  # seconds, while there are too few steps for a median: models load, kernels compile
+FEW = 5  # steps
 
 
 class Cancelled(BaseException):
@@ -38,6 +45,9 @@ class Journal:
         self._begun = self._started = clock()
         self._last_progress = clock()
         self._first_step = 0
+        self._sign = clock()  # the training thread's last one
+        self._steps: deque[float] = deque(maxlen=101)  # seconds between its last calls of `progress`
+        self._stepped = clock()
         self.cancelled = threading.Event()
 
     def event(self, kind: str, stage: str | None = None, /, **data: Any) -> Event:
@@ -65,8 +75,9 @@ class Journal:
         """A stage starts; `total` is its number of steps, 0 when that is not known yet."""
         with self._guard:
             self._status = self._status.model_copy(update={"stage": stage, "step": 0, "steps": total})
-            self._begun = self._started = self._last_progress = self._clock()
+            self._begun = self._started = self._last_progress = self._sign = self._stepped = self._clock()
             self._first_step = 0
+            self._steps.clear()
             self.event("stage_start", total=total)
             self.beat()
 
@@ -84,6 +95,8 @@ class Journal:
             steps = self._status.steps if total is None else total
             self._status = self._status.model_copy(update={"step": step, "steps": steps})
             at = self._clock()
+            self._steps.append(at - self._stepped)
+            self._stepped = at
             if at - self._last_progress < PROGRESS and step < steps:
                 return
             self._last_progress = at
@@ -93,7 +106,8 @@ class Journal:
             self.event("progress", step=step, total=steps, seconds_left=seconds)
 
     def check(self) -> None:
-        """Raises Cancelled when somebody asked the worker to stop."""
+        """A sign of life of the thread that works. Raises Cancelled when somebody asked the worker to stop."""
+        self._sign = self._clock()
         if self.cancelled.is_set():
             raise Cancelled
 
@@ -109,7 +123,7 @@ class Journal:
         """
         with self._guard:
             self._status = self._status.model_copy(
-                update={"state": state, "message": message, "hint": hint, "pid": 0}
+                update={"state": state, "message": message, "hint": hint, "stalled": False, "pid": 0}
             )
             with contextlib.suppress(OSError):
                 if state == "failed":
@@ -118,14 +132,34 @@ class Journal:
                     self.event(state)
             with contextlib.suppress(OSError):
                 self._write()
-            self._file.close()
+            self.release()
             return self._status
+
+    def release(self) -> None:
+        """Close the file of events."""
+        self._file.close()
 
     def beat(self) -> None:
         """Write `status.json` as things stand."""
         with self._guard:
             if self._status.state == "running":
+                message, hint = self._stall()
+                update = {"stalled": bool(message), "message": message, "hint": hint}
+                self._status = self._status.model_copy(update=update)
                 self._write()
+
+    def _stall(self) -> tuple[str, str]:
+        """What to say when the working thread has given no sign for far longer than its steps take; else nothing."""
+        quiet = self._clock() - self._sign
+        median = statistics.median(self._steps) if len(self._steps) >= FEW else None
+        limit = UNKNOWN_STALL if median is None else max(LEAST_STALL, STALLED * median)
+        if quiet <= limit:
+            return "", ""
+        usual = "" if median is None else f"; until then one took {median:.2g} s"
+        return (
+            f"stalled: no step has ended for {quiet:.0f} s{usual}",
+            "See what else keeps the host busy. `cancel` and `resume` go on from the last checkpoint.",
+        )
 
     def _write(self) -> None:
         self._status = self._status.model_copy(update={"heartbeat": now()})
@@ -150,6 +184,18 @@ class Journal:
         finally:
             stop.set()
             thread.join()
+
+
+def record_death(folder: RunFolder, lost: Status) -> None:
+    """Write down why a worker is gone, in events and status, as far as disk and files let us. Its lock must be held."""
+    with contextlib.suppress(OSError, ValueError):
+        journal = Journal(folder, 0)
+        try:
+            journal.event("lost", lost.stage, message=lost.message, hint=lost.hint)
+        finally:
+            journal.release()
+    with contextlib.suppress(OSError):
+        write_status(folder, lost)
 
 
 def write_status(folder: RunFolder, status: Status) -> None:

@@ -7,6 +7,7 @@ Only `run` and `facts` import mlx.
 """
 
 import argparse
+import faulthandler
 import json
 import os
 import signal
@@ -108,6 +109,8 @@ def work(folder: RunFolder, *, fresh: bool) -> Status:
     from tunewright.train.journal import Cancelled, Journal
     from tunewright.train.machine import keep_awake
 
+    # A crash in native code names its signal in the log; without a word it was killed from outside.
+    faulthandler.enable()
     journal = Journal(folder, os.getpid())
 
     def stop(*_: object) -> None:
