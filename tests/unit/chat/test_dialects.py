@@ -429,6 +429,15 @@ def test_thoughts_are_no_preamble_and_call_nothing() -> None:
     assert (unopened.reasoning, unopened.preamble, len(unopened.calls)) == ("I think so.", "", 1)
 
 
+def test_react_s_input_in_words_is_the_only_value_and_not_strict() -> None:
+    text = "Thought: I look.\nAction: search\nAction Input: weather in Oslo\nObservation: rain"
+    turn = find(text)
+    assert pairs(turn) == [("search", {"$0": "weather in Oslo"})]
+    assert (turn.preamble, turn.after) == ("Thought: I look.", "Observation: rain")
+    with pytest.raises(CallSyntaxError, match="no object"):
+        find(text, strict=True)
+
+
 def test_a_parameter_s_type_is_what_its_schema_says() -> None:
     parameters = "<parameter=a>\n3\n</parameter>\n<parameter=b>\nTrue\n</parameter>\n"
     text = f"<tool_call>\n<function=f>\n{parameters}</function>\n</tool_call>"

@@ -60,7 +60,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "example": "the example it belongs to",
         "message": "position of its message",
         "position": "place among the calls of its message, from 1",
-        "syntax": "code_mode, qwen_xml, hermes_json, openai, pythonic or mistral",
+        "syntax": "the dialect: code_mode, openai, hermes_json, … (docs/formats.md lists them)",
         "tool": "name of the tool; NULL when it cannot be read",
         "arguments": 'JSON object; positional ones are "$0", "$1", …; computed ones {"$expression": source}',
         "error": "why it cannot be parsed; empty when it can",

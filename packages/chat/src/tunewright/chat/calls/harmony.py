@@ -6,7 +6,7 @@ The recipient may stand before the channel as well, as gpt-oss's own chat templa
 import re
 from collections.abc import Sequence
 
-from tunewright.chat.calls.found import Block, Call
+from tunewright.chat.calls.found import Block, Call, FoundCall
 from tunewright.chat.calls.json_calls import read_block
 from tunewright.chat.calls.text import Text, dump
 
@@ -19,11 +19,17 @@ HEADER = re.compile(
     r"(?:[ \t]++to=([\w.:-]++))?(?:[ \t]++|<\|constrain\|>|json)*+<\|message\|>"
 )
 
+_TORN = re.compile(r"(?:<\|(?:start|channel|constrain)\|>[^<\n]*+)+")
+
 
 def read(text: Text, start: int) -> Block | None:
     """A message to a function; None for one to the user."""
     head = HEADER.match(text.text, start)
     recipient = (head.group(1) or head.group(3)) if head else None
+    torn = None if head else _TORN.match(text.text, start)
+    if torn and " to=" in torn.group():
+        error = "a message to a function without <|message|>"
+        return Block(start, torn.end(), [FoundCall(NAME, None, error=error, start=start, end=torn.end())])
     if head is None or recipient is None or recipient == "assistant":
         return None
     name = recipient.removeprefix("functions.")

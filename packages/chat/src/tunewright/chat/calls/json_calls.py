@@ -1,7 +1,7 @@
 """Calls that are JSON: an object with a name and arguments, or a list of them, between a dialect's own marks."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tunewright.chat.calls.found import Block, FoundCall
@@ -29,19 +29,30 @@ def call_of(
     as_text: bool = False,
 ) -> FoundCall:
     """A JSON value as a call. `as_text`: arguments that are JSON text are the dialect's own way, also in strict reading."""
-    name = next((value[key] for key in names if key in value), None) if isinstance(value, Mapping) else None
-    if not isinstance(value, Mapping) or not isinstance(name, str) or not name:
+    if not isinstance(value, dict):
+        return FoundCall(syntax, None, error="the call is not an object")
+    name = _first(value, names)
+    if not isinstance(name, str) or not name:
         return FoundCall(syntax, None, error="the call has no name")
-    arguments = next((value[key] for key in fields if key in value), {})
+    arguments = _first(value, fields)
     if isinstance(arguments, str) and (as_text or not text.strict):
         try:
             arguments = load(arguments)
         except ValueError as error:
             return FoundCall(syntax, name, error=f"arguments are not JSON: {error}")
+    if arguments is None and not any(key in value for key in fields):
+        arguments = {}
     if not isinstance(arguments, dict):
         return FoundCall(syntax, name, error="arguments are not an object")
-    identity = next((value[key] for key in ("id", "tool_call_id", "call_id") if key in value), "")
+    identity = _first(value, ("id", "tool_call_id", "call_id"))
     return FoundCall(syntax, name, arguments, id=identity if isinstance(identity, str) else "")
+
+
+def _first(value: dict[str, Any], keys: Sequence[str]) -> Any:
+    for key in keys:
+        if key in value:
+            return value[key]
+    return None
 
 
 def read_block(

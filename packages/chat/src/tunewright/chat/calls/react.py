@@ -58,7 +58,8 @@ def _read_lines(text: Text, start: int, head: "re.Match[str]") -> Block | None:
         )
     end = text.stop(at, "\n")
     said = text.text[at:end].strip()
-    error = "" if said else "no input after Action Input"
+    error = "the input is no object" if text.strict else ""
+    error = error if said else "no input after Action Input"
     call = FoundCall(NAME, name, {"$0": said} if said else {}, error, start=start, end=end)
     return Block(start, end, [call])
 

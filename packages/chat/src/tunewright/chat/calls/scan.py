@@ -2,49 +2,21 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import cache, lru_cache
-from itertools import chain
+from functools import cache
 
 from tunewright.chat.calls import code_mode, harmony
 from tunewright.chat.calls.found import Block, CallSyntaxError, FoundTurn
+from tunewright.chat.calls.marks import JSON_DIALECTS, NESTED, THOUGHTS, Plan, expression, marks_in, plan_of
 from tunewright.chat.calls.registry import DIALECTS, Dialect, part
 from tunewright.chat.calls.text import Text
 
 MOST_FAULTS = 100  # in one message; after that nothing more is read, which bounds the time that faults take
 
 _TAG = re.compile(r"<(/?)(tool_call|function|parameter)\b[^<>\n]*>")
-_NESTED = ("code_mode", "qwen_xml", "function_tag", "hermes_json", "python_in_tool_call", "glm45")
-_THOUGHTS = {
-    "<think>": "</think>",
-    "<thinking>": "</thinking>",
-    "[THINK]": "[/THINK]",
-    "<|START_THINKING|>": "<|END_THINKING|>",
-}
-_FENCE = r"(?m:^)[ \t]*```[^\n`]*\n"
-_JSON = r'(?m:^)[ \t]*(?:```\w*[ \t]*\n\s{0,9})?[\[{][\s\[{]{0,20}"'
-_BEGINNING = re.compile(r"<[^<\[]{2}|\[/?T", re.DOTALL)
-_JSON_DIALECTS = ("json", "llama_json")
 _CONTROL = re.compile(r"<\|(?:end|return|call|eot|eot_id|eom_id|im_end|START_RESPONSE|END_RESPONSE)\|>")
 _LAST_FENCE = re.compile(r"(?:\A|\n)[ \t]*```\w*[ \t]*\n?\s*\Z")
 
 _ALL = tuple(DIALECTS)
-
-# Matches every text in which `find` finds a call or a fault: what SQL asks before anything is read in Python (RE2).
-MARKER = (
-    "|".join(
-        dict.fromkeys(
-            chain.from_iterable(
-                (
-                    *map(re.escape, dialect.OPENINGS),
-                    *map(re.escape, part(dialect, "CLOSINGS") or ()),
-                    *filter(None, [part(dialect, "PATTERN")]),
-                )
-                for dialect in DIALECTS.values()
-            )
-        )
-    )
-    + r"|</?tool_call>|</?function\b|</?parameter\b"
-)
 
 
 def find(
@@ -61,7 +33,7 @@ def find(
     JSON or Python without a mark is a call only of one of these, and a schema gives untyped parameters their type.
     """
     chosen = _ALL if dialects is None else tuple(dialects)
-    turn = _find(Text(text, strict, tools), chosen)
+    turn = _find(Text(text, strict, tools), plan_of(chosen))
     if strict:
         if chosen == ("code_mode",) or "code_mode" in turn.syntaxes:
             code_mode.parse_turn(text)
@@ -71,7 +43,7 @@ def find(
     return turn
 
 
-def _find(text: Text, chosen: tuple[str, ...]) -> FoundTurn:
+def _find(text: Text, plan: Plan) -> FoundTurn:
     whole = text.text
     blocks: list[tuple[Dialect, Block]] = []
     turn = FoundTurn("")
@@ -79,7 +51,7 @@ def _find(text: Text, chosen: tuple[str, ...]) -> FoundTurn:
     thoughts: list[str] = []
     passed: list[tuple[int, int]] = []  # stretches in which tags are no calls
     at = begin = _thought_at_first(text, thoughts, passed)
-    tokens = _tokens(*_present(whole, chosen))
+    tokens = expression(*marks_in(whole, plan))
     json = True
     faults = 0
     while tokens is not None and (token := tokens.search(whole, at)):
@@ -88,17 +60,17 @@ def _find(text: Text, chosen: tuple[str, ...]) -> FoundTurn:
             passed.append((start, quoted))
             at = quoted
             continue
-        if mark in _THOUGHTS:
-            end = text.find(_THOUGHTS[mark], token.end())
+        if mark in THOUGHTS:
+            end = text.find(THOUGHTS[mark], token.end())
             if end < 0:
                 at = token.end()
                 continue
             said[bool(blocks)].append(whole[begin:start])
             thoughts.append(whole[token.end() : end])
-            at = begin = end + len(_THOUGHTS[mark])
+            at = begin = end + len(THOUGHTS[mark])
             passed.append((start, at))
             continue
-        dialect, block = _read(text, token, chosen, json)
+        dialect, block = _read(text, token, plan, json)
         if block is None or dialect is None:
             kind = token.lastgroup
             at = token.end()
@@ -115,10 +87,10 @@ def _find(text: Text, chosen: tuple[str, ...]) -> FoundTurn:
                     end = text.stop(at, "<|end|>", "<|start|>")
                     thoughts.append(whole[at:end])
                     at = begin = end
-            elif mark in _closings(chosen):
+            elif mark in plan.closings:
                 turn.problems.append(("tags", f"{mark} closes nothing"))
                 faults += 1
-            elif text.strict and kind is None:
+            elif kind is None and (text.strict or mark not in (*harmony.OPENINGS, "<tool_call>")):
                 turn.problems.append(("tags", f"{mark} begins no call that can be read"))
         elif not block.calls and not block.problems:
             passed.append((start, block.end))
@@ -139,7 +111,7 @@ def _find(text: Text, chosen: tuple[str, ...]) -> FoundTurn:
     turn.reasoning = "\n\n".join(thought.strip() for thought in thoughts)
     turn.calls = [call for _, block in blocks for call in block.calls]
     turn.problems += [problem for _, block in blocks for problem in block.problems]
-    if "<" in whole and any(name in chosen for name in _NESTED):
+    if plan.nested and "<" in whole:
         turn.problems += _tag_problems(_free_tags(whole, blocks, passed))
     turn.syntaxes = tuple(sorted({call.syntax for call in turn.calls}))
     turn.dialect = "".join(dict.fromkeys(_spacing(whole, dialect, block) for dialect, block in blocks))
@@ -156,91 +128,17 @@ def _thought_at_first(text: Text, thoughts: list[str], passed: list[tuple[int, i
     return end + len("</think>")
 
 
-@cache
-def _openings(chosen: tuple[str, ...]) -> dict[str, tuple[Dialect, ...]]:
-    found: dict[str, tuple[Dialect, ...]] = {}
-    for name in chosen:
-        for opening in DIALECTS[name].OPENINGS:
-            found[opening] = (*found.get(opening, ()), DIALECTS[name])
-    return found
-
-
-@cache
-def _closings(chosen: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(chain.from_iterable(part(DIALECTS[name], "CLOSINGS") or () for name in chosen))
-
-
-@cache
-def _unmarked(chosen: tuple[str, ...]) -> tuple[tuple[Dialect, "re.Pattern[str]"], ...]:
-    """The dialects that write calls without a mark."""
-    found = [DIALECTS[name] for name in chosen if part(DIALECTS[name], "PATTERN")]
-    return tuple((each, re.compile(part(each, "PATTERN"))) for each in found)
-
-
-@cache
-def _hints(chosen: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """What has to be in a text for a dialect without marks, and that dialect."""
-    return tuple((hint, dialect.NAME) for dialect, _ in _unmarked(chosen) for hint in part(dialect, "HINTS"))
-
-
-@cache
-def _by_beginning(chosen: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """All marks by their beginning; by none where that is no bracket."""
-    found: dict[str, tuple[str, ...]] = {}
-    for mark in dict.fromkeys(chain(_openings(chosen), _closings(chosen), _THOUGHTS)):
-        begins = _BEGINNING.match(mark)
-        beginning = begins.group() if begins else ""
-        found[beginning] = (*found.get(beginning, ()), mark)
-    return found
-
-
-def _present(whole: str, chosen: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The marks that are in a text, and the names of the dialects without marks that may be in it."""
-    groups = _by_beginning(chosen)
-    marks = [
-        mark
-        for beginning in {*_BEGINNING.findall(whole), ""}
-        for mark in groups.get(beginning, ())
-        if mark in whole
-    ]
-    names = dict.fromkeys(name for hint, name in _hints(chosen) if hint in whole)
-    if "```" in whole and (marks or names):
-        names["fence"] = None
-    return tuple(sorted(marks)), tuple(names)
-
-
-@lru_cache(500)
-def _tokens(marks: tuple[str, ...], names: tuple[str, ...]) -> "re.Pattern[str] | None":
-    """One expression for all that may begin something."""
-    parts: list[str] = []
-    for name in names:
-        if name in _JSON_DIALECTS:
-            parts = [_group("json", _JSON), *(each for each in parts if "(?P<json>" not in each)]
-        elif name != "fence":
-            parts.append(_group(name, part(DIALECTS[name], "PATTERN")))
-    if "fence" in names:
-        parts.append(_group("fence", _FENCE))
-    parts += [re.escape(mark) for mark in sorted(marks, key=len, reverse=True)]
-    return re.compile("|".join(parts)) if parts else None
-
-
-def _group(name: str, pattern: str) -> str:
-    return f"(?P<{name}>{pattern})"
-
-
-def _read(
-    text: Text, token: "re.Match[str]", chosen: tuple[str, ...], json: bool
-) -> tuple[Dialect | None, Block | None]:
+def _read(text: Text, token: "re.Match[str]", plan: Plan, json: bool) -> tuple[Dialect | None, Block | None]:
     """What begins at a token. A block without calls is text that is known to hold none."""
     start = token.start()
     if token.lastgroup is None:
-        for dialect in _openings(chosen).get(token.group(), ()):
+        for dialect in plan.openings.get(token.group(), ()):
             if (block := dialect.read(text, start)) is not None:
                 return dialect, block
         return None, None
     passed: tuple[Dialect | None, Block | None] = None, None
-    for dialect, pattern in _unmarked(chosen):
-        if (token.lastgroup == "json") != (dialect.NAME in _JSON_DIALECTS):
+    for dialect, pattern in plan.unmarked:
+        if (token.lastgroup == "json") != (dialect.NAME in JSON_DIALECTS):
             continue
         if not json if token.lastgroup == "json" else not pattern.match(text.text, start):
             continue
@@ -279,7 +177,10 @@ def _free_tags(
     whole: str, blocks: Sequence[tuple[Dialect, Block]], passed: Sequence[tuple[int, int]]
 ) -> Iterator["re.Match[str]"]:
     """Tags of calls that are neither spoken of nor part of a dialect with other tags of these names."""
-    other = [(b.start, b.end) for dialect, b in blocks if dialect.NAME not in _NESTED]
+    if not passed and "`" not in whole and all(dialect.NAME in NESTED for dialect, _ in blocks):
+        yield from _TAG.finditer(whole)
+        return
+    other = [(b.start, b.end) for dialect, b in blocks if dialect.NAME not in NESTED]
     spans = iter(sorted([*other, *passed]))
     span = next(spans, None)
     for tag in _TAG.finditer(whole):
@@ -336,9 +237,7 @@ def _spacing(whole: str, dialect: Dialect, block: Block) -> str:
 
 
 def _edges(text: str) -> str:
-    if not text.strip():
+    if not text or text.isspace():
         return text
-    head = text[: len(text) - len(text.lstrip())]
-    tail = text[len(text.rstrip()) :]
     # Only the first character of indentation is the wrapping's own; the rest belongs to what is wrapped.
-    return f"{head[:1]}…{tail[-1:]}"
+    return f"{text[0] if text[0].isspace() else ''}…{text[-1] if text[-1].isspace() else ''}"

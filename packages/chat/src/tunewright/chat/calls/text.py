@@ -9,7 +9,11 @@ from tunewright.chat.calls.found import CallSyntaxError
 
 DEEPEST = 100  # levels of lists and objects in one call: more is an attack, not an argument
 _SPACE = re.compile(r"\s*")
-_PYTHON_CONSTANTS: dict[str, Any] = {"True": True, "False": False, "None": None}
+_CONSTANTS: dict[str, Any] = {
+    **{"true": True, "false": False, "null": None},
+    **{"True": True, "False": False, "None": None},
+}
+_JSON_BEGINS = frozenset('-0123456789[{"')
 
 
 def _no_constant(name: str) -> Any:
@@ -83,11 +87,13 @@ class Text:
         if self.strict and isinstance(self.tools, Mapping) and schema is None:
             raise CallSyntaxError(f"{tool} has no parameter {parameter!r}")
         stripped = written.strip()
+        if stripped in _CONSTANTS:  # templates print booleans as Python does
+            return _CONSTANTS[stripped]
         try:
+            if stripped[:1] not in _JSON_BEGINS:
+                raise ValueError("Expecting value")  # as the decoder says it, which takes ten times as long
             return load(stripped)
         except ValueError as error:
-            if stripped in _PYTHON_CONSTANTS:  # templates print booleans as Python does
-                return _PYTHON_CONSTANTS[stripped]
             if self.strict and isinstance(types, str):
                 raise CallSyntaxError(f"{tool}: {parameter} is not JSON: {error}") from error
         return written
