@@ -31,9 +31,13 @@ EXTRAS = {
     "mine": st.sampled_from([None, 1, "x"]),
     "tool_calls": CALLS | st.none() | CALLS.map(json.dumps),
 }
-CONTENT = (
-    WORDS | st.none() | st.lists(st.builds(lambda text: {"type": "text", "text": text}, WORDS), max_size=2)
-)
+
+
+def text_block(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+CONTENT = WORDS | st.none() | st.lists(st.builds(text_block, WORDS), max_size=2)
 MESSAGE = st.fixed_dictionaries(
     {
         "role": st.sampled_from(["system", "user", "assistant", "tool", "developer", "function"]),
