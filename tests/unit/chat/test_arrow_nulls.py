@@ -35,7 +35,9 @@ def test_what_parquet_adds_is_found_and_removed(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
     path = tmp_path / "a.parquet"
     duckdb.sql(f"COPY (FROM read_json('{tmp_path / 'a.jsonl'}')) TO '{path}'")
-    unified = [json.loads(text) for (text,) in duckdb.sql(f"SELECT to_json(t) FROM '{path}' t").fetchall()]
+    unified = [
+        json.loads(text) for (text,) in duckdb.execute(f"SELECT to_json(t) FROM '{path}' t").fetchall()
+    ]
     assert unified != rows  # Arrow has done its work
     for was, now in zip(rows, unified):
         found = read_conversation(now)

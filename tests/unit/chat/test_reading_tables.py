@@ -115,7 +115,7 @@ def test_the_audit_sql_and_merge_read_a_declared_shape(count: int, tmp_path: Pat
 
 
 def test_calls_of_a_declared_pattern_are_calls_everywhere(tmp_path: Path) -> None:
-    rows = [
+    rows: list[Row] = [
         {
             "messages": [
                 {"role": "user", "content": f"Is it {n} warm?"},

@@ -186,13 +186,12 @@ def _guess_turns(row: Mapping[str, Any]) -> list[str]:
         texts: set[str] = {key for turn in turns for key, said in turn.items() if isinstance(said, str)}
         if not turns or not texts:
             continue
-        speaker = _by_name(texts, _ROLE_KEYS) or min(
-            texts, key=lambda key: len({str(turn.get(key)) for turn in turns})
-        )
-        rest = texts - {speaker}
-        said = _by_name(rest, _CONTENT_KEYS) or max(
-            rest, key=lambda key: sum(len(str(turn.get(key))) for turn in turns), default="…"
-        )
+        length = {key: sum(len(str(turn.get(key))) for turn in turns) for key in sorted(texts)}
+        # Who speaks is said in few words, and in the same ones.
+        few = {key: (len({str(turn.get(key)) for turn in turns}), length[key]) for key in length}
+        speaker = _by_name(few, _ROLE_KEYS) or min(few, key=few.__getitem__)
+        rest = [key for key in length if key != speaker]
+        said = _by_name(rest, _CONTENT_KEYS) or max(rest, key=length.__getitem__, default="…")
         lines = [f"messages = {_toml(column)}", f"role = {_toml(speaker)}", f"content = {_toml(said)}"]
         names = list(dict.fromkeys(turn[speaker] for turn in turns if isinstance(turn.get(speaker), str)))
         unknown = [name for name in names if name.strip().lower() not in ROLES]
