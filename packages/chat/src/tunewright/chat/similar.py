@@ -132,10 +132,13 @@ string_split(CASE WHEN regexp_full_match(t, '(?:{_WORD}[ \n])*{_WORD}[.,?!]*')
     ELSE array_to_string(regexp_extract_all(t, '[\pL\pN_./-]*[\pL\pN_]'), ' ') END, ' ')
 """
 
+# Materialized, for the words are asked for twice.
 _SPOKEN = f"""
 CREATE TEMP TABLE spoken AS
-SELECT id, anchor, list_transform(range(1, len(w)), lambda i: hash(w[i], w[i + 1])) AS s
-FROM (SELECT id, anchor, {WORDS_IN_SQL} AS w FROM (SELECT id, anchor, lower(text) AS t FROM SOURCE))
+WITH said AS MATERIALIZED (
+    SELECT id, anchor, {WORDS_IN_SQL} AS w FROM (SELECT id, anchor, lower(text) AS t FROM SOURCE)
+)
+SELECT id, anchor, list_transform(range(1, len(w)), lambda i: hash(w[i], w[i + 1])) AS s FROM said
 WHERE len(w) >= {MIN_WORDS}
 """
 
