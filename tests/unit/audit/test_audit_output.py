@@ -47,9 +47,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset with a shortcut, duplicates, a leak, and hostile text wherever text can stand."""
     folder = tmp_path_factory.mktemp("data <b>&\"' folder")
     words = ["".join(chr(97 + (n * k) % 23) for k in (3, 5, 7, 11, 13)) for n in range(60)]
-    rows = [row(f"find {word} of it", "[search(1)]", None) for word in words]
+    rows = [row(f"find {word} of it", "[search(at=1)]", None) for word in words]
     rows += [row(f"what means {word} then", f"it means {word}") for word in words]
-    rows += [row(f"open {word} at once", "[open_page(2)]") for word in words]
+    rows += [row(f"open {word} at once", "[open_page(at=2)]") for word in words]
     rows += [row(HOSTILE, f"{HOSTILE} {n}") for n in range(3)]
     rows += [{**row("q", "a"), HOSTILE: HOSTILE, "meta": {"source": HOSTILE}}, rows[0], rows[0]]
     rows += [row("w", f'<tool_call>{{"name": {json.dumps(HOSTILE)}, "arguments": {{"a": 1}}}}</tool_call>')]

@@ -21,7 +21,7 @@ def data(tmp_path: Path) -> list[Path]:
     messages = [
         {"role": "system", "content": "s"},
         {"role": "user", "content": "q"},
-        {"role": "assistant", "content": "[f(1)]"},
+        {"role": "assistant", "content": "[f(a=1)]"},
     ]
     row = json.dumps({"messages": messages, "tools": [{"name": "f"}], "meta": {"source": "here"}})
     (tmp_path / "train.jsonl").write_text(row + "\n")
