@@ -39,6 +39,10 @@ class MadeSuite:
         clusters = len({case.cluster for case in cases})
         lines = [f"{out}: {len(cases)} cases in {clusters} clusters, and {self.copies} changed copies"]
         lines += [f"  {count:>6}  {kind}" for kind, count in kinds.most_common()]
+        words = sum(
+            not case.expect.tools and not any(answer.tool_calls for answer in case.gold_calls) for case in cases
+        )
+        lines.append(f"  a model that never calls would have {words / len(cases):.0%} right")
         if tools:
             listed = ", ".join(f"{name} ({count})" for name, count in tools.most_common(12))
             more = f", and {len(tools) - 12} others" if len(tools) > 12 else ""

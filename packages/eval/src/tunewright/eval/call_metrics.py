@@ -20,7 +20,7 @@ _METRICS: dict[str, tuple[_Test, _Test]] = {
     "tool_choice": (lambda _: True, lambda grade: grade.right_tools),
     "arguments": (lambda grade: bool(grade.expected) and grade.right_tools, lambda grade: grade.right),
     "no_call_precision": (
-        lambda grade: not grade.actual and grade.parses and grade.result != "empty",
+        lambda grade: not grade.actual and grade.parses and grade.result not in ("empty", "degenerate"),
         lambda grade: not grade.expected,
     ),
     "no_call_recall": (lambda grade: not grade.expected, lambda grade: grade.right),
