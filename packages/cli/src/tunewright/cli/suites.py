@@ -40,7 +40,8 @@ class MadeSuite:
         lines = [f"{out}: {len(cases)} cases in {clusters} clusters, and {self.copies} changed copies"]
         lines += [f"  {count:>6}  {kind}" for kind, count in kinds.most_common()]
         words = sum(
-            not case.expect.tools and not any(answer.tool_calls for answer in case.gold_calls) for case in cases
+            not case.expect.tools and not any(answer.tool_calls for answer in case.gold_calls)
+            for case in cases
         )
         lines.append(f"  a model that never calls would have {words / len(cases):.0%} right")
         if tools:

@@ -51,7 +51,8 @@ def read_answer(prediction: Prediction, schemas: Mapping[str, Schema]) -> Answer
     calls: list[Called] = []
     programs: set[str] = set()
     for call in turn.calls:
-        if call.syntax == "code_mode" and call.program:  # a program is one call of the tool that runs it, whatever it calls itself
+        # A program is one call of the tool that runs it, whatever it calls itself.
+        if call.syntax == "code_mode" and call.program:
             if call.program not in programs:
                 programs.add(call.program)
                 calls.append(Called("execute_code", {"code": call.program}))
