@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from tunewright.chat.calls import write
+from tunewright.chat.calls import DIALECTS, write
 from tunewright.contract.example import Function, Message, ToolCall
 from tunewright.contract.suite import Case, GoldCalls, Prediction
 
@@ -96,6 +96,8 @@ SCHEMAS = {tool["function"]["name"]: tool["function"]["parameters"]["properties"
 REQUIRED = {tool["function"]["name"]: tool["function"]["parameters"]["required"] for tool in TOOLS}
 
 Call = tuple[str, dict[str, Any]]
+# Programs are judged by running them, and calls that are data are not written.
+WRITTEN = tuple(name for name in DIALECTS if name not in ("code_mode", "openai"))
 
 
 def made_call(random: Random, name: str = "") -> Call:
@@ -232,8 +234,8 @@ def _other_type(value: Any) -> Any:
 def wrong_variants(case: Case, calls: list[Call], random: Random) -> Iterator[Variant]:
     """Answers of every wrong kind that the right calls allow."""
 
-    def one(kind: str, changed: list[Call], dialect: str = "hermes_json", wanted: str = "") -> Variant:
-        return Variant(kind, said(case.id, changed, dialect), wanted)
+    def one(kind: str, changed: list[Call], dialect: str = "", wanted: str = "") -> Variant:
+        return Variant(kind, said(case.id, changed, dialect or random.choice(WRITTEN)), wanted)
 
     number = random.randrange(len(calls))
     name, arguments = calls[number]
@@ -253,7 +255,9 @@ def wrong_variants(case: Case, calls: list[Call], random: Random) -> Iterator[Va
             f"{depth}: other {type(value).__name__}",
             swapped((name, _changed(arguments, path, lambda v: _other_value(v, random)))),
         )
-        yield one(f"{depth}: other type", swapped((name, _changed(arguments, path, _other_type))))
+        yield one(
+            f"{depth}: other type", swapped((name, _changed(arguments, path, _other_type))), "hermes_json"
+        )
         yield one(f"{depth}: null", swapped((name, _changed(arguments, path, lambda _: None))))
     if "body" in arguments and arguments["body"] == LONG_TEXT:
         yield one(
@@ -319,8 +323,8 @@ def harmless_variants(case: Case, calls: list[Call], random: Random) -> Iterator
 
     yield one("as it is", calls)
     yield one("preamble", calls, preamble="Let me look that up.\n\n")
-    for dialect in ("qwen_xml", "pythonic", "mistral"):
-        yield one(f"written as {dialect}", calls, dialect)
+    for dialect in random.sample(WRITTEN, 5):
+        yield one("in another dialect", calls, dialect)
     native = tuple({"name": name, "arguments": json.dumps(arguments)} for name, arguments in calls)
     yield Variant("data of an endpoint", Prediction(case=case.id, text="", tool_calls=native))
     spaced = "\n".join(
@@ -349,7 +353,6 @@ def harmless_variants(case: Case, calls: list[Call], random: Random) -> Iterator
     for kind, change in changes:
         if (changed := each(change)) is not None:
             yield one(kind, changed)
-    _ = random
 
 
 def _floats(_: str, arguments: dict[str, Any]) -> dict[str, Any] | None:

@@ -94,6 +94,20 @@ def test_rows_that_are_in_train_too_are_refused_and_nothing_is_written(tmp_path:
     assert not out.exists()
 
 
+def test_of_a_folder_the_held_out_splits_are_taken_and_checked_against_its_train_split(
+    tmp_path: Path,
+) -> None:
+    write_jsonl(tmp_path / "data" / "train.jsonl", [openai("Lisbon?"), openai("Braga?")])
+    write_jsonl(tmp_path / "data" / "valid.jsonl", [openai("Porto?")])
+    out = tmp_path / "mine.jsonl"
+    make_suite([tmp_path / "data"], out)
+    assert [case.messages[-1].content for case in read_suite(out).cases] == ["Porto?"]
+    write_jsonl(tmp_path / "data" / "valid.jsonl", [openai("Porto?"), openai("Braga?")])
+    with pytest.raises(UserError, match=r"valid.jsonl:2 is .*train.jsonl:2"):
+        make_suite([tmp_path / "data"], out)
+    assert len(read_suite(out).cases) == 1  # the suite that was there is kept
+
+
 @pytest.mark.parametrize(
     ("rows", "name", "words"),
     [

@@ -153,7 +153,8 @@ def test_another_suite_of_the_same_name_is_not_compared_with() -> None:
     ],
 )
 def test_gates_that_mean_nothing_are_refused(line: str) -> None:
-    text = f'schema = 1\nname = "x"\n[model]\nbase = "embedded:tiny"\n[[suites]]\npath = "s.jsonl"\n[[gates]]\nsuite = "s"\ntarget = 0.5\n{line}\n'
+    text = 'schema = 1\nname = "x"\n[model]\nbase = "embedded:tiny"\n[[suites]]\npath = "s.jsonl"\n'
+    text += f'[[gates]]\nsuite = "s"\ntarget = 0.5\n{line}\n'
     with pytest.raises(UserError, match="gate"):
         parse_recipe(text, "x.toml")
 

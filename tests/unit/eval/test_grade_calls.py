@@ -70,6 +70,10 @@ def test_every_harmless_variant_is_right(seed: int) -> None:
         ([], "Hello! How can I help?", "right"),
         ([], "I'm sorry, none of my tools can do that.", "right"),
         ([], "...", "empty"),
+        ([], "Yes, each " + "entry" * 30, "degenerate"),
+        ([], "I see. " + "the file is there, " * 12, "degenerate"),
+        ([FORECAST], "and and and and and and and and and and", "degenerate"),
+        ([], "Ha ha ha, no. | a | b |\n|-----|-----|-----|-----|\n" + "=" * 80, "right"),
     ],
 )
 def test_results_are_told_apart(calls: list[Call], answer: str | list[Call], result: str) -> None:

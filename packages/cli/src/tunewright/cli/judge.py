@@ -6,7 +6,7 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tunewright.cli.door import ROOT, command
+from tunewright.cli.door import ROOT, command, one_of
 from tunewright.cli.runs import RUN, find
 from tunewright.cli.steps import check_outputs, is_stdout, write_page, write_result
 from tunewright.cli.validating import judge
@@ -19,10 +19,17 @@ JSON = "write it as JSON to this file, or - for standard output"
     suite="the suite it answers (default: by its name)",
     catalog="the catalog of its tools: a shipped name, or a JSON file (default: the recipe's, or coding)",
     recipe="a recipe whose gates decide, as far as one model's scores can",
+    dialect="of suites judged by calls: calls in another dialect than this one (hermes_json, qwen_xml, …) are not right",
     json=JSON,
 )
 def score(
-    c: Context, predictions: str = "", suite: str = "", catalog: str = "", recipe: str = "", json: str = ""
+    c: Context,
+    predictions: str = "",
+    suite: str = "",
+    catalog: str = "",
+    recipe: str = "",
+    dialect: str = "",
+    json: str = "",
 ) -> None:
     """Score saved predictions again; needs no model and no host."""
     from tunewright.contract.catalog import load_catalog
@@ -38,13 +45,17 @@ def score(
             "no predictions given",
             "Say which: ./inv score --predictions runs/RUN/predictions/quantized/navigation.jsonl",
         )
+    if dialect:
+        from tunewright.chat.calls import DIALECTS
+
+        one_of("dialect", dialect, tuple(DIALECTS))
     path = Path(predictions)
     answered = Path(suite) if suite else ROOT / "suites" / path.name
     check_outputs(json, inputs=[path, answered])
     cases = read_suite(answered)
     rules = load_recipe(recipe, ROOT) if recipe else None
     tools = load_catalog(catalog or (rules.data.catalog if rules else "coding"))
-    result = score_predictions(cases, read_predictions(path), tools)
+    result = score_predictions(cases, read_predictions(path), tools, dialect=dialect)
     if json:
         write_result(json, result.to_json())
     if not is_stdout(json):

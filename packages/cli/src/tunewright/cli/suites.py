@@ -39,6 +39,11 @@ class MadeSuite:
         clusters = len({case.cluster for case in cases})
         lines = [f"{out}: {len(cases)} cases in {clusters} clusters, and {self.copies} changed copies"]
         lines += [f"  {count:>6}  {kind}" for kind, count in kinds.most_common()]
+        words = sum(
+            not case.expect.tools and not any(answer.tool_calls for answer in case.gold_calls)
+            for case in cases
+        )
+        lines.append(f"  a model that never calls would have {words / len(cases):.0%} right")
         if tools:
             listed = ", ".join(f"{name} ({count})" for name, count in tools.most_common(12))
             more = f", and {len(tools) - 12} others" if len(tools) > 12 else ""
@@ -63,6 +68,7 @@ def make_suite(
     Raises UserError for rows that cannot be read, rows that also appear in `train`, a name that a metric has, and when
     there is nothing to make a case of; then nothing is written.
     """
+    from tunewright.chat.read.files import find_files
     from tunewright.contract.atomic import write_jsonl
     from tunewright.contract.errors import UserError
     from tunewright.eval.held_out import case_row, make_cases, same_rows
@@ -77,7 +83,8 @@ def make_suite(
             "Name the suite otherwise, so that gates are unambiguous.",
         )
     rows, unread = read_rows_of(data)
-    if train and (both := same_rows(rows, read_rows_of(train)[0])):
+    trained = [*train, *(path for path in data if len({file.split for file in find_files([path])}) > 1)]
+    if trained and (both := same_rows(rows, read_rows_of(trained, trained=True)[0])):
         listed = "; ".join(f"{a} is {b}" for a, b in both[:SHOWN])
         raise UserError(
             f"{len(both)} of {len(rows)} held-out rows also appear in train: {listed}"
@@ -97,9 +104,14 @@ def make_suite(
     return MadeSuite(made, len(copies))
 
 
-def read_rows_of(paths: Sequence[Path]) -> "tuple[list[HeldOutRow], list[tuple[str, str]]]":
+def read_rows_of(
+    paths: Sequence[Path], *, trained: bool = False
+) -> "tuple[list[HeldOutRow], list[tuple[str, str]]]":
     """Every conversation of these files, folders or globs as training reads it, and the places and reasons of the rows that
-    training would drop. Raises UserError when no row is left."""
+    training would drop. Of what has several splits, the train split is taken with `trained`, and the others without.
+
+    Raises UserError when no row is left.
+    """
     from tunewright.chat.training_set import read_training_set
     from tunewright.eval.held_out import HeldOutRow
 
@@ -107,15 +119,22 @@ def read_rows_of(paths: Sequence[Path]) -> "tuple[list[HeldOutRow], list[tuple[s
     dropped: list[tuple[str, str]] = []
     for path in paths:
         made = read_training_set(path)
-        for split, examples in made.rows.items():
-            rows += [HeldOutRow(file, line, row) for row, (file, line) in zip(examples, made.places[split])]
-        dropped += [(f"{row.file}:{row.line}", row.reason) for row in made.dropped]
+        splits = [split for split in made.rows if len(made.rows) == 1 or (split == "train") == trained]
+        for split in splits:
+            places = zip(made.rows[split], made.places[split])
+            rows += [HeldOutRow(file, line, row) for row, (file, line) in places]
+        dropped += [
+            (f"{row.file}:{row.line}", f"{row.reason}{f' ({row.detail})' if row.detail else ''}")
+            for row in made.dropped
+            if row.split in splits
+        ]
     return rows, dropped
 
 
 @command(
     iterable=["data", "train"],
-    data="held-out rows: a file, a folder with splits, or a glob, in any form that `audit` reads; repeatable",
+    data="held-out rows: a file, a glob, or a folder with splits, of which valid and test are taken; in any form that "
+    "`audit` reads; repeatable",
     out="the suite's file, suites/NAME.jsonl",
     perturb="add copies of the cases with their tools in another order, under masked names, without the right one, and "
     "with one that only takes the same parameters",
@@ -126,10 +145,9 @@ def make(
 ) -> None:
     """Make a suite out of held-out rows: every answer becomes a case, judged by the calls it makes."""
     need(data=data, out=out)
-    check_outputs(out)
-    made = make_suite(
-        [Path(name) for name in data], Path(out), train=[Path(name) for name in train], perturb=perturb
-    )
+    rows, trained = [Path(name) for name in data], [Path(name) for name in train]
+    check_outputs(out, inputs=[*rows, *trained])
+    made = make_suite(rows, Path(out), train=trained, perturb=perturb)
     print(made.text(Path(out)))
     say(f"answer it   ./inv validate --model RUN --suite {out}")
 

@@ -35,8 +35,10 @@ class Expectation(BaseModel):
 
 
 class GoldCalls(BaseModel):
-    """A right answer as the calls that it makes; none: an answer in words. `{"name", "arguments"}` is read as a call too, and
-    arguments that are JSON text."""
+    """A right answer as the calls that it makes; none: an answer in words.
+
+    `{"name", "arguments"}` is read as a call too, and arguments that are JSON text.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

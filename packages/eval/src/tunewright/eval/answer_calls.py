@@ -15,7 +15,7 @@ from tunewright.eval.compare_arguments import Schema, object_schema
 NATIVE = "openai"  # calls that come as data and not as text
 
 # Dialects that write values as bare text: only the schema tells the text 5 from the number 5.
-UNTYPED = frozenset({"qwen_xml", "glm45", "anthropic_xml", "minimax_xml", "function_call_tag"})
+UNTYPED = frozenset({"qwen_xml", "glm45", "anthropic_xml", "minimax_xml"})
 LONGEST = 200_000  # characters of an answer that is judged
 
 
@@ -47,11 +47,12 @@ def read_answer(prediction: Prediction, schemas: Mapping[str, Schema]) -> Answer
         return Answer(prediction.text, tuple(_native(call) for call in prediction.tool_calls), NATIVE)
     if len(prediction.text) > LONGEST:
         raise CallSyntaxError(f"it has {len(prediction.text):,} characters, too many to be judged")
-    turn = find(prediction.text, strict=True, tools=schemas.keys() or None)
+    turn = find(prediction.text, strict=True, tools=schemas or None)
     calls: list[Called] = []
     programs: set[str] = set()
     for call in turn.calls:
-        if call.program:  # a program is one call of the tool that runs it, whatever it calls itself
+        # A program is one call of the tool that runs it, whatever it calls itself.
+        if call.syntax == "code_mode" and call.program:
             if call.program not in programs:
                 programs.add(call.program)
                 calls.append(Called("execute_code", {"code": call.program}))

@@ -6,28 +6,39 @@ from typing import Literal
 
 from tunewright.contract.suite import Case
 from tunewright.eval.clusters import paired, proportion
-from tunewright.eval.grade_calls import CallGrade
 from tunewright.eval.outcome import Outcome
 from tunewright.eval.statistics import Paired, Proportion
 
 CALL_METRICS = ("overall", "tool_choice", "arguments", "no_call_precision", "no_call_recall", "exact")
 CallMetric = Literal["overall", "tool_choice", "arguments", "no_call_precision", "no_call_recall", "exact"]
 
-_Test = Callable[[CallGrade], bool]
+_Test = Callable[[Outcome], bool]
+
+
+def _in_words(outcome: Outcome) -> bool:
+    grade = outcome.calls
+    return bool(grade and not grade.actual and grade.parses and grade.result not in ("empty", "degenerate"))
+
+
+def _no_call_is_right(outcome: Outcome) -> bool:
+    return bool(outcome.calls and not outcome.calls.expected)
+
+
+def _only_about(outcome: Outcome) -> bool:
+    return bool(outcome.calls and any(how == "present" for _, how in outcome.calls.loose))
+
+
 # Of each metric, which answers it is about and which of them are right.
 _METRICS: dict[str, tuple[_Test, _Test]] = {
-    "overall": (lambda _: True, lambda grade: grade.right),
-    "tool_choice": (lambda _: True, lambda grade: grade.right_tools),
-    "arguments": (lambda grade: bool(grade.expected) and grade.right_tools, lambda grade: grade.right),
-    "no_call_precision": (
-        lambda grade: not grade.actual and grade.parses and grade.result != "empty",
-        lambda grade: not grade.expected,
+    "overall": (lambda _: True, lambda outcome: outcome.passed),
+    "tool_choice": (lambda _: True, lambda outcome: outcome.checks.get("tools", False)),
+    "arguments": (
+        lambda outcome: "arguments" in outcome.checks and outcome.checks.get("tools", False),
+        lambda outcome: outcome.checks["arguments"],
     ),
-    "no_call_recall": (lambda grade: not grade.expected, lambda grade: grade.right),
-    "exact": (
-        lambda _: True,
-        lambda grade: grade.right and not any(how == "present" for _, how in grade.loose),
-    ),
+    "no_call_precision": (_in_words, _no_call_is_right),
+    "no_call_recall": (_no_call_is_right, lambda outcome: outcome.passed),
+    "exact": (lambda _: True, lambda outcome: outcome.passed and not _only_about(outcome)),
 }
 
 
@@ -42,9 +53,10 @@ def call_metric(name: str, outcomes: Sequence[Outcome], clusters: Mapping[str, s
     - `exact`: right, also without long texts that are only about the same thing.
     """
     among, right = _METRICS[name]
-    graded = [(outcome.case, outcome.calls) for outcome in outcomes if outcome.calls]
-    chosen = [(case, grade) for case, grade in graded if among(grade)]
-    return proportion([right(grade) for _, grade in chosen], [clusters.get(case, "") for case, _ in chosen])
+    chosen = [outcome for outcome in outcomes if among(outcome)]
+    return proportion(
+        [right(outcome) for outcome in chosen], [clusters.get(outcome.case, "") for outcome in chosen]
+    )
 
 
 def by_tool(outcomes: Sequence[Outcome], clusters: Mapping[str, str]) -> dict[str, Proportion]:

@@ -25,6 +25,7 @@ Result = Literal[
     "answered_in_words",
     "refused",
     "empty",
+    "degenerate",
     "cut_off",
     "unparseable",
     "no_prediction",
@@ -34,6 +35,8 @@ MOST_CALLS = 200  # of an answer that are compared with the right ones
 
 # What says that one call's argument is another one's result: `$var1.result$`, `{{call_1}}`, `<result of x>`, `#E1`.
 _RESULT_OF = re.compile(r"\$\w+(?:\.[\w.]+)?\$|\{\{.+?\}\}|<(?:result|output)\b[^>]*>|#E\d+\b", re.IGNORECASE)
+_REPEATS = re.compile(r"(?=[^\W\d_])(\w.{0,40}?)\1{7,}", re.DOTALL)
+_LOOKED_AT = 4_000  # characters of an answer in words
 _REFUSES = re.compile(
     r"\b(?:(?:I|we)(?:'m| am|'re| are)? (?:cannot|can't|can not|won't|will not|unable|not able|not allowed|sorry)"
     r"|I apologi[sz]e|as an AI\b|(?:no|not have (?:the|a|any)) (?:tool|function|access|capability|ability)\b)",
@@ -141,7 +144,14 @@ def grade_calls(case: Case, prediction: Prediction | None, dialect: str = "") ->
     except RecursionError:
         return CallGrade("unparseable", "the answer is nested too deeply", first)
     best = min(grades, key=lambda grade: (RESULTS.index(grade.result), len(grade.differences)))
-    if cut and best.result in ("right", "answered_in_words", "refused", "empty", "missing_call"):
+    if cut and best.result in (
+        "right",
+        "answered_in_words",
+        "refused",
+        "empty",
+        "degenerate",
+        "missing_call",
+    ):
         said = "the answer was cut at the token limit"
         return CallGrade("cut_off", said, best.expected, best.actual, best.pairs, best.dialect)
     return best
@@ -174,6 +184,8 @@ def _compare(
 
 def _without_calls(gold: tuple[Called, ...], answer: Answer) -> CallGrade:
     said = any(character.isalnum() for character in answer.words)
+    if said and (found := _REPEATS.search(answer.words[:_LOOKED_AT])):
+        return CallGrade("degenerate", f"the answer repeats {found.group(1).strip()!r}", gold)
     if not gold:
         return CallGrade("right") if said else CallGrade("empty", "the answer is empty")
     if not said:

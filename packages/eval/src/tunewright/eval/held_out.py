@@ -124,7 +124,7 @@ def calls_of(answer: Message, schemas: Mapping[str, Schema]) -> tuple[list[ToolC
     """The calls of an answer, as data or in its text, and the programs that they are in. Raises _NoCaseError."""
     if answer.tool_calls:
         return list(answer.tool_calls), ()
-    turn = find(answer.content, tools=schemas.keys() or None)
+    turn = find(answer.content, tools=schemas or None)
     for kind, detail in turn.problems:
         raise _NoCaseError(f"its call cannot be read: {kind}: {detail}")
     found: list[ToolCall] = []

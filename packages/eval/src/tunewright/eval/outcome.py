@@ -105,7 +105,7 @@ def judge(case: Case, prediction: Prediction | None, trials: Trials, dialect: st
 def _judge_calls(case: Case, prediction: Prediction | None, dialect: str) -> Outcome:
     grade = grade_calls(case, prediction, dialect)
     checks = {"parses": grade.parses, "tools": grade.right_tools}
-    if any(answer.tool_calls for answer in case.gold_calls):
+    if grade.expected:
         checks["arguments"] = grade.right
     reasons = () if grade.right else (grade.reason,)
     if prediction is None:

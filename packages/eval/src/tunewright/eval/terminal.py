@@ -62,7 +62,7 @@ def _floor_lines(score: SuiteScore) -> list[str]:
 def _call_lines(score: SuiteScore) -> list[str]:
     """What is known only of suites that are judged by calls: results, dialects, long texts, and changed copies."""
     counts = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in results(score.firsts).items())
-    lines = [f"results: {counts}"]
+    lines = [f"results of comparing calls: {counts}"]
     found = dialects(score.firsts)
     if found:
         more = "; the model does not keep to one" if len(found) > 1 else ""
