@@ -6,10 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunewright.audit.trainer import Span, Tokenizer, measure, mlx_batches, tokenizer_folder, trained_spans
+from tests.support.conversations import weather
+from tunewright.audit.tokenizer import Tokenizer, call_writer
+from tunewright.audit.trainer import measure, mlx_batches, tokenizer_folder, train_as_ours
 from tunewright.chat.calls.code_mode import render_program
+from tunewright.chat.prepare import prepare
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import Example, Message
+from tunewright.contract.loss_mask import Mask
 
 CONVERSATIONS: list[list[dict[str, Any]]] = [
     [
@@ -58,21 +62,53 @@ def test_lengths_are_those_of_mlx_lm_s_own_dataset(folder: Path, real: Any) -> N
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_what_is_trained_is_what_our_own_trainer_trains(folder: Path, real: Any) -> None:
-    from tunewright.train.encode import Mask, encoder_for
+@pytest.mark.parametrize("mask", ["assistant", "last_assistant", "none"])
+def test_what_is_trained_is_what_our_own_trainer_trains(mask: Mask, folder: Path, real: Any) -> None:
+    from tunewright.train.encode import encoder_for
 
-    encoder, tokenizer = encoder_for(real), Tokenizer(folder)
-    masks: tuple[Mask, ...] = ("assistant", "last_assistant")
+    trainer, simulated = encoder_for(real), Tokenizer(folder).encoder
+    assert simulated.support == trainer.support
+    write = call_writer("hermes_json")
     for messages in CONVERSATIONS:
         example = Example(messages=tuple(Message(**message) for message in messages))
-        for mask in masks:
-            encoded = encoder.example(example, mask)
-            spans, trained = trained_spans(measure(messages, None, tokenizer), mask, 2048)
-            # Ours tokenizes turn by turn and ends at the end mark: a token or two an answer apart at most.
-            assert abs(trained - encoded.trainable) <= 2 * len(spans)
-            assert sum(is_trained for _, is_trained in spans) == (
-                1 if mask == "last_assistant" else len(spans)
-            )
+        rows = trainer.rows(prepare(example).example, mask)
+        assert simulated.rows(prepare(example).example, mask) == rows
+        found = train_as_ours(example, simulated, write, mask, 2048)
+        assert found.tokens == sum(row.trainable for row in rows)
+        assert found.longest == max(map(len, rows))
+        assert [tokens > 0 for tokens in found.answers] == (
+            [False] * (len(found.answers) - 1) + [True]
+            if mask == "last_assistant"
+            else [True] * len(found.answers)
+        )
+
+
+def test_tools_and_calls_that_the_template_drops_are_counted_as_the_text_that_they_become(
+    folder: Path,
+) -> None:
+    encoder = Tokenizer(folder).encoder
+    assert not encoder.support.native
+    write = call_writer("openai")
+    with_calls = train_as_ours(weather(), encoder, write, "assistant", 2048)
+    bare = weather().model_copy(update={"tools": ()})
+    assert with_calls.longest > train_as_ours(bare, encoder, write, "assistant", 2048).longest
+    assert all(with_calls.answers)
+    assert len(with_calls.answers) == 3
+
+
+def test_weight_0_is_not_trained_and_too_long_a_row_neither(folder: Path) -> None:
+    encoder, write = Tokenizer(folder).encoder, call_writer("hermes_json")
+    messages = list(weather().messages)
+    messages[5] = messages[5].model_copy(update={"weight": 0.0})
+    example = weather().model_copy(update={"messages": tuple(messages)})
+    assert [tokens > 0 for tokens in train_as_ours(example, encoder, write, "assistant", 2048).answers] == [
+        True,
+        False,
+        True,
+    ]
+    whole = train_as_ours(weather(), encoder, write, "assistant", 2048)
+    cut = train_as_ours(weather(), encoder, write, "assistant", whole.longest - 1)
+    assert (cut.tokens, set(cut.answers), cut.longest) == (0, {0}, whole.longest)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -118,21 +154,6 @@ def test_a_template_runs_in_a_sandbox(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text("{}")
     (tmp_path / "chat_template.jinja").write_text("{{ messages.__class__.__mro__[1].__subclasses__() }}")
     assert "SecurityError" in measure(CONVERSATIONS[0], None, Tokenizer(tmp_path)).refused
-
-
-def test_a_row_that_is_too_long_trains_nothing_with_us() -> None:
-    from tunewright.audit.trainer import Measured
-
-    measured = Measured(100, 20, (Span(2, 20, 60, 30), Span(4, 70, 100)))
-    assert trained_spans(measured, "assistant", 99) == (
-        [(measured.spans[0], False), (measured.spans[1], False)],
-        0,
-    )
-    assert trained_spans(measured, "assistant", 100)[1] == 70
-    assert trained_spans(measured, "last_assistant", 100) == (
-        [(measured.spans[0], False), (measured.spans[1], True)],
-        30,
-    )
 
 
 def test_a_model_that_is_not_here_has_no_tokenizer() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunewright.contract.chat_template import A_DAY, ChatTemplate, TemplateRefusal
+from tunewright.contract.chat_template import ChatTemplate, TemplateRefusal
 from tunewright.contract.errors import UserError
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
@@ -14,7 +14,8 @@ MESSAGES = [{"role": "user", "content": "Hello"}]
         ("{% for m in messages %}\n{{ m.role }}: {{ m.content }}\n{% endfor %}\n", "user: Hello\n"),
         ("{{ bos_token }}{{ messages[0].content }}{% if add_generation_prompt %}>{% endif %}", "<s>Hello>"),
         ("{{ tools | tojson }}", '[{"name": "é"}]'),
-        ("{{ strftime_now('%Y') }}", A_DAY),
+        ("{{ strftime_now('%d %b %Y') }}", "01 Jan 2026"),
+        ("{% generation %}answer{% endgeneration %}.", "answer."),
         ("{% for m in messages %}{% continue %}{% endfor %}none", "none"),
     ],
 )

@@ -49,7 +49,7 @@ def encoder(tokenizer: Any) -> Encoder:
 
 
 def trained_text(encoder: Encoder, example: Example, mask: Any) -> list[str]:
-    return [piece.text for piece in encoder.pieces(example.messages, mask) if piece.trained]
+    return [piece.text for row in encoder.pieces(example, mask) for piece in row if piece.trained]
 
 
 def test_every_assistant_turn_is_trained_with_its_end_mark_and_nothing_else(encoder: Encoder) -> None:
@@ -61,7 +61,7 @@ def test_last_assistant_trains_the_last_turn_alone(encoder: Encoder) -> None:
 
 
 def test_none_trains_every_token_but_the_first(encoder: Encoder) -> None:
-    encoded = encoder.example(TALK, "none")
+    (encoded,) = encoder.rows(TALK, "none")
     assert all(encoded.trained)
     assert encoded.trainable == len(encoded) - 1
 
@@ -71,7 +71,7 @@ def test_a_turn_at_the_very_beginning_is_trained(encoder: Encoder) -> None:
 
 
 def test_tokens_and_mask_agree_with_the_text(encoder: Encoder, tokenizer: Any) -> None:
-    encoded = encoder.example(TALK, "assistant")
+    (encoded,) = encoder.rows(TALK, "assistant")
     text = tokenizer.apply_chat_template(
         [message.model_dump() for message in TALK.messages], tokenize=False, add_generation_prompt=False
     )
@@ -83,7 +83,7 @@ def test_tokens_and_mask_agree_with_the_text(encoder: Encoder, tokenizer: Any) -
 
 def test_a_prompt_is_the_beginning_of_the_example_it_asks_for(encoder: Encoder) -> None:
     """What the model reads before it answers is what it read in training, token by token."""
-    encoded = encoder.example(TALK, "assistant")
+    (encoded,) = encoder.rows(TALK, "assistant")
     for answered in (2, 4):
         prompt = encoder.prompt(TALK.messages[:answered])
         assert list(encoded.tokens[: len(prompt)]) == prompt
@@ -91,13 +91,16 @@ def test_a_prompt_is_the_beginning_of_the_example_it_asks_for(encoder: Encoder) 
         assert not encoded.trained[len(prompt) - 1]
 
 
-def test_a_template_that_rewrites_earlier_turns_is_refused_for_them(tmp_path: Path) -> None:
+def test_a_template_that_rewrites_earlier_turns_gives_a_row_a_turn(tmp_path: Path) -> None:
     forgetful = encoder_for(tokenizer_in(tmp_path, FORGETFUL))
-    with pytest.raises(UserError, match="message 3") as caught:
-        forgetful.example(TALK, "assistant")
-    assert "last_assistant" in caught.value.hint
+    last, first = forgetful.rows(TALK, "assistant")
+    for row, answered in ((first, 2), (last, 4)):
+        prompt = forgetful.prompt(TALK.messages[:answered])
+        assert list(row.tokens[: len(prompt)]) == prompt
+        assert row.trained == (0.0,) * len(prompt) + row.trained[len(prompt) :]
+        assert row.answers == ((answered, row.trainable),)
+    assert trained_text(forgetful, TALK, "assistant") == ["In a.py.<|im_end|>", f"{CALL}<|im_end|>"]
     assert trained_text(forgetful, TALK, "last_assistant") == ["In a.py.<|im_end|>"]
-    assert forgetful.prompt(TALK.messages[:4])
 
 
 def test_a_model_without_a_template_is_refused(tmp_path: Path) -> None:
@@ -107,20 +110,16 @@ def test_a_model_without_a_template_is_refused(tmp_path: Path) -> None:
 
 def test_a_long_example_is_left_out_whole_and_named(encoder: Encoder) -> None:
     long = messages(("user", "why " * 80), ("assistant", CALL))
-    rows, dropped = encode_all(
-        encoder, [TALK, long, TALK], mask="assistant", max_length=100, origin="train.jsonl"
-    )
-    assert [row.row for row in rows] == [1, 3]
-    assert dropped.too_long == (2,)
+    split = encode_all(encoder, [TALK, long, TALK], mask="assistant", max_length=100, origin="train.jsonl")
+    assert [row.row for row in split.rows] == [1, 3]
+    assert split.dropped.too_long == (2,)
 
 
 def test_an_example_without_an_assistant_is_left_out_and_named(encoder: Encoder) -> None:
     silent = messages(("user", "Anybody?"))
-    rows, dropped = encode_all(
-        encoder, [silent, TALK], mask="assistant", max_length=100, origin="train.jsonl"
-    )
-    assert [row.row for row in rows] == [2]
-    assert dropped.nothing_trained == (1,)
+    split = encode_all(encoder, [silent, TALK], mask="assistant", max_length=100, origin="train.jsonl")
+    assert [row.row for row in split.rows] == [2]
+    assert split.dropped.nothing_trained == (1,)
 
 
 def test_nothing_to_train_on_is_an_error_that_counts(encoder: Encoder) -> None:
@@ -137,9 +136,9 @@ def test_nothing_to_train_on_is_an_error_that_counts(encoder: Encoder) -> None:
 
 
 def test_a_template_that_raises_names_the_example(tmp_path: Path) -> None:
-    strict = "{%- if messages[0].role != 'user' %}{{ raise_exception('user first') }}{%- endif %}" + TEMPLATE
+    strict = "{%- if messages | length > 4 %}{{ raise_exception('too much talk') }}{%- endif %}" + TEMPLATE
     with pytest.raises(
-        UserError, match=r"valid.jsonl, example 1: the chat template refuses it \(user first\)"
+        UserError, match=r"valid.jsonl, example 1: the chat template refuses it \(too much talk\)"
     ):
         encode_all(
             encoder_for(tokenizer_in(tmp_path, strict)),

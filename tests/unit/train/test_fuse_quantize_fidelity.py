@@ -180,7 +180,7 @@ def valid(random_model: Path) -> list[Encoded]:
     encoder = encoder_for(load_tokenizer(random_model, read_config(random_model)))
     return encode_all(
         encoder, [conversation(n) for n in range(6)], mask="assistant", max_length=256, origin="valid.jsonl"
-    )[0]
+    ).rows
 
 
 def test_fidelity_sees_an_adapter_survive_eight_bits_and_drown_in_two(

@@ -111,9 +111,9 @@ def test_experts_go_all_the_way_and_the_router_keeps_its_eight_bits(
     assert config["quantization"]["model.layers.0.mlp.gate"]["bits"] == 8
 
     encoder = encoder_for(load_tokenizer(base.folder, read_config(base.folder)))
-    valid, _ = encode_all(
+    valid = encode_all(
         encoder, [conversation(n) for n in range(4)], mask="assistant", max_length=256, origin="valid.jsonl"
-    )
+    ).rows
     facts = fidelity(tmp_path, run, recipe, base, valid, Silent())
     assert facts["fused"]["agreement"] == 1.0
     assert facts["agreement"] > 0.8

@@ -45,9 +45,8 @@ def test_greedy_answers_are_those_of_mlx_lms_stream(loaded: Loaded) -> None:
         assert prediction.case == case.id
         assert prediction.prompt_tokens == len(prompt)
         # Not their texts: the streaming detokenizer drops a space at the beginning.
-        assert prediction.text == loaded.tokenizer.decode(
-            [piece.token for piece in pieces], skip_special_tokens=True
-        )
+        said = [piece.token for piece in pieces if piece.token not in loaded.tokenizer.eos_token_ids]
+        assert prediction.text == loaded.tokenizer.decode(said)
 
 
 def test_the_same_seed_gives_the_same_samples_and_another_does_not(loaded: Loaded) -> None:
@@ -78,9 +77,7 @@ def test_an_answer_ends_at_the_end_mark_or_at_the_limit(loaded: Loaded) -> None:
     assert stopped.tokens == cut[0].tokens[:first]
 
 
-def test_tags_of_calls_are_kept_and_marks_of_turns_are_not(
-    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_special_tokens_of_an_answer_are_kept(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     import tunewright.train.predict as predict
 
     spoken = '<|im_start|><tool_call>goto("a")</tool_call><|endoftext|>'
@@ -91,7 +88,7 @@ def test_tags_of_calls_are_kept_and_marks_of_turns_are_not(
 
     monkeypatch.setattr(predict, "generate", canned)
     prediction = answer_suite(loaded, suite("a?"), SETTINGS, 1, lambda _: None)[0]
-    assert prediction.text == '<tool_call>goto("a")</tool_call>'
+    assert prediction.text == spoken
     assert prediction.finish == "stop"
 
 

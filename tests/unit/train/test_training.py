@@ -72,7 +72,7 @@ class Recorder:
 def rows(random_model: Path) -> list[Encoded]:
     encoder = encoder_for(load_tokenizer(random_model, read_config(random_model)))
     examples = [conversation(number) for number in range(24)]
-    return encode_all(encoder, examples, mask="assistant", max_length=256, origin="train.jsonl")[0]
+    return encode_all(encoder, examples, mask="assistant", max_length=256, origin="train.jsonl").rows
 
 
 @pytest.fixture(scope="module")

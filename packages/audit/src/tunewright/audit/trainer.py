@@ -1,24 +1,31 @@
 """What a trainer would really do with the rows: their length in the recipe's tokens, the loss on each call, batches.
 
-Two trainers are followed: ours, which drops what is too long and puts every row into a batch, and mlx-lm's own
-(0.32.2, read in its source), which cuts the tail, takes consecutive rows with equally many keys for a batch, leaves the
-last `n % batch_size` rows out, and with `--mask-prompt` trains the last answer only.
+Two trainers are followed: ours, whose own code prepares, renders and masks the rows, and mlx-lm's (0.32.2, read in its
+source), which cuts the tail, takes consecutive rows with equally many keys for a batch, leaves the last `n % batch_size`
+rows out, and with `--mask-prompt` trains the last answer only.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from tunewright.audit.database import insert
 from tunewright.audit.ingest import Report
-from tunewright.chat.calls import find
-from tunewright.contract.base_tokenizer import chat_template, special_tokens, tokenizer_folder
-from tunewright.contract.chat_template import ChatTemplate, TemplateRefusal
-from tunewright.contract.errors import UserError
+from tunewright.audit.tokenizer import Tokenizer, call_writer
+from tunewright.chat.calls import CallSyntaxError, find
+from tunewright.chat.prepare import Untrainable, prepare, with_tools_of_prompt
+from tunewright.chat.tools import openai_tools
+from tunewright.contract.base_tokenizer import tokenizer_folder
+from tunewright.contract.chat_template import TemplateRefusal
+from tunewright.contract.encoding import Encoder
+from tunewright.contract.example import Example
+from tunewright.contract.loss_mask import Mask
+from tunewright.contract.template_support import WriteCalls, place_in_text
 
 if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
@@ -46,42 +53,23 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What our trainer makes of an example: its longest row, its tokens with loss, and those of each answer in turn."""
+
+    longest: int = 0
+    tokens: int = 0
+    answers: tuple[int, ...] = ()
+    refused: str = ""
+
+
+@dataclass(frozen=True)
 class Measured:
-    """One example in tokens. `prompt` is where mlx-lm's `--mask-prompt` begins to train."""
+    """One example in mlx-lm's tokens. `prompt` is where its `--mask-prompt` begins to train."""
 
     tokens: int
     prompt: int
     spans: tuple[Span, ...]
     refused: str = ""
-
-
-class Tokenizer:
-    """A model's tokenizer and chat template, from its folder; runs no code of the model's but the sandboxed template.
-
-    Raises UserError when a file of the folder is damaged.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        from tokenizers import Tokenizer as Fast
-
-        path = folder / "tokenizer.json"
-        try:
-            self._fast = Fast.from_file(str(path))
-        except Exception as error:  # tokenizers raises Exception itself
-            raise UserError(
-                f"{path} cannot be read: {error}", "Is it whole? Fetch the base model again."
-            ) from error
-        text = chat_template(folder)
-        self._template = ChatTemplate(text, special_tokens(folder))
-        self.has_template = bool(text)
-
-    def render(self, messages: Sequence[dict[str, Any]], tools: list[Any] | None, opened: bool) -> str:
-        """The conversation as text, ending with the opening of an answer when `opened`."""
-        return self._template.render(messages, tools, opened=opened)
-
-    def encode(self, text: str) -> list[tuple[int, int]]:
-        """Where each token begins and ends in the text."""
-        return self._fast.encode(text, add_special_tokens=False).offsets
 
 
 def measure(messages: Sequence[dict[str, Any]], tools: list[Any] | None, tokenizer: Tokenizer) -> Measured:
@@ -135,14 +123,22 @@ def _places(offsets: list[tuple[int, int]]) -> Callable[[int], int]:
     return lambda character: bisect_left(starts, character)
 
 
-def trained_spans(measured: Measured, mask: str, limit: int) -> tuple[list[tuple[Span, bool]], int]:
-    """For each answer whether ours trains it, and the number of tokens with loss; a row that is too long is dropped."""
-    if measured.tokens > limit:
-        return [(span, False) for span in measured.spans], 0
-    if mask == "none":
-        return [(span, True) for span in measured.spans], max(0, measured.tokens - 1)
-    last = measured.spans[-1:] if mask == "last_assistant" else measured.spans
-    return [(span, span in last) for span in measured.spans], sum(span.end - span.start for span in last)
+def train_as_ours(example: Example, encoder: Encoder, write: WriteCalls, mask: Mask, limit: int) -> Trained:
+    """Prepare, render and mask a row as a run does. Rows above `limit` tokens train nothing."""
+    try:
+        prepared = prepare(example).example
+        placed = place_in_text(prepared, encoder.support, write)
+        rows = encoder.rows(placed, mask)
+    except Untrainable:
+        return Trained()
+    except (TemplateRefusal, CallSyntaxError) as error:
+        return Trained(refused=str(error)[:200])
+    kept = [row for row in rows if len(row) <= limit]
+    by_message = Counter[int]()
+    for message, tokens in (answer for row in kept for answer in row.answers):
+        by_message[message] += tokens
+    answers = tuple(by_message[n] for n, message in enumerate(placed.messages) if message.role == "assistant")
+    return Trained(max(map(len, rows)), sum(row.trainable for row in kept), answers)
 
 
 def mlx_batches(keys: Sequence[int], batch_size: int) -> list[list[int]]:
@@ -183,18 +179,24 @@ def simulate(connection: duckdb.DuckDBPyConnection, recipe: "Recipe | None", rep
         return
     tokenizer = Tokenizer(folder)
     if tokenizer.has_template:
-        _measure_all(connection, tokenizer, train.mask, train.max_seq_length, report)
+        _measure_all(connection, tokenizer, recipe, report)
 
 
 def _measure_all(
-    connection: duckdb.DuckDBPyConnection, tokenizer: Tokenizer, mask: str, limit: int, report: Report
+    connection: duckdb.DuckDBPyConnection, tokenizer: Tokenizer, recipe: "Recipe", report: Report
 ) -> None:
+    train, write = recipe.train, call_writer(recipe.data.syntax)
+    programs = connection.execute("SELECT 1 FROM calls WHERE syntax = 'code_mode' LIMIT 1").fetchone()
     offered: dict[str, list[Any]] = {}
     for toolset, written in connection.execute(
         "SELECT toolset, written FROM offered WHERE toolset <> 'catalog' ORDER BY toolset, position"
     ).fetchall():
         offered.setdefault(toolset, []).append(json.loads(written))
-    examples = connection.execute("SELECT example, toolset FROM rows ORDER BY example").fetchall()
+    # A prompt that lists tools is the prompt already; only a list of the row's own goes to the template.
+    examples = connection.execute(
+        "SELECT example, if(toolset IN (SELECT toolset FROM bare_prompts), NULL, toolset) FROM rows "
+        "ORDER BY example"
+    ).fetchall()
     for start in range(0, len(examples), PAGE):
         report("tokens", start / len(examples))
         page = examples[start : start + PAGE]
@@ -202,15 +204,18 @@ def _measure_all(
         tokens: list[dict[str, Any]] = []
         calls: list[dict[str, Any]] = []
         for example, toolset in page:
-            measured = measure(conversations.get(example, []), offered.get(toolset), tokenizer)
-            spans, trained = trained_spans(measured, mask, limit)
+            (as_written, normal), tools = conversations.get(example, ([], [])), offered.get(toolset)
+            measured = measure(as_written, tools, tokenizer)
+            row = Example.model_validate({"messages": normal, "tools": openai_tools(tools)})
+            row = row if programs else with_tools_of_prompt(row)
+            trained = train_as_ours(row, tokenizer.encoder, write, train.mask, train.max_seq_length)
             tokens.append(
                 {
                     "example": example,
-                    "tokens": measured.tokens,
+                    "tokens": trained.longest or measured.tokens,
                     "mlx_prompt": measured.prompt,
-                    "trained": trained,
-                    "refused": measured.refused,
+                    "trained": trained.tokens,
+                    "refused": trained.refused,
                 }
             )
             calls += [
@@ -219,10 +224,10 @@ def _measure_all(
                     "message": span.message,
                     "first": span.call,
                     "last": span.end,
-                    "trained": is_trained,
+                    "trained": tokens_of > 0,
                     "mlx_trained": span is measured.spans[-1],
                 }
-                for span, is_trained in spans
+                for span, tokens_of in zip(measured.spans, trained.answers or repeat(0))
                 if span.call >= 0
             ]
         insert(
@@ -240,23 +245,31 @@ def _measure_all(
         )
 
 
-def _conversations(
-    connection: duckdb.DuckDBPyConnection, first: int, last: int
-) -> dict[int, list[dict[str, Any]]]:
-    """Messages of a range of examples as a chat template takes them."""
-    found: dict[int, list[dict[str, Any]]] = {}
-    for example, role, content, name in connection.execute(
-        "SELECT example, written_role, content, name FROM messages WHERE example BETWEEN $1 AND $2 "
-        "ORDER BY example, position",
+Conversations = dict[int, tuple[list[dict[str, Any]], list[dict[str, Any]]]]
+
+
+def _conversations(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> Conversations:
+    """Messages of a range of examples, as the rows write them for a chat template, and in the normal form."""
+    found: Conversations = {}
+    for example, written, role, content, name, call_id, weight in connection.execute(
+        "SELECT example, written_role, role, content, name, tool_call_id, weight FROM messages "
+        "WHERE example BETWEEN $1 AND $2 ORDER BY example, position",
         [first, last],
     ).fetchall():
-        message = {"role": role, "content": content} | ({"name": name} if name else {})
-        found.setdefault(example, []).append(message)
-    for example, message, tool, arguments in connection.execute(
-        "SELECT example, message, tool, arguments FROM calls WHERE syntax = 'openai' AND example BETWEEN $1 AND $2 "
-        "ORDER BY example, message, position",
+        named = {"name": name} if name else {}
+        as_written, normal = found.setdefault(example, ([], []))
+        as_written.append({"role": written, "content": content, **named})
+        weighted = {} if weight is None else {"weight": min(max(weight, 0.0), 1.0)}
+        normal.append({"role": role, "content": content, "tool_call_id": call_id or "", **named, **weighted})
+    for example, message, tool, text, call_id in connection.execute(
+        "SELECT example, message, tool, arguments, tool_call_id FROM calls "
+        "WHERE syntax = 'openai' AND example BETWEEN $1 AND $2 ORDER BY example, message, position",
         [first, last],
     ).fetchall():
-        call = {"type": "function", "function": {"name": tool, "arguments": json.loads(arguments)}}
-        found[example][message - 1].setdefault("tool_calls", []).append(call)
+        arguments = json.loads(text)
+        call = {"type": "function", "function": {"name": tool, "arguments": arguments}}
+        as_written, normal = found[example]
+        as_written[message - 1].setdefault("tool_calls", []).append(call)
+        if tool and isinstance(arguments, dict):
+            normal[message - 1].setdefault("tool_calls", []).append({**call, "id": call_id or ""})
     return found

@@ -101,7 +101,7 @@ def cached_revision(model: str) -> str | None:
 
 def token_lengths(rows: "Sequence[Example]", model: str, revision: str | None) -> tuple[list[int], int, bool]:
     """Tokens of each row, ascending; what 99 % of the answers have; and whether the model's own tokenizer counted."""
-    from tunewright.audit.trainer import Tokenizer
+    from tunewright.audit.tokenizer import Tokenizer
     from tunewright.contract.base_tokenizer import tokenizer_folder
     from tunewright.contract.chat_template import TemplateRefusal
 

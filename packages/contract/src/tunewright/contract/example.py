@@ -79,6 +79,7 @@ class Meta(BaseModel):
     template: str = ""  # the request's wording, before names were filled in
     cluster: str = ""  # examples of one cluster never straddle a split
     tool: str = ""  # first tool called; empty for a direct answer
+    calls: tuple[tuple[int, str], ...] = ()  # calls that became text: their message, from 0, and the tool
 
 
 class Example(BaseModel):
@@ -95,7 +96,7 @@ class Example(BaseModel):
         row: dict[str, Any] = {"messages": [message.row() for message in self.messages]}
         if self.tools:
             row["tools"] = list(self.tools)
-        meta = {key: value for key, value in self.meta.model_dump().items() if value != ""}
+        meta = {key: value for key, value in self.meta.model_dump().items() if value not in ("", ())}
         if meta:
             row["meta"] = meta
         return row

@@ -57,7 +57,7 @@ class Event(BaseModel):
     seq: int
     time: str
     stage: str
-    # stage_start, progress, loss, validation, checkpoint, warning, stage_end, stage_reused,
+    # stage_start, tool_tokens, progress, loss, validation, checkpoint, warning, stage_end, stage_reused,
     # error, done, cancelled, lost
     kind: str
     data: dict[str, Any] = {}

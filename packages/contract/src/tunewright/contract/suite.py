@@ -85,6 +85,18 @@ class Case(BaseModel):
         return tuple(answer for answer in self.gold if isinstance(answer, GoldCalls))
 
 
+class ServedAnswer(BaseModel):
+    """What mlx-lm's server would hand on of an answer, to a client that offers the case's tools."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    parser: str  # mlx-lm's parser of the model's calls
+    version: str  # of mlx-lm
+    content: str = ""  # text outside of calls and reasoning
+    tool_calls: tuple[dict[str, Any], ...] = ()  # {"name", "arguments"}
+    failed: tuple[str, ...] = ()  # why its parser dropped a call, one entry a call
+
+
 class Prediction(BaseModel):
     """One line of `predictions/<model>/<suite>.jsonl`: what a model said to one case, as raw text."""
 
@@ -99,6 +111,7 @@ class Prediction(BaseModel):
     finish: Literal["stop", "length"] = "stop"
     # Calls that an endpoint returned as data, as it wrote them: {"name", "arguments"}, arguments as text or object.
     tool_calls: tuple[dict[str, Any], ...] = ()
+    served: ServedAnswer | None = None  # None: mlx-lm has no parser of calls for the model
 
 
 class Suite(BaseModel):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunewright.contract.encoding import tool_tokens_text
 from tunewright.contract.run import Event
 
 Point = tuple[int, float]  # step, loss
@@ -21,6 +22,7 @@ class History:
     tokens_per_second: float = 0.0
     peak_memory: int = 0  # bytes
     warnings: tuple[str, ...] = ()
+    tool_tokens: str = ""  # trained tokens by tool, as a text
 
     @property
     def minutes(self) -> float:
@@ -34,7 +36,7 @@ def read_history(events: Sequence[Event]) -> History:
     seconds: dict[str, float] = {}
     reused: list[str] = []
     warnings: list[str] = []
-    tokens, pace, memory = 0, 0.0, 0
+    tokens, pace, memory, tools = 0, 0.0, 0, ""
     for event in events:
         data = event.data
         step, loss = _number(data.get("step")), _number(data.get("loss"))
@@ -45,6 +47,8 @@ def read_history(events: Sequence[Event]) -> History:
             memory = max(memory, int(_number(data.get("peak_memory")) or 0))
         elif event.kind == "validation" and step is not None and loss is not None:
             validation[int(step)] = loss
+        elif event.kind == "tool_tokens":
+            tools = tool_tokens_text(data.get("tokens"))
         elif event.kind == "stage_end":
             seconds[event.stage] = seconds.get(event.stage, 0.0) + (_number(data.get("seconds")) or 0.0)
         elif event.kind == "stage_reused":
@@ -60,6 +64,7 @@ def read_history(events: Sequence[Event]) -> History:
         pace,
         memory,
         tuple(warnings),
+        tools,
     )
 
 

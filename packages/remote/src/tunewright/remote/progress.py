@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import IO, Any
 
+from tunewright.contract.encoding import tool_tokens_text
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import Event
-from tunewright.contract.visible import visible
+from tunewright.contract.visible import one_line, visible
 
 QUIET = 5.0  # seconds between two plain progress lines of one stage
 NAME_WIDTH = 9
@@ -44,6 +45,8 @@ def describe(event: Event) -> str | None:
             total, step = _whole(data.get("total")), _whole(data.get("step"))
             of = f" of {total}" if total else ""
             text = f"goes on at {step}{of}" if step else f"starts{f', {total} steps' if total else ''}"
+        case "tool_tokens":
+            text = f"trained tokens by tool: {one_line(tool_tokens_text(data.get('tokens')), 1000)}"
         case "progress":
             total = _whole(data.get("total"))
             text = f"{_whole(data.get('step'))} of {total}{_left(data.get('seconds_left'))}"

@@ -28,7 +28,7 @@ class Batch:
     inputs: (rows, length) tokens fed to the model behind them.
     positions: (n,) places in the flattened inputs whose next token has loss, padded with place 0.
     targets: (n,) the next tokens there.
-    weights: (n,) 1 where there is loss, 0 for padding.
+    weights: (n,) of the loss, above 0 to 1; 0 for padding.
     """
 
     inputs: Ints
@@ -40,7 +40,7 @@ class Batch:
     @property
     def tokens(self) -> int:
         """Tokens with loss."""
-        return int(self.weights.sum())
+        return int(np.count_nonzero(self.weights))
 
 
 def shared_prefix(rows: Sequence[Encoded], align: int = ALIGN) -> int:
@@ -73,9 +73,11 @@ def lay_out(rows: Sequence[Encoded], align: int = ALIGN, *, share: bool = False)
     inputs = np.zeros((len(rows), length), np.int32)
     positions: list[int] = []
     targets: list[int] = []
+    weights: list[float] = []
     for number, row in enumerate(rows):
         inputs[number, : len(row) - 1 - prefix] = row.tokens[prefix:-1]
         at = np.flatnonzero(row.trained[1:])
+        weights += [row.trained[i + 1] for i in at]
         positions += (number * length + at - prefix).tolist()
         targets += [row.tokens[i + 1] for i in at]
     count = len(positions)
@@ -84,7 +86,7 @@ def lay_out(rows: Sequence[Encoded], align: int = ALIGN, *, share: bool = False)
         inputs,
         np.array(positions + [0] * padding, np.int32),
         np.array(targets + [0] * padding, np.int32),
-        np.array([1.0] * count + [0.0] * padding, np.float32),
+        np.array(weights + [0.0] * padding, np.float32),
         np.array(rows[0].tokens[:prefix], np.int32),
     )
 

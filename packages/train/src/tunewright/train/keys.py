@@ -4,6 +4,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tunewright import contract
 from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.run import RunSpec, Stage
 
@@ -22,10 +23,13 @@ MODULES = (
     "models",
     "predict",
     "quantize",
+    "served",
     "stages",
     "tensors",
     "training",
 )
+# Of the contract's modules, those that decide the tokens.
+RENDERING = ("chat_template", "encoding", "loss_mask", "template_support")
 LIBRARIES = ("mlx", "mlx-lm", "transformers", "tokenizers", "numpy")
 
 
@@ -34,6 +38,7 @@ def code_version() -> str:
     """A hash of the modules that compute, and of the versions of what they compute with."""
     folder = Path(__file__).parent
     files = {name: sha256_file(folder / f"{name}.py") for name in MODULES}
+    files |= {name: sha256_file(Path(contract.__path__[0], f"{name}.py")) for name in RENDERING}
     versions: dict[str, str] = {}
     for name in LIBRARIES:
         try:

@@ -4,19 +4,19 @@ Answers are generated in batches, stop at the model's end mark, and are greedy a
 finished or not there, so that an interrupted stage goes on with the next file.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tunewright.contract.atomic import sha256_bytes, write_jsonl
+from tunewright.contract.chat_template import TemplateRefusal
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Predict
 from tunewright.contract.suite import Prediction, Suite
 from tunewright.train.base import Loaded
 from tunewright.train.encode import encoder_for
+from tunewright.train.served import served_answer
 
 PREFILL = 16  # prompts processed at once
 
@@ -44,21 +44,24 @@ def answer_suite(
     jobs.sort(key=lambda job: (len(prompts[job[0]]), job))
     answers = generate(loaded, [prompts[case] for case, _ in jobs], settings, _seed(seed, suite.name), tick)
     by_job = dict(zip(jobs, answers))
-    hidden = _hidden_tokens(loaded.tokenizer)
     predictions: list[Prediction] = []
     for number, case in enumerate(suite.cases):
         for sample in range(settings.samples):
             answer = by_job[number, min(sample, drawn - 1)]
-            shown = [token for token in answer.tokens if token not in hidden]
+            # Special tokens stay: `<|python_tag|>` and harmony's channels are part of what was said.
+            text: str = loaded.tokenizer.decode(answer.tokens, clean_up_tokenization_spaces=False)
             predictions.append(
                 Prediction(
                     case=case.id,
                     sample=sample,
-                    text=loaded.tokenizer.decode(shown, clean_up_tokenization_spaces=False),
+                    text=text,
                     prompt_tokens=len(prompts[number]),
                     tokens=len(answer.tokens),
                     seconds=round(answer.seconds, 4),
                     finish="stop" if answer.stopped else "length",
+                    served=served_answer(
+                        loaded.tokenizer, prompts[number], case.tools, text, stopped=answer.stopped
+                    ),
                 )
             )
     return predictions
@@ -70,10 +73,8 @@ def encode_prompts(loaded: Loaded, suite: Suite) -> list[list[int]]:
     prompts: list[list[int]] = []
     for case in suite.cases:
         try:
-            prompts.append(encoder.prompt(case.messages))
-        except Exception as error:
-            if "jinja" not in type(error).__module__:
-                raise
+            prompts.append(encoder.prompt(case.messages, case.tools))
+        except TemplateRefusal as error:
             raise UserError(
                 f"suite {suite.name}, case {case.id}: the chat template refuses it ({error})",
                 "Check the order of roles in this case.",
@@ -126,14 +127,7 @@ def generate(
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
     """Write one prediction a line, atomically."""
-    write_jsonl(path, (json.loads(prediction.model_dump_json()) for prediction in predictions))
-
-
-def _hidden_tokens(tokenizer: Any) -> set[int]:
-    """Special tokens that are no part of an answer's text. Tags of calls are, in whatever list they stand."""
-    marked = [i for i, token in tokenizer.added_tokens_decoder.items() if token.special]
-    ids: set[int] = {*tokenizer.all_special_ids, *marked}
-    return {i for i in ids if "tool" not in str(tokenizer.convert_ids_to_tokens(i))}
+    write_jsonl(path, (prediction.model_dump(mode="json", exclude_none=True) for prediction in predictions))
 
 
 def _seed(seed: int, suite: str) -> int:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.contract.atomic import sha256_file, write_json
+from tunewright.contract.encoding import check_tools_trained
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import read_examples
 from tunewright.contract.run import STAGES, RunFolder, RunSpec, Stage
 from tunewright.contract.suite import read_suite
 from tunewright.train.base import Base, check_unchanged, load_base, load_tokenizer, read_config
-from tunewright.train.encode import Dropped, Encoded, encode_all, encoder_for
+from tunewright.train.encode import Dropped, Encoded, EncodedSplit, encode_all, encoder_for
 from tunewright.train.journal import Journal
 from tunewright.train.keys import prediction_key, stage_keys
 from tunewright.train.staging import (
@@ -51,21 +52,26 @@ class Work:
         return stage_keys(self.spec, self.base.identity)
 
     @cached_property
-    def train_rows(self) -> list[Encoded]:
-        return self._encode("train")
+    def train_split(self) -> EncodedSplit:
+        """Raises UserError also for a tool whose calls are all left out."""
+        split = self._encode("train")
+        check_tools_trained(split, "train.jsonl")
+        if split.tool_tokens:
+            self.journal.event("tool_tokens", "train", tokens=split.tool_tokens)
+        return split
 
     @cached_property
     def valid_rows(self) -> list[Encoded]:
-        return self._encode("valid")
+        return self._encode("valid").rows
 
-    def _encode(self, split: str) -> list[Encoded]:
+    def _encode(self, split: str) -> EncodedSplit:
         """A split as tokens. Raises UserError when its file is not the one the spec was written for."""
         path = self.run.data / f"{split}.jsonl"
         check_input(path, self.spec.data.get(split))
         train = self.spec.recipe.train
         config = read_config(self.base.folder)
         encoder = encoder_for(load_tokenizer(self.base.folder, config))
-        rows, dropped = encode_all(
+        encoded = encode_all(
             encoder,
             read_examples(path),
             mask=train.mask,
@@ -73,22 +79,33 @@ class Work:
             origin=f"{split}.jsonl",
             tick=self.journal.check,
         )
-        check_tokens(self.base.folder, config, rows)
-        self._warn(split, dropped)
-        return rows
+        check_tokens(self.base.folder, config, encoded.rows)
+        self._warn(split, encoded.dropped)
+        return encoded
 
     def _warn(self, split: str, dropped: Dropped) -> None:
         limit = self.spec.recipe.train.max_seq_length
         told = (
-            (dropped.too_long, f"longer than {limit} tokens", "Raise train.max_seq_length to train on them."),
-            (dropped.nothing_trained, "without a token that has loss", "See train.mask in the recipe."),
+            (
+                dropped.too_long,
+                f"examples longer than {limit} tokens are left out",
+                "Raise train.max_seq_length to train on them.",
+            ),
+            (
+                dropped.nothing_trained,
+                "examples without a token that has loss are left out",
+                "See train.mask in the recipe.",
+            ),
+            (
+                dropped.text_with_calls,
+                "examples say something in the turn of a call, which the model's chat template drops",
+                "The calls are trained, the text is not.",
+            ),
         )
         for rows, what, hint in told:
             if rows:
                 some = ", ".join(map(str, rows[:ROWS_SHOWN])) + (", …" if len(rows) > ROWS_SHOWN else "")
-                self.journal.warning(
-                    f"{split}.jsonl: {len(rows)} examples {what} are left out (rows {some})", hint
-                )
+                self.journal.warning(f"{split}.jsonl: {len(rows)} {what} (rows {some})", hint)
 
 
 def check_tokens(folder: Path, config: dict[str, Any], rows: list[Encoded]) -> None:
@@ -170,11 +187,17 @@ def _train(work: Work, folder: Path, key: str) -> dict[str, Any]:
     from tunewright.train.training import Trainer
 
     train = work.spec.recipe.train
-    rows, valid = work.train_rows, work.valid_rows
+    split, valid = work.train_split, work.valid_rows
     loaded = load_base(work.base)
     kept = folder / "checkpoints"
     trainer = Trainer(
-        loaded.model, train, work.spec.recipe.seed, rows, valid, Checkpoints(kept, key, train), work.journal
+        loaded.model,
+        train,
+        work.spec.recipe.seed,
+        split.rows,
+        valid,
+        Checkpoints(kept, key, train),
+        work.journal,
     )
     if trainer.progress.step:
         work.journal.resume_at(trainer.progress.step)
@@ -204,8 +227,10 @@ def _train(work: Work, folder: Path, key: str) -> dict[str, Any]:
     return {
         "steps": train.steps,
         "tokens": progress.tokens,
-        "examples": len(rows),
+        "examples": len({row.row for row in split.rows}),
+        "rows": len(split.rows),
         "valid_examples": len(valid),
+        "tool_tokens": split.tool_tokens,
         "parameters": sum(int(array.size) for array in arrays.values()),
         "best_step": best.step if chosen else train.steps,
         "validation_before": round(before, 5),
