@@ -1,15 +1,31 @@
 """A plan of the tiny recipe for a host on which nothing of ours is."""
 
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from tests.support.ssh_files import find_uv
+from tunewright.cli.plan_model import count, find_config
 from tunewright.cli.plan_text import plan_text
 from tunewright.cli.planning import make_plan, memory_budget
 from tunewright.contract.recipe import load_recipe
 from tunewright.remote.host import open_host
+from tunewright.remote.local_host import LocalHost
 from tunewright.remote.probe import parse_facts
+
+MAC = parse_facts({"system": "Darwin", "home": "/Users/bob"})
+
+
+class Nowhere(LocalHost):
+    """A host that has no file at all."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nowhere"))
+
+    def stream(self, path: PurePosixPath, offset: int = 0) -> Iterator[bytes]:
+        raise FileNotFoundError(path)
+
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +57,20 @@ def test_a_folder_that_the_host_lacks_makes_it_unfit(tmp_path: Path) -> None:
         plan = make_plan(gone, host)
     assert plan.counts is None
     assert any("no model in ~/no/such/model" in problem for problem in plan.problems)
+
+
+def test_the_big_recipe_is_counted_on_a_laptop_that_has_no_model(tmp_path: Path) -> None:
+    """Its figures are known: from the config that travels with the recipe, and the peak of a real run."""
+    recipe = load_recipe("qwen3-coder-30b-a3b", ROOT)
+    with open_host("local", tmp_path) as host:
+        plan = make_plan(recipe, host)
+    text = plan_text(plan)
+    for figure in ("30,532,122,624", "70,459,392 (0.231 %)", "56.87 GiB", "5.501 bits a weight, 19.55 GiB"):
+        assert figure in text, figure
+    assert "no model in ~/models" in text
+    assert "is fit" not in text
+    counts = count(recipe, find_config(recipe, Nowhere(), MAC).config, 430, 1.0)
+    assert counts.training.total / 1e9 == pytest.approx(20.976, rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def worker(command: str, run: RunFolder, *flags: str, **options: Any) -> dict[st
         [sys.executable, "-m", "tunewright.train.worker", command, "--run", str(run.path), *flags],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
         **options,
     )
@@ -181,6 +181,51 @@ def test_a_killed_worker_is_told_lost_and_the_next_one_ends_as_if_nothing_had_ha
     assert len(begun) == 2
     repeated = [event.data["step"] for event in events if event.kind == "loss" and event.seq > begun[1]]
     assert min(repeated) > 5, "it went on from a checkpoint"
+
+
+def test_one_process_and_two_make_the_same_bytes_also_when_one_goes_on_where_two_stopped(
+    make: Make, tmp_path: Path
+) -> None:
+    def begin(name: str) -> RunFolder:
+        return make(name, root=tmp_path / name, steps=20, dropout=0.1, batch_size=3)
+
+    def environment(ranks: int) -> dict[str, str]:
+        return {**os.environ, "TUNEWRIGHT_RANKS": str(ranks)}
+
+    runs = {ranks: begin(f"ranks{ranks}") for ranks in (1, 2)}
+    for ranks, run in runs.items():
+        assert worker("run", run, env=environment(ranks))["state"] == "done"
+        assert kinds(run, "ranks") == [{"stage": "train", "processes": ranks}]
+        assert kinds(run, "warning") == []
+    assert results(runs[1]) == results(runs[2])
+
+    cut = begin("cut")
+    worker("start", cut, env=environment(2))
+    wait(cut, lambda _: any(event["step"] >= 6 for event in kinds(cut, "loss")))
+    owner = read_owner(cut.path)
+    assert owner is not None
+    os.kill(owner.pid, signal.SIGKILL)
+    wait(cut, lambda _: not is_held(cut.path), 30)
+    assert worker("run", cut, env=environment(1))["state"] == "done"
+    assert [event["processes"] for event in kinds(cut, "ranks")] == [2, 1]
+    assert results(cut) == results(runs[1])
+
+
+def test_a_second_process_that_is_killed_ends_the_run_with_a_reason_and_it_goes_on(make: Make) -> None:
+    run = make("halved", steps=40)
+    worker("start", run, env={**os.environ, "TUNEWRIGHT_RANKS": "2"})
+    wait(run, lambda _: any(event["step"] >= 6 for event in kinds(run, "loss")))
+    owner = read_owner(run.path)
+    assert owner is not None
+    listed = subprocess.run(
+        ["pgrep", "-P", str(owner.pid), "-f", "train.ranks"], capture_output=True, text=True, check=True
+    )
+    (other,) = map(int, listed.stdout.split())
+    os.kill(other, signal.SIGKILL)
+    status = wait(run, over)
+    assert status.state == "failed"
+    assert "another training process of this run is gone" in status.message
+    assert worker("run", run)["state"] == "done"
 
 
 def test_a_cancelled_run_saves_where_it_is_and_goes_on_from_there(make: Make) -> None:

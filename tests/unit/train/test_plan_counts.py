@@ -22,7 +22,7 @@ GIB = 1 << 30
 
 @pytest.fixture(scope="module")
 def big() -> dict[str, Any]:
-    return json.loads((ROOT / "tests/support/configs/qwen3-coder-30b-a3b.json").read_text())
+    return json.loads((ROOT / "recipes/configs/qwen3-coder-30b-a3b.json").read_text())["config"]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def recipe() -> Recipe:
 
 @pytest.fixture(scope="module")
 def counted(big: dict[str, Any], recipe: Recipe) -> Counts:
-    return count(recipe, {**big, "quantization": {"group_size": 64, "bits": 4}}, tokens=430)
+    return count(recipe, big, tokens=430)
 
 
 def small(**changes: Any) -> dict[str, Any]:
@@ -84,6 +84,21 @@ def test_a_quantized_base_is_counted_unquantized_and_held_quantized(counted: Cou
 def test_a_fused_model_too_large_to_store_takes_no_disk(counted: Counts) -> None:
     assert counted.disk.fuse == 0
     assert counted.disk.quantize == counted.quantized_bytes
+
+
+def test_on_a_cpu_a_quantized_base_is_expanded_and_counted_so(big: dict[str, Any], recipe: Recipe) -> None:
+    there = count(recipe, big, tokens=430, on_cpu=True)
+    assert there.base_bytes == 2 * there.parameters
+    assert there.disk.base == count(recipe, big, tokens=430).base_bytes
+
+
+def test_five_bits_are_five_bits_whatever_type_was_trained_in() -> None:
+    recipe = load_recipe("smollm2", ROOT)
+    assert recipe.model.dtype == "float32"
+    config = json.loads((ROOT / "recipes/configs/smollm2.json").read_text())["config"]
+    counts = count(recipe, config)
+    assert counts.parameters == 134_515_008
+    assert counts.bits_per_weight == pytest.approx(5.503, abs=0.01)
 
 
 def test_parameters_of_a_small_model_add_up_by_hand() -> None:

@@ -3,12 +3,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Predict
 from tunewright.contract.suite import Case, Suite
+from tunewright.train import predict
 from tunewright.train.base import Loaded
-from tunewright.train.predict import answer_suite, generate
+from tunewright.train.predict import answer_part, answer_suite, common_prefix, generate, in_order
 
 
 def suite(*questions: str, role: str = "user") -> Suite:
@@ -49,6 +52,58 @@ def test_greedy_answers_are_those_of_mlx_lms_stream(loaded: Loaded) -> None:
         assert prediction.text == loaded.tokenizer.decode(said)
 
 
+LONG = (
+    "You can call goto_definition(file, line, symbol), find_references(symbol), read_file(path) and run_command(text). "
+    "Answer with one call. "
+)
+
+
+def test_what_all_prompts_begin_with_is_read_once_and_answers_stay_the_same(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = suite(*(LONG + case.messages[0].content for case in QUESTIONS.cases))
+    read: list[int] = []
+    whole = type(loaded.model).__call__
+
+    def counted(model: Any, inputs: Any, *rest: Any, **named: Any) -> Any:
+        read.append(int(inputs.size))
+        return whole(model, inputs, *rest, **named)
+
+    monkeypatch.setattr(type(loaded.model), "__call__", counted)
+    once = answer_suite(loaded, questions, SETTINGS, 1, lambda _: None)
+    tokens = sum(read)
+    read.clear()
+    monkeypatch.setattr(predict, "SHARED", 10**6)
+    each = answer_suite(loaded, questions, SETTINGS, 1, lambda _: None)
+    assert [p.text for p in once] == [p.text for p in each]
+    assert [p.prompt_tokens for p in once] == [p.prompt_tokens for p in each]
+    assert tokens < 0.7 * sum(read)
+
+
+PROMPTS = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=60), min_size=1, max_size=5)
+
+
+@given(st.integers(0, 80), PROMPTS)
+def test_a_common_beginning_is_one_and_leaves_each_prompt_something(
+    shared: int, ends: list[list[int]]
+) -> None:
+    prompts = [[7] * shared + end for end in ends]
+    count = common_prefix(prompts)
+    assert all(len(prompt) > count for prompt in prompts)
+    assert len({tuple(prompt[:count]) for prompt in prompts}) == 1
+    assert count == 0 or count >= 32
+    assert count >= shared or shared < 32 or len(prompts) < 2
+
+
+def test_parts_of_a_suite_are_all_of_it_once(loaded: Loaded) -> None:
+    warm = SETTINGS.model_copy(update={"temperature": 1.0, "samples": 2})
+    whole = answers(loaded, warm)
+    halves = [answer_part(loaded, QUESTIONS, warm, 1, (part, 2), lambda _: None) for part in range(2)]
+    assert all(halves)
+    joined = in_order(QUESTIONS, [*halves[1], *halves[0]])
+    assert [(p.case, p.sample, p.text) for p in joined] == [(p.case, p.sample, p.text) for p in whole]
+
+
 def test_the_same_seed_gives_the_same_samples_and_another_does_not(loaded: Loaded) -> None:
     warm = SETTINGS.model_copy(update={"temperature": 1.0, "samples": 3})
     first = [p.text for p in answers(loaded, warm)]
@@ -78,8 +133,6 @@ def test_an_answer_ends_at_the_end_mark_or_at_the_limit(loaded: Loaded) -> None:
 
 
 def test_special_tokens_of_an_answer_are_kept(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tunewright.train.predict as predict
-
     spoken = '<|im_start|><tool_call>goto("a")</tool_call><|endoftext|>'
     tokens = loaded.tokenizer.encode(spoken, add_special_tokens=False)
 

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -51,12 +52,14 @@ class Recorder:
 
     def __init__(self, stop_at: int | None = None, error: Callable[[], BaseException] = Power) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
+        self.left: list[tuple[int, float | None, float]] = []
         self.stop_at, self.error = stop_at, error
 
     def event(self, kind: str, stage: str | None = None, /, **data: Any) -> None:
         self.events.append((kind, data))
 
-    def progress(self, step: int, total: int | None = None) -> None:
+    def progress(self, step: int, total: int | None = None, left: float | None = None) -> None:
+        self.left.append((step, left, time.perf_counter()))
         if self.stop_at is not None and step >= self.stop_at:
             self.stop_at = None
             raise self.error()
@@ -324,6 +327,19 @@ def test_the_rate_warms_up_to_the_recipes_and_falls_to_almost_nothing() -> None:
     assert all(a > b for a, b in pairwise(rates[3:]))
     assert 0 < rates[-1] < 5e-3 * 0.05
     assert learning_rate(RECIPE.model_copy(update={"warmup": 0}), 1) == 5e-3
+
+
+def test_the_time_left_is_known_after_ten_steps_and_not_guessed_at_the_first(trainer: Make) -> None:
+    report = Recorder()
+    trainer(report=report, train=RECIPE.model_copy(update={"steps": 60, "validate_every": 20})).run()
+    end = report.left[-1][2]
+    assert all(left is None for step, left, _ in report.left if step < 2), (
+        "kernels are compiled in the first step"
+    )
+    told = [(left, end - at) for step, left, at in report.left if left is not None and 10 <= step < 50]
+    assert told
+    # Within 20 % on a quiet machine; this one may be shared, so that the middle one of many is looked at.
+    assert statistics.median(left / true for left, true in told) == pytest.approx(1, abs=0.35)
 
 
 def test_events_say_what_a_display_needs(trainer: Make) -> None:

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from tunewright.cli.door import ROOT
 from tunewright.cli.steps import say
 from tunewright.contract.counts import Counts
+from tunewright.contract.embedded import packaged_model
 from tunewright.contract.errors import UserError
-from tunewright.contract.recipe import Recipe
+from tunewright.contract.recipe import Recipe, recipes_folder
 
 if TYPE_CHECKING:
     from tunewright.remote.host import Host
@@ -38,6 +39,9 @@ class BaseConfig:
 
     config: dict[str, Any]
     there: bool
+    missing: str = ""  # why a run could not start, where the config is known without the model
+    tokens: int = 0  # of a usual batch row, where the recipe's config says so; and where that comes from
+    tokens_source: str = ""
 
 
 def find_config(recipe: Recipe, host: "Host", facts: "HostFacts") -> BaseConfig:
@@ -47,8 +51,12 @@ def find_config(recipe: Recipe, host: "Host", facts: "HostFacts") -> BaseConfig:
     give it.
     """
     base = recipe.model.base
-    if base.startswith("embedded:"):
+    if base == "embedded:tiny":
         return BaseConfig(_parse((EMBEDDED / "config.json").read_bytes(), base), True)
+    if packaged_model(base) and (shipped := shipped_config(recipe)):
+        return replace(shipped, there=True)
+    if base.startswith("embedded:"):
+        raise Unknown(f"{base} is converted when the run starts; its sizes are known after that")
     from tunewright.remote.host import read_file
 
     if base.startswith(("/", "~", ".")):
@@ -57,13 +65,32 @@ def find_config(recipe: Recipe, host: "Host", facts: "HostFacts") -> BaseConfig:
         )
         data = read_file(host, folder / "config.json") if folder.is_absolute() else None
         if data is None:
-            raise UserError(f"no model in {base} on {host.name}", "Put it there; the recipe says how.")
+            missing = f"no model in {base} on {host.name}"
+            if shipped := shipped_config(recipe):
+                return replace(shipped, missing=missing)
+            raise UserError(missing, "Put it there; the recipe says how.")
         return BaseConfig(_parse(data, f"{base}/config.json"), True)
     cache = facts.home / ".cache" / "huggingface" / "hub" / f"models--{base.replace('/', '--')}"
     data = read_file(host, cache / "snapshots" / str(recipe.model.revision) / "config.json")
     if data is not None:
         return BaseConfig(_parse(data, f"{base} on {host.name}"), True)
-    return BaseConfig(_parse(_fetch(base, str(recipe.model.revision)), base), False)
+    return shipped_config(recipe) or BaseConfig(_parse(_fetch(base, str(recipe.model.revision)), base), False)
+
+
+def shipped_config(recipe: Recipe) -> BaseConfig | None:
+    """What `recipes/configs/NAME.json` knows of the base of a recipe of ours; None for any other base."""
+    path = recipes_folder(ROOT) / "configs" / f"{recipe.name}.json"
+    if not path.is_file():
+        return None
+    value = _parse(path.read_bytes(), str(path))
+    if value.get("base") != recipe.model.base:
+        return None
+    return BaseConfig(
+        value["config"],
+        False,
+        tokens=int(value.get("tokens", 0)),
+        tokens_source=str(value.get("tokens_source", "")),
+    )
 
 
 def _fetch(repository: str, revision: str) -> bytes:
@@ -92,7 +119,9 @@ def _parse(data: bytes, origin: str) -> dict[str, Any]:
     return value
 
 
-def count(recipe: Recipe, config: dict[str, Any], tokens: int, loss_share: float) -> Counts:
+def count(
+    recipe: Recipe, config: dict[str, Any], tokens: int, loss_share: float, *, on_cpu: bool = False
+) -> Counts:
     """Count in this Python when it has mlx, else in this machine's own environment, installed when missing.
 
     Raises UserError for a config that cannot be counted, Unknown when nothing here can count.
@@ -102,6 +131,7 @@ def count(recipe: Recipe, config: dict[str, Any], tokens: int, loss_share: float
         "config": config,
         "tokens": tokens,
         "loss_share": loss_share,
+        "on_cpu": on_cpu,
     }
     try:
         done = subprocess.run(

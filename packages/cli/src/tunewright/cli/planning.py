@@ -40,7 +40,12 @@ def make_plan(recipe: "Recipe", host: "Host") -> Plan:
     try:
         base = find_config(recipe, host, facts)
         there = base.there
-        counts = count(recipe, base.config, tokens, share)
+        if base.missing:
+            against.append(base.missing)
+        if not tokens and base.tokens:
+            tokens, assumed = base.tokens, base.tokens_source
+        # What the environment brings to Linux computes on the CPU, where a quantized base is expanded.
+        counts = count(recipe, base.config, tokens, share, on_cpu=facts.system == "Linux")
     except Unknown as error:
         unknown, there = str(error), False
     except UserError as error:
@@ -48,7 +53,7 @@ def make_plan(recipe: "Recipe", host: "Host") -> Plan:
         against.append(error.message)
     if unknown and not there:
         cargo.append(Cargo("base model"))
-    elif counts and not recipe.model.base.startswith("embedded:"):
+    elif counts and not recipe.model.base.startswith(("embedded:", "/", "~", ".")):
         cargo.append(Cargo("base model", fetched=counts.disk.base, there=there))
     budget, source = memory_budget(facts)
     return Plan(

@@ -51,6 +51,13 @@ _KNOWN: tuple[tuple[str, Failure], ...] = (
         DISK_FULL,
     ),
     (
+        r"\[ring\]",
+        Failure(
+            "another training process of this run is gone",
+            "The machine may be short of memory. Resume goes on from the last checkpoint.",
+        ),
+    ),
+    (
         r"MemoryError|Cannot allocate memory|std::bad_alloc|malloc_or_wait|Unable to allocate",
         Failure(
             "the machine ran out of memory",

@@ -24,12 +24,14 @@ from tunewright.train.lanes import Lanes
 from tunewright.train.lora import load_adapters, updates
 from tunewright.train.loss import arrays, scores_of, shares_prefixes
 from tunewright.train.machine import physical_memory
-from tunewright.train.models import ModelName, open_model, release
+from tunewright.train.models import ModelName, open_model, release, weights
 from tunewright.train.training import Reporter
 
 # Of each place's distribution the reference keeps this many tokens and the sum of the rest, so that one
 # model at a time is in memory.
 TOP = 64
+CPU_WORK = 10**12  # tokens times parameters: about half a minute a model at 100 GFLOP/s
+FEWEST = 16  # rows
 COMPARED: tuple[ModelName, ...] = ("base", "fused", "quantized")
 
 Floats = npt.NDArray[np.float32]
@@ -88,7 +90,7 @@ def fidelity(
     facts: `agreement` and `kl` of the quantized model with the adapter model, over `tokens` tokens; the same
     of `fused` and of `base` for scale; `cosine` of applied with intended updates (mean and smallest).
     """
-    batches = in_order(valid, recipe.train.batch_size)
+    batches = in_order(some_rows(valid, parameters_of(base)), recipe.train.batch_size)
     names: list[ModelName] = [name for name in COMPARED if name != "fused" or _fused_fits(run)]
     total = len(batches) * (len(names) + 1)
     references: list[Reference] = []
@@ -118,6 +120,22 @@ def fidelity(
             "smallest": round(min(cosines.values()), 4),
         },
     }
+
+
+def some_rows(valid: Sequence[Encoded], parameters: int) -> Sequence[Encoded]:
+    """On a CPU, as many validation rows, evenly spread over their lengths, as a few minutes compute; else all."""
+    tokens = sum(len(row) for row in valid)
+    limit = CPU_WORK // max(1, parameters)
+    if mx.default_device() != mx.Device(mx.cpu) or tokens <= limit:
+        return valid
+    ordered = sorted(valid, key=lambda row: (len(row), row.row))
+    count = max(FEWEST, len(valid) * limit // tokens)
+    return [ordered[i * len(ordered) // count] for i in range(min(count, len(ordered)))]
+
+
+def parameters_of(base: Base) -> int:
+    """The base model's parameters; its weights are not read."""
+    return sum(int(array.size) for array in weights(load_base(base).model).values())
 
 
 def _fused_fits(run: RunFolder) -> bool:

@@ -21,6 +21,7 @@ from tunewright.contract.run import Event, RunFolder, State, Status, parse_event
 from tunewright.train.machine import boot_id
 
 HEARTBEAT = 2.0  # seconds between two writes of status.json
+FIRST = 10  # steps, or a twentieth of all, before what is left is estimated from the pace so far
 PROGRESS = 1.0  # least seconds between two progress events of a stage
 STALLED = 10.0  # times the median of a step
 LEAST_STALL = 60.0  # seconds: a step of milliseconds may have to wait for a checkpoint
@@ -88,8 +89,11 @@ class Journal:
             self._started, self._first_step = self._clock(), step
             self.event("progress", step=step, total=self._status.steps, seconds_left=None)
 
-    def progress(self, step: int, total: int | None = None) -> None:
-        """Say how far the stage is, at most once a second. Raises Cancelled when somebody asked for it."""
+    def progress(self, step: int, total: int | None = None, left: float | None = None) -> None:
+        """Say how far the stage is, at most once a second. Raises Cancelled when somebody asked for it.
+
+        `left` is the seconds that the stage still takes, where it knows better than by its steps so far.
+        """
         self.check()
         with self._guard:
             steps = self._status.steps if total is None else total
@@ -101,7 +105,9 @@ class Journal:
                 return
             self._last_progress = at
             done = step - self._first_step
-            left = (at - self._started) / done * (steps - step) if done > 0 else None
+            # The first steps stand for nothing: kernels are compiled and a long prompt is read in them.
+            if left is None and done >= min(FIRST, max(2, steps // 20)):
+                left = (at - self._started) / done * (steps - step)
             seconds = None if left is None else round(left, 1)
             self.event("progress", step=step, total=steps, seconds_left=seconds)
 

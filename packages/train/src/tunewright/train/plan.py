@@ -32,29 +32,40 @@ CHECKPOINTS = 3  # two are kept while the next is written
 BESTS = 4
 
 
-def count(recipe: Recipe, config: Mapping[str, Any], tokens: int = 0, loss_share: float = 1.0) -> Counts:
+def count(
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    tokens: int = 0,
+    loss_share: float = 1.0,
+    *,
+    on_cpu: bool = False,
+) -> Counts:
     """Count a recipe on the model of `config` (a config.json's content).
 
     `tokens` is the length of the longest example, or 0: the recipe's `max_seq_length`; `loss_share` is the
-    share of a batch's tokens that have loss. Raises UserError for a config that mlx-lm does not know.
+    share of a batch's tokens that have loss. `on_cpu`: a quantized base is expanded to floats. Raises UserError for a
+    config that mlx-lm does not know.
     """
     from tunewright.train.fuse import STORE_LIMIT
     from tunewright.train.lora import attach, trainable
     from tunewright.train.models import size_of
+    from tunewright.train.quantize import delivered_type
 
     dtype = recipe.model.dtype
     plain = _build(config, dtype)
     parameters = sum(int(array.size) for array in _arrays(plain).values())
     fused_bytes = size_of(plain)
 
-    base = _quantize_as_stored(_build(config, dtype), config)
+    stored_base = _quantize_as_stored(_build(config, dtype), config)
+    stored_bytes = size_of(stored_base)
+    base = _build(config, dtype) if on_cpu else stored_base
     base_bytes = size_of(base)
     attach(base, recipe.train, recipe.seed)
     adapters = trainable(base)
     trained = sum(int(array.size) for array in adapters.values())
     adapter_bytes = sum(int(array.nbytes) for array in adapters.values())
 
-    quantized = _quantize(plain, config, recipe)
+    quantized = _quantize(_build(config, delivered_type(recipe, config)), config, recipe)
     quantized_bytes = size_of(quantized)
     stored = STORED_BYTES.get(str(config.get("torch_dtype") or config.get("dtype")), 2)
     return Counts(
@@ -67,7 +78,7 @@ def count(recipe: Recipe, config: Mapping[str, Any], tokens: int = 0, loss_share
         adapter_bytes=adapter_bytes,
         training=_training(recipe, config, base, base_bytes, adapter_bytes, tokens, loss_share),
         disk=Disk(
-            base=base_bytes if "quantization" in config else parameters * stored,
+            base=stored_bytes if "quantization" in config else parameters * stored,
             # A checkpoint holds the adapters and Adam's two moments; a best one the adapters.
             train=adapter_bytes * (3 * CHECKPOINTS + BESTS),
             fuse=fused_bytes if fused_bytes <= STORE_LIMIT else 0,
@@ -212,6 +223,7 @@ def _ask(data: bytes) -> Counts:
         recipe = Recipe.model_validate(question["recipe"])
         config = question["config"]
         tokens, share = int(question.get("tokens", 0)), float(question.get("loss_share", 1.0))
+        on_cpu = bool(question.get("on_cpu", False))
     except ValidationError as error:
         raise UserError(f"recipe: {error.errors()[0]['msg']}", "The recipe is of another version.") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -220,7 +232,7 @@ def _ask(data: bytes) -> Counts:
         ) from error
     if not isinstance(config, dict):
         raise UserError("config.json does not hold an object", "Fetch the model again.")
-    return count(recipe, config, tokens, share)
+    return count(recipe, config, tokens, share, on_cpu=on_cpu)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tunewright.train.base import Loaded
 from tunewright.train.encode import encoder_for
 from tunewright.train.served import served_answer
 
+SHARED = 32  # tokens of a common beginning, at least, that are worth reading once
 PREFILL = 16  # prompts processed at once
 
 
@@ -28,6 +29,13 @@ class _Answer:
     stopped: bool = False
 
 
+def parts_here() -> int:
+    """How many parts a suite is answered in: always two on a CPU, so that two processes may each answer one."""
+    import mlx.core as mx
+
+    return 2 if mx.default_device() == mx.Device(mx.cpu) else 1
+
+
 def answer_suite(
     loaded: Loaded, suite: Suite, settings: Predict, seed: int, tick: Callable[[int], None]
 ) -> list[Prediction]:
@@ -36,16 +44,41 @@ def answer_suite(
     `tick` gets the number of finished answers, often. The same seed gives the same answers. Raises UserError
     when the model's template refuses a case.
     """
+    parts, found = parts_here(), list[Prediction]()
+    drawn = settings.samples if settings.temperature > 0 else 1
+    for part in range(parts):
+        before = len(found) * drawn // settings.samples
+        found += answer_part(loaded, suite, settings, seed, (part, parts), lambda n, b=before: tick(b + n))
+    return in_order(suite, found)
+
+
+def in_order(suite: Suite, found: Sequence[Prediction]) -> list[Prediction]:
+    """Predictions in the suite's order, samples of a case together."""
+    place = {case.id: number for number, case in enumerate(suite.cases)}
+    return sorted(found, key=lambda prediction: (place[prediction.case], prediction.sample))
+
+
+def answer_part(
+    loaded: Loaded,
+    suite: Suite,
+    settings: Predict,
+    seed: int,
+    part: tuple[int, int],
+    tick: Callable[[int], None],
+) -> list[Prediction]:
+    """The answers to one part of a suite's cases, `part` of so many: `(0, 2)` is the first half."""
     prompts = encode_prompts(loaded, suite)
     # At temperature 0 every sample is the same answer: it is generated once.
     drawn = settings.samples if settings.temperature > 0 else 1
-    jobs = [(case, sample) for case in range(len(prompts)) for sample in range(drawn)]
     # Prompts of similar length are processed together, so that little is padding.
-    jobs.sort(key=lambda job: (len(prompts[job[0]]), job))
-    answers = generate(loaded, [prompts[case] for case, _ in jobs], settings, _seed(seed, suite.name), tick)
+    cases = sorted(range(len(prompts)), key=lambda case: (len(prompts[case]), case))[part[0] :: part[1]]
+    jobs = [(case, sample) for case in cases for sample in range(drawn)]
+    drawing = _seed(seed, suite.name) + part[0]
+    answers = generate(loaded, [prompts[case] for case, _ in jobs], settings, drawing, tick) if jobs else []
     by_job = dict(zip(jobs, answers))
     predictions: list[Prediction] = []
-    for number, case in enumerate(suite.cases):
+    for number in cases:
+        case = suite.cases[number]
         for sample in range(settings.samples):
             answer = by_job[number, min(sample, drawn - 1)]
             # Special tokens stay: `<|python_tag|>` and harmony's channels are part of what was said.
@@ -89,10 +122,16 @@ def generate(
     seed: int,
     tick: Callable[[int], None],
 ) -> list[_Answer]:
-    """Continue each prompt until an end mark or `max_tokens`; end marks are not kept."""
+    """Continue each prompt until an end mark or `max_tokens`; end marks are not kept.
+
+    What all prompts begin with is read once.
+    """
     import mlx.core as mx
     from mlx_lm.generate import BatchGenerator
+    from mlx_lm.models.cache import make_prompt_cache
     from mlx_lm.sample_utils import make_sampler
+
+    from tunewright.train.loss import shares_prefixes
 
     mx.random.seed(seed)
     generator = BatchGenerator(
@@ -103,7 +142,16 @@ def generate(
         completion_batch_size=settings.batch_size,
         prefill_batch_size=min(PREFILL, settings.batch_size),
     )
-    uids: list[int] = generator.insert([list(prompt) for prompt in prompts])
+    shared = common_prefix(prompts) if shares_prefixes(loaded.model) else 0
+    if shared:
+        cache = make_prompt_cache(loaded.model)
+        loaded.model(mx.array([prompts[0][:shared]]), cache=cache)
+        mx.eval([layer.state for layer in cache])
+        rests, caches = [list(prompt[shared:]) for prompt in prompts], [cache for _ in prompts]
+        begun = [list(prompt[:shared]) for prompt in prompts]
+        uids: list[int] = generator.insert(rests, caches=caches, all_tokens=begun)
+    else:
+        uids = generator.insert([list(prompt) for prompt in prompts])
     answers = {uid: _Answer() for uid in uids}
     finished = 0
     before = time.perf_counter()
@@ -123,6 +171,16 @@ def generate(
     finally:
         generator.close()
     return [answers[uid] for uid in uids]
+
+
+def common_prefix(prompts: Sequence[list[int]]) -> int:
+    """How many tokens all prompts begin with, each of them having more; 0 where too few to be worth while."""
+    if len(prompts) < 2:
+        return 0
+    first, last = min(prompts), max(prompts)  # what these two share, all share
+    end = min(len(prompt) for prompt in prompts) - 1
+    count = next((i for i, (a, b) in enumerate(zip(first[:end], last[:end])) if a != b), end)
+    return count if count >= SHARED else 0
 
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:

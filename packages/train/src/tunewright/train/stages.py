@@ -7,23 +7,29 @@ manifest. A stage whose key stands in a finished manifest, of this run or of a s
 not done again.
 """
 
+import contextlib
+import os
 import shutil
+import subprocess
+import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunewright.contract.atomic import sha256_file, write_json
 from tunewright.contract.encoding import check_tools_trained
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import read_examples
 from tunewright.contract.run import STAGES, RunFolder, RunSpec, Stage
-from tunewright.contract.suite import read_suite
+from tunewright.contract.suite import Prediction, Suite, read_suite
 from tunewright.train.base import Base, check_unchanged, load_base, load_tokenizer, read_config
 from tunewright.train.encode import Dropped, Encoded, EncodedSplit, encode_all, encoder_for
 from tunewright.train.journal import Journal
 from tunewright.train.keys import prediction_key, stage_keys
+from tunewright.train.predict_part import other_part, read_part
 from tunewright.train.staging import (
     adopt,
     finished,
@@ -35,7 +41,15 @@ from tunewright.train.staging import (
     workspace,
 )
 
+if TYPE_CHECKING:
+    from tunewright.train.models import ModelName
+    from tunewright.train.ranks import Silent
+    from tunewright.train.training import Trainer
+
 ROWS_SHOWN = 10
+WORTH_WHILE = 64 << 20  # bytes of a model that answers slowly enough for another process to pay for its start
+WAITING = 0.2  # seconds between two looks for another process's answers
+CHECKPOINTS = "checkpoints"  # in the train stage's workspace
 
 
 @dataclass
@@ -45,7 +59,7 @@ class Work:
     run: RunFolder
     spec: RunSpec
     base: Base
-    journal: Journal
+    journal: "Journal | Silent"
 
     @cached_property
     def keys(self) -> dict[Stage, str]:
@@ -170,7 +184,7 @@ def _make(work: Work, stage: Stage, *, reuse: bool) -> None:
     # How far the other stages go is known once their models are open.
     work.journal.begin(stage, recipe.train.steps if stage == "train" else 0)
     makers: dict[Stage, Callable[[], dict[str, Any]]] = {
-        "train": lambda: _train(work, folder, key),
+        "train": lambda: _train(work, folder),
         "fuse": lambda: _fuse(work, folder),
         "quantize": lambda: _quantize(work, folder),
         "fidelity": lambda: _fidelity(work, folder),
@@ -181,28 +195,34 @@ def _make(work: Work, stage: Stage, *, reuse: bool) -> None:
     work.journal.end(facts)
 
 
-def _train(work: Work, folder: Path, key: str) -> dict[str, Any]:
+def make_trainer(work: Work, folder: Path) -> "Trainer":
+    """The trainer of a run, at the last checkpoint in `folder`. Every rank makes the same one."""
     from tunewright.train.checkpoint import Checkpoints
-    from tunewright.train.lora import ADAPTERS, CONFIG, save_adapters, trainable
     from tunewright.train.training import Trainer
 
+    recipe = work.spec.recipe
+    rows, valid = work.train_split.rows, work.valid_rows
+    checkpoints = Checkpoints(folder / CHECKPOINTS, work.keys["train"], recipe.train)
+    model = load_base(work.base).model
+    return Trainer(model, recipe.train, recipe.seed, rows, valid, checkpoints, work.journal)
+
+
+def _train(work: Work, folder: Path) -> dict[str, Any]:
+    from tunewright.train.lora import ADAPTERS, CONFIG, save_adapters, trainable
+    from tunewright.train.models import size_of
+    from tunewright.train.ranks import ring_of, wanted_ranks
+
     train = work.spec.recipe.train
-    split, valid = work.train_split, work.valid_rows
-    loaded = load_base(work.base)
-    kept = folder / "checkpoints"
-    trainer = Trainer(
-        loaded.model,
-        train,
-        work.spec.recipe.seed,
-        split.rows,
-        valid,
-        Checkpoints(kept, key, train),
-        work.journal,
-    )
+    split = work.train_split
+    trainer = make_trainer(work, folder)
     if trainer.progress.step:
         work.journal.resume_at(trainer.progress.step)
-    arrays = trainable(loaded.model)
-    progress = trainer.run()
+    arrays = trainable(trainer.model)
+    ranks = wanted_ranks(size_of(trainer.model))
+    with ring_of(work.run, ranks, work.journal.warning) as ring:
+        trainer.join(ring)
+        work.journal.event("ranks", processes=ring.size)
+        progress = trainer.run()
     before, best = progress.validation[0].loss, progress.best
     if best is None or best.step == 0:
         least = min(point.loss for point in progress.validation[1:])
@@ -212,7 +232,7 @@ def _train(work: Work, folder: Path, key: str) -> dict[str, Any]:
         )
     chosen = trainer.checkpoints.best(best.step)
     if chosen is None:
-        save_adapters(folder, trainable(loaded.model), train)
+        save_adapters(folder, trainable(trainer.model), train)
     else:
         for name in (ADAPTERS, CONFIG):
             shutil.copyfile(chosen / name, folder / name)
@@ -223,13 +243,13 @@ def _train(work: Work, folder: Path, key: str) -> dict[str, Any]:
             "validation": [point.model_dump() for point in progress.validation],
         },
     )
-    remove(kept)
+    remove(folder / CHECKPOINTS)
     return {
         "steps": train.steps,
         "tokens": progress.tokens,
         "examples": len({row.row for row in split.rows}),
-        "rows": len(split.rows),
-        "valid_examples": len(valid),
+        "rows": len(trainer.rows),
+        "valid_examples": len(trainer.valid),
         "tool_tokens": split.tool_tokens,
         "parameters": sum(int(array.size) for array in arrays.values()),
         "best_step": best.step if chosen else train.steps,
@@ -269,9 +289,6 @@ def _empty(folder: Path) -> None:
 
 
 def _predict(work: Work, folder: Path, *, reuse: bool) -> dict[str, Any]:
-    from tunewright.train.models import open_model, release
-    from tunewright.train.predict import answer_suite, write_predictions
-
     spec, settings, journal = work.spec, work.spec.recipe.predict, work.journal
     suites = [read_suite(work.run.suites / f"{name}.jsonl") for name in spec.suites]
     each = {
@@ -282,7 +299,7 @@ def _predict(work: Work, folder: Path, *, reuse: bool) -> dict[str, Any]:
     done = 0
     files: dict[str, str] = {}
     for model in settings.models:
-        loaded = None
+        left: list[Suite] = []
         for suite in suites:
             name = f"{model}/{suite.name}.jsonl"
             key = files[name] = prediction_key(spec, work.base.identity, work.keys, model, suite.name)
@@ -290,22 +307,70 @@ def _predict(work: Work, folder: Path, *, reuse: bool) -> dict[str, Any]:
             if not path.is_file() and reuse and (source := _predicted(work, name, key)) is not None:
                 path.parent.mkdir(exist_ok=True)
                 shutil.copyfile(source, path)
-            if not path.is_file():
-                loaded = loaded or open_model(model, work.run, spec.recipe, work.base)
-                before = done
-                answers = answer_suite(
-                    loaded,
-                    suite,
-                    settings,
-                    spec.recipe.seed,
-                    lambda n, b=before: journal.progress(b + n, total),
-                )
-                write_predictions(path, answers)
-            done += each[suite.name]
-            journal.progress(done, total)
-        if loaded is not None:
-            release(loaded)
+            if path.is_file():
+                done += each[suite.name]
+            else:
+                left.append(suite)
+        if left:
+            _answer(work, folder, model, left, done, total)
+            done += sum(each[suite.name] for suite in left)
+        journal.progress(done, total)
     return {"files": files, "answers": total}
+
+
+def _answer(work: Work, folder: Path, model: "ModelName", suites: list[Suite], done: int, total: int) -> None:
+    """Write a model's answers to suites; on a CPU with two cores another process answers half of them."""
+    from tunewright.train.models import open_model, release, size_of
+    from tunewright.train.predict import answer_part, in_order, parts_here, write_predictions
+    from tunewright.train.ranks import COUNT, wanted_ranks
+
+    recipe, journal, parts = work.spec.recipe, work.journal, parts_here()
+    loaded = open_model(model, work.run, recipe, work.base)
+    with contextlib.ExitStack() as stack:
+        other: subprocess.Popen[bytes] | None = None
+        out = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        size = size_of(loaded.model)
+        if parts > 1 and wanted_ranks(size) > 1 and (size >= WORTH_WHILE or COUNT in os.environ):
+            names = [suite.name for suite in suites]
+            other = stack.enter_context(other_part(work.run, model, 1, out, names))
+        for suite in suites:
+
+            def tick(answered: int, before: int = done) -> None:
+                journal.progress(min(before + answered, total), total)
+
+            half = parts if other else 1
+            found = answer_part(
+                loaded, suite, recipe.predict, recipe.seed, (0, parts), lambda n, h=half: tick(n * h)
+            )
+            theirs = _finished(other, out / f"{suite.name}.jsonl", journal) if other else None
+            if theirs is not None:
+                found += theirs
+            else:
+                for part in range(1, parts):
+                    own = len(found)
+                    found += answer_part(
+                        loaded,
+                        suite,
+                        recipe.predict,
+                        recipe.seed,
+                        (part, parts),
+                        lambda n, b=own: tick(b + n),
+                    )
+            write_predictions(folder / model / f"{suite.name}.jsonl", in_order(suite, found))
+            done += len(suite.cases) * (recipe.predict.samples if recipe.predict.temperature > 0 else 1)
+    release(loaded)
+
+
+def _finished(
+    other: "subprocess.Popen[bytes]", path: Path, journal: "Journal | Silent"
+) -> list[Prediction] | None:
+    """What another process answered, once it is there; None when it ended without."""
+    while (found := read_part(path)) is None:
+        journal.check()
+        if other.poll() is not None:
+            return read_part(path)  # it may have finished between the two looks
+        time.sleep(WAITING)
+    return found
 
 
 def _predicted(work: Work, name: str, key: str) -> Path | None:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optimizers
+import numpy as np
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
@@ -25,12 +26,13 @@ from tunewright.train.batches import Schedule, in_order, lay_out
 from tunewright.train.checkpoint import Checkpoints, LossPoint, Progress
 from tunewright.train.encode import Encoded
 from tunewright.train.journal import Cancelled
-from tunewright.train.lanes import Lanes
 from tunewright.train.lora import attach, trainable
 from tunewright.train.loss import arrays, batch_loss, scores_of, shares_prefixes
+from tunewright.train.ranks import ALONE, SHARDS, Ring
 from tunewright.train.tensors import number
 
 SEEDS = 1 << 63  # more than mlx's generator takes
+PACES = 50  # steps whose pace the time left is judged by
 REPORTS = 100  # about how many loss events a training gives
 
 
@@ -48,7 +50,7 @@ class Reporter(Protocol):
     """What training tells the world."""
 
     def event(self, kind: str, stage: str | None = None, /, **data: Any) -> Any: ...
-    def progress(self, step: int, total: int | None = None) -> None: ...
+    def progress(self, step: int, total: int | None = None, left: float | None = None) -> None: ...
     def check(self) -> None: ...
 
 
@@ -72,6 +74,7 @@ class Trainer:
     checkpoints: Checkpoints
     report: Reporter
     compiled: bool | None = None  # the step's graph; None: on a GPU
+    ring: Ring = ALONE  # the processes that train this model together
 
     def __post_init__(self) -> None:
         # On a Mac, weights that may be paged out are read again at every step; elsewhere this does nothing.
@@ -84,7 +87,16 @@ class Trainer:
         # Every step's summed loss is divided by the same number: divided by its own count of tokens, a batch of short
         # answers would weigh as much as one of long programs, and each of its tokens several times as much.
         self.mean_tokens = self.train.batch_size * sum(row.trainable for row in self.rows) / len(self.rows)
-        self.lanes = Lanes()
+        on_cpu = mx.default_device() == mx.Device(mx.cpu)
+        self.shards = SHARDS if on_cpu and not self.compiled else 1
+        flat: Any = tree_flatten(self.model.trainable_parameters())
+        self._adapters: list[tuple[str, Any]] = flat
+        self._numbers = sum(int(array.size) for _, array in self._adapters)
+        # How long a step takes goes by its tokens.
+        costs = [sum(len(self.rows[i]) for i in self.schedule.rows(step)) for step in range(self.train.steps)]
+        self._cost_left = [*np.cumsum(costs[::-1])[::-1].tolist(), 0]
+        self._paces: list[tuple[int, float]] = []  # of the last steps: cost, seconds
+        self._validating = 0.0  # seconds that the last validation took
         self.progress = Progress()
         self._resumed = self._resume()
         self._step = self._make_step()
@@ -101,15 +113,24 @@ class Trainer:
         try:
             while True:
                 step = progress.step
-                self.report.progress(step, train.steps)
+                self.report.progress(step, train.steps, self._seconds_left())
                 if self._validation_due():
                     self._validate()
-                if step > saved and (step % train.checkpoint_every == 0 or step == train.steps):
+                if (
+                    not self.ring.rank
+                    and step > saved
+                    and (step % train.checkpoint_every == 0 or step == train.steps)
+                ):
                     self._save()
                     saved = step
                 if step == train.steps:
                     return progress
+                began = time.perf_counter()
                 tokens += self._advance()
+                self._paces = [
+                    *self._paces[-PACES:],
+                    (self._cost_left[step] - self._cost_left[step + 1], time.perf_counter() - began),
+                ]
                 if progress.step % every == 0 or progress.step == train.steps:
                     seconds = time.perf_counter() - reported
                     self._report_loss(every, tokens / seconds if seconds > 0 else 0.0)
@@ -120,21 +141,41 @@ class Trainer:
                 self._save()
             raise
 
-    def _validation_due(self) -> bool:
+    def join(self, ring: Ring) -> None:
+        """Train from now on with the other processes of `ring`, each of which has the same trainer."""
+        self.ring = ring
+
+    def _seconds_left(self) -> float | None:
+        """How long the rest takes, by the tokens that are left; None until two steps of this process are measured.
+
+        The first is left out: kernels are compiled in it.
+        """
         step, train = self.progress.step, self.train
-        at = step % train.validate_every == 0 or step == train.steps
-        return at and all(point.step != step for point in self.progress.validation)
+        measured = self._paces[1:] if len(self._paces) <= PACES else self._paces
+        if not measured:
+            return None
+        pace = sum(seconds for _, seconds in measured) / sum(cost for cost, _ in measured)
+        validations = len({s for s in range(step + 1, train.steps + 1) if self._validates(s)})
+        return pace * self._cost_left[step] + validations * self._validating
+
+    def _validates(self, step: int) -> bool:
+        return step % self.train.validate_every == 0 or step == self.train.steps
+
+    def _validation_due(self) -> bool:
+        step = self.progress.step
+        return self._validates(step) and all(point.step != step for point in self.progress.validation)
 
     def _advance(self) -> int:
         """One optimizer step; returns the tokens that had loss."""
         progress, train = self.progress, self.train
         rows = sorted((self.rows[i] for i in self.schedule.rows(progress.step)), key=len)
-        parts = [lay_out(part, share=self.share) for part in self.lanes.share(rows)]
-        tokens = sum(part.tokens for part in parts)
+        # Dealt out in turn, so that the shards are about as long.
+        shards = [rows[shard :: self.shards] for shard in range(self.shards)]
+        tokens = sum(row.trainable for row in rows)
         self.optimizer.learning_rate = learning_rate(train, progress.step + 1)
-        # mlx's generator cannot be put back to a state it was in; dropout is drawn from seed and step instead.
-        mx.random.seed((self.seed * 1_000_003 + progress.step) % SEEDS)
-        loss, norm = self._step(mx.array(1.0 / self.mean_tokens), *[arrays(part) for part in parts])
+        # mlx's generator cannot be put back to a state it was in; dropout is drawn from seed, step and shard instead.
+        seed = (self.seed * 1_000_003 + progress.step) * self.shards
+        loss, norm = self._step(mx.array(1.0 / self.mean_tokens), seed, shards)
         mx.eval(self.model.trainable_parameters(), self.optimizer.state, loss, norm)
         value, size = number(loss) * self.mean_tokens / tokens, number(norm)
         if not (math.isfinite(value) and math.isfinite(size)):
@@ -159,8 +200,8 @@ class Trainer:
         return tokens
 
     def _make_step(self) -> Callable[..., Any]:
-        scores, optimizer, streams = self.scores, self.optimizer, self.lanes.streams
-        clip = self.train.clip
+        """A function `(scale, seed, shards) -> (loss, norm)` that computes the shards' gradients and takes the step."""
+        scores = self.scores
 
         # Scaled before the derivative is taken: a summed one could overflow half precision.
         def scaled_loss(model: Any, scale: Any, batch: Any) -> Any:
@@ -168,48 +209,83 @@ class Trainer:
 
         gradient = nn.value_and_grad(self.model, scaled_loss)
 
-        def step(scale: Any, *parts: Any) -> tuple[Any, Any]:
-            losses: list[Any] = []
-            found: list[Any] = []
-            for stream, part in zip(streams, parts):
-                with mx.stream(stream):
-                    loss, gradients = gradient(self.model, scale, part)
-                losses.append(loss)
-                found.append(gradients)
-            gradients = tree_map(_sum, *found)
-            flat: Any = tree_flatten(gradients)
-            squares = [mx.square(array.astype(mx.float32)).sum() for _, array in flat]
-            norm = mx.sqrt(mx.stack(squares).sum())
-            if clip:
-                smaller = mx.minimum(clip / (norm + 1e-6), 1.0)
-                gradients = tree_map(partial(_scaled, smaller), gradients)
-            optimizer.update(self.model, gradients)
-            return _sum(*losses), norm
+        def whole(scale: Any, batch: Any) -> tuple[Any, Any]:
+            loss, gradients = gradient(self.model, scale, batch)
+            return loss, self._update(gradients)
 
-        # On a GPU the graph is compiled, as mlx-lm does. On a CPU every shape costs a tracing that takes as
-        # long as it ever saves: measured 7 % a step, against 0.1 to 0.2 s for each of some 40 shapes.
-        on_gpu = mx.default_device() == mx.Device(mx.gpu)
-        if on_gpu if self.compiled is None else self.compiled:
-            state = [self.model.state, optimizer.state, mx.random.state]
-            return partial(mx.compile, inputs=state, outputs=state)(step)
-        return step
+        def one(scale: Any, seed: int, shards: Sequence[Sequence[Encoded]]) -> tuple[Any, Any]:
+            mx.random.seed(seed % SEEDS)
+            return step(scale, arrays(lay_out(shards[0], share=self.share)))
+
+        def several(scale: Any, seed: int, shards: Sequence[Sequence[Encoded]]) -> tuple[Any, Any]:
+            own: list[Any] = []
+            for shard in self.ring.mine(len(shards)):
+                if not shards[shard]:
+                    continue
+                mx.random.seed((seed + shard) % SEEDS)
+                loss, gradients = gradient(
+                    self.model, scale, arrays(lay_out(shards[shard], share=self.share))
+                )
+                flat: Any = tree_flatten(gradients)
+                own.append(
+                    mx.concatenate([loss.reshape(1), *[g.reshape(-1).astype(mx.float32) for _, g in flat]])
+                )
+                mx.eval(own[-1])  # one shard's activations at a time are in memory
+            every = self.ring.gather(self._filled(own, self._numbers + 1, len(shards)), len(shards))
+            total = every[0]
+            for shard in range(1, len(shards)):  # in this order, always: another one gives another last bit
+                total = total + every[shard]
+            return total[0], self._update(self._as_gradients(total[1:]))
+
+        if self.shards > 1:
+            return several
+        # On a GPU the graph is compiled, as mlx-lm does.
+        step = whole
+        if mx.default_device() == mx.Device(mx.gpu) if self.compiled is None else self.compiled:
+            state = [self.model.state, self.optimizer.state, mx.random.state]
+            step = partial(mx.compile, inputs=state, outputs=state)(whole)
+        return one
+
+    def _filled(self, own: list[Any], width: int, count: int) -> Any:
+        """This rank's rows under one another, with zeros for shards that are empty, as many on every rank."""
+        rows = -(-count // self.ring.size)
+        return mx.stack([*own, *[mx.zeros(width)] * (rows - len(own))])
+
+    def _as_gradients(self, numbers: Any) -> Any:
+        """The gradients that a vector of all their numbers holds, in the adapters' own types."""
+        made: list[tuple[str, Any]] = []
+        at = 0
+        for name, array in self._adapters:
+            made.append((name, numbers[at : at + array.size].reshape(array.shape).astype(array.dtype)))
+            at += array.size
+        return tree_unflatten(made)
+
+    def _update(self, gradients: Any) -> Any:
+        """Clip the gradients and let Adam take its step; returns their norm before."""
+        flat: Any = tree_flatten(gradients)
+        squares = [mx.square(array.astype(mx.float32)).sum() for _, array in flat]
+        norm = mx.sqrt(mx.stack(squares).sum())
+        if self.train.clip:
+            smaller = mx.minimum(self.train.clip / (norm + 1e-6), 1.0)
+            gradients = tree_map(partial(_scaled, smaller), gradients)
+        self.optimizer.update(self.model, gradients)
+        return norm
 
     def _validate(self) -> None:
         """The mean loss over every validation row; touches neither generator nor order of training."""
         progress = self.progress
         self.model.eval()
-        total = tokens = 0.0
-        for rows in in_order(self.valid, self.train.batch_size * 2 * self.lanes.count):
-            self.report.progress(progress.step, self.train.steps)
-            found: list[Any] = []
-            for stream, part in zip(self.lanes.streams, self.lanes.share(rows)):
-                with mx.stream(stream):
-                    found.append(
-                        batch_loss(self.scores, self.model, *arrays(lay_out(part, share=self.share)))
-                    )
-            mx.eval(found)
-            total += sum(number(loss) for loss, _ in found)
-            tokens += sum(number(count) for _, count in found)
+        began = time.perf_counter()
+        batches = in_order(self.valid, self.train.batch_size * 2)
+        own: list[Any] = []
+        for index in self.ring.mine(len(batches)):
+            self.report.progress(progress.step, self.train.steps, self._seconds_left())
+            batch = arrays(lay_out(batches[index], share=self.share))
+            own.append(mx.stack(batch_loss(self.scores, self.model, *batch)))
+            mx.eval(own[-1])
+        found = np.array(self.ring.gather(self._filled(own, 2, len(batches)), len(batches)), dtype=np.float64)
+        total, tokens = found.sum(axis=0).tolist()
+        self._validating = time.perf_counter() - began
         self.model.train()
         value = total / tokens
         if not math.isfinite(value):
@@ -220,7 +296,7 @@ class Trainer:
         point = LossPoint(step=progress.step, loss=value)
         progress.validation.append(point)
         self.report.event("validation", step=point.step, loss=point.loss)
-        if progress.best == point:
+        if progress.best == point and not self.ring.rank:
             self.checkpoints.save_best(point.step, trainable(self.model))
         start = progress.validation[0].loss
         if value > start + max(RISEN, RISEN_SHARE * start):
@@ -280,10 +356,3 @@ def exploded(norms: Sequence[float]) -> bool:
 
 def _scaled(factor: Any, array: Any) -> Any:
     return array * factor.astype(array.dtype)
-
-
-def _sum(first: Any, *others: Any) -> Any:
-    """In this order, always: floats added in another one give another last bit."""
-    for other in others:
-        first = first + other
-    return first
