@@ -33,7 +33,7 @@ def train(
     from tunewright.contract.recipe import load_recipe
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
-    from tunewright.remote.job import new_run, ship_run, start_run
+    from tunewright.remote.job import go_on_with_earlier, new_run, ship_run, start_run
     from tunewright.remote.packaged_model import install_base
     from tunewright.remote.preflight import require_fit
 
@@ -58,6 +58,7 @@ def train(
             held_out=inputs.suites,
             origin=inputs.origin,
         )
+        run = go_on_with_earlier(run, say)
         ship_run(machine, run, say)
         start_run(machine, run, fresh=fresh)
     if detach:

@@ -17,6 +17,7 @@ from tunewright.remote.host import Host
 from tunewright.remote.job import (
     cancel_run,
     follow_run,
+    go_on_with_earlier,
     list_runs,
     pull_run,
     resume_run,
@@ -59,12 +60,12 @@ def test_models_stay_on_the_host_unless_the_recipe_wants_them(host: Host, checko
 
 
 def test_starting_twice_starts_once(host: Host, checkout: Path) -> None:
-    run = begin(host, checkout, steps=100)
+    run = begin(host, checkout, steps=20_000)
     start_run(host, run)
     start_run(host, run)
-    list(follow_run(host, run))
+    assert run_status(host, run).state in ("queued", "running")
     assert on_host(host, run, "worker.log").count(b"worker started") == 1
-    assert run_status(host, run).state == "done"
+    assert cancel_run(host, run).state == "cancelled"
 
 
 def test_a_cancelled_run_can_go_on(host: Host, checkout: Path) -> None:
@@ -105,6 +106,60 @@ def test_a_run_that_was_never_started_says_how_to_start_it(host: Host, checkout:
     with pytest.raises(HostError, match="never started") as error:
         next(follow_run(host, run))
     assert "resume" in error.value.hint
+
+
+def test_a_run_that_was_not_shipped_whole_says_resume_and_is_resumed(host: Host, checkout: Path) -> None:
+    run = make_run(host, checkout, steps=1)
+    for _ in range(2):
+        found = run_status(host, run)
+        assert found.state == "queued"
+        assert "never started" in found.message
+        assert found.hint == f"./inv resume --run {run.path.name}"
+        assert not run.status.exists(), "so that `train` finds it again"
+        ship_run(host, run, print)
+    resume_run(host, run)
+    list(follow_run(host, run))
+    assert run_status(host, run).state == "done"
+    # A host that lost a run does not unmake what is known of it.
+    host.run(["rm", "-rf", str(host.root / "runs" / run.path.name)])
+    gone = run_status(host, run)
+    assert (gone.state, gone.message) == ("done", f"{host.name} does not have it any more")
+    assert (run.read_status() or gone).message == ""
+
+
+@HERE
+def test_inputs_that_were_damaged_on_the_host_are_sent_again(host: Host, checkout: Path) -> None:
+    run = make_run(host, checkout, steps=1)
+    ship_run(host, run, print)
+    said: list[str] = []
+    ship_run(host, run, said.append)
+    assert said == ["shipped to local: 3 files, 0.0 MB sent"]
+    path = host.root / "runs" / run.path.name / "inputs" / "data" / "train.jsonl"
+    right = b"".join(host.stream(path))
+    host.run(["chmod", "u+w", str(path)])
+    host.append(path, len(right) - 2, [b"x\n"])  # and with it the blob, which is the same file
+    ship_run(host, run, said.append)
+    assert b"".join(host.stream(path)) == right
+    assert said[-1] == "shipped to local: 3 files, 0.2 MB sent"
+
+
+@HERE
+def test_a_run_that_was_never_started_is_gone_on_with(host: Host, checkout: Path) -> None:
+    first = make_run(host, checkout, steps=1)
+    other = make_run(host, checkout, steps=2)
+    again = make_run(host, checkout, steps=1)
+    assert go_on_with_earlier(again, print).path == first.path
+    assert not again.path.exists()
+    assert go_on_with_earlier(other, print).path == other.path
+    (checkout / "data" / "valid.jsonl").write_bytes((checkout / "data" / "train.jsonl").read_bytes())
+    changed = make_run(host, checkout, steps=1)
+    assert go_on_with_earlier(changed, print).path == changed.path, "its data are others"
+    ship_run(host, other, print)
+    start_run(host, other)
+    list(follow_run(host, other))
+    twin = make_run(host, checkout, steps=2)
+    assert go_on_with_earlier(twin, print).path == twin.path, "the earlier one was started"
+    assert other.path.exists()
 
 
 @HERE

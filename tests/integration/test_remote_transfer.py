@@ -1,6 +1,5 @@
 """Bytes to a host and back, over connections that break."""
 
-import hashlib
 import os
 import subprocess
 import threading
@@ -16,7 +15,15 @@ from tunewright.contract.errors import HostError
 from tunewright.contract.manifest import FileEntry
 from tunewright.remote import retry
 from tunewright.remote.host import Host, open_host
-from tunewright.remote.transfer import blob_path, get_file, link_blobs, put_blobs, write_file
+from tunewright.remote.transfer import (
+    blob_path,
+    get_file,
+    link_blobs,
+    part_path,
+    put_blobs,
+    whole_files,
+    write_file,
+)
 
 SIZE = 12_000_000
 
@@ -45,6 +52,7 @@ def broken(
 
 
 def make_file(path: Path, size: int = SIZE) -> tuple[Path, str]:
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(os.urandom(size))
     return path, sha256_file(path)
 
@@ -145,14 +153,40 @@ def test_what_was_damaged_on_the_way_is_sent_again(host: Host, tmp_path: Path) -
     source, sha256 = make_file(tmp_path / "file", 300_000)
     put_blobs(host, {sha256: source}, print)
     blob = blob_path(host, sha256)
-    sender = hashlib.sha256(f"{os.uname().nodename}:{source.parent}".encode()).hexdigest()[:8]
-    part = blob.with_name(f".{sha256}.{sender}.part")
     host.run(["rm", "-f", str(blob)])
-    host.append(part, 0, [b"these bytes are of something else"])
+    host.append(part_path(host, sha256), 0, [b"these bytes are of something else"])
     said: list[str] = []
     put_blobs(host, {sha256: source}, said.append)
     assert said == ["file arrived damaged; sending it again"]
     assert b"".join(host.stream(blob)) == source.read_bytes()
+
+
+def test_a_damaged_blob_is_sent_again(host: Host, tmp_path: Path) -> None:
+    """Its size is right, and a byte of it is not."""
+    source, sha256 = make_file(tmp_path / "file", 300_000)
+    blob = blob_path(host, sha256)
+    put_blobs(host, {sha256: source}, print)
+    asked = [(sha256, blob), ("0" * 64, blob), (sha256, blob.with_name("none"))]
+    assert whole_files(host, asked) == [True, False, False]
+    data = source.read_bytes()
+    host.run(["chmod", "u+w", str(blob)])
+    host.append(blob, 0, [data[:-1] + bytes([data[-1] ^ 1])])
+    assert whole_files(host, [(sha256, blob)]) == [False]
+    assert put_blobs(host, {sha256: source}, print) == 300_000
+    assert b"".join(host.stream(blob)) == data
+    assert put_blobs(host, {sha256: source}, print) == 0
+
+
+def test_a_half_sent_file_is_found_again_by_its_content(host: Host, tmp_path: Path) -> None:
+    """Another run's copy of the file goes on where the first one's was cut off."""
+    source, sha256 = make_file(tmp_path / "one" / "train.jsonl", 300_000)
+    other = tmp_path / "another" / "data.jsonl"
+    other.parent.mkdir()
+    other.write_bytes(source.read_bytes())
+    host.run(["mkdir", "-p", str(host.root / "blobs")])
+    host.append(part_path(host, sha256), 0, [source.read_bytes()[:200_000]])
+    assert put_blobs(host, {sha256: other}, print) == 100_000
+    assert b"".join(host.stream(blob_path(host, sha256))) == source.read_bytes()
 
 
 def test_a_file_that_is_not_what_its_manifest_says_is_refused(host: Host, tmp_path: Path) -> None:

@@ -131,9 +131,10 @@ class Mirror:
         data = read_file(self.host, self.run.there("status.json"))
         if data is None:
             # A started run has a status: this one never was, or its host has lost it.
-            status = ask_worker(self.host, self.run, "status")
-            if status.state != "queued":
-                return status
+            if self.host.size(self.run.there("spec.json")) is not None:
+                status = ask_worker(self.host, self.run, "status")
+                if status.state != "queued":
+                    return status
             raise HostError(
                 f"run {self.run.spec.id} was never started on {self.host.name}",
                 f"Start it: ./inv resume --run {self.run.spec.id}",

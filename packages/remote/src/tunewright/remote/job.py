@@ -5,6 +5,7 @@ any moment.
 """
 
 import re
+import shutil
 from collections.abc import Callable
 
 from tunewright.contract.errors import HostError
@@ -13,16 +14,17 @@ from tunewright.contract.visible import visible
 from tunewright.remote.follow import follow_run, write_status
 from tunewright.remote.host import Host, read_file
 from tunewright.remote.host_run import ask_worker, find_on_host
-from tunewright.remote.new_run import new_run
+from tunewright.remote.new_run import earlier_unstarted, new_run
 from tunewright.remote.pull import PULLED, pull_run
 from tunewright.remote.retry import Unreachable, persist
 from tunewright.remote.run_list import RunRow, list_runs
-from tunewright.remote.transfer import link_blobs, make_folders, put_blobs, write_file
+from tunewright.remote.transfer import link_blobs, make_folders, put_blobs, whole_files, write_file
 
 __all__ = [
     "RunRow",
     "cancel_run",
     "follow_run",
+    "go_on_with_earlier",
     "list_runs",
     "new_run",
     "pull_run",
@@ -34,6 +36,16 @@ __all__ = [
 ]
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 LOG_TAIL = 1 << 18  # bytes of the log looked at for its last lines
+
+
+def go_on_with_earlier(run: RunFolder, report: Callable[[str], None]) -> RunFolder:
+    """An earlier run of the same inputs that was never started, in place of this new one; else this one."""
+    earlier = earlier_unstarted(run)
+    if earlier is None:
+        return run
+    report(f"going on with {earlier.path.name}, which was never started")
+    shutil.rmtree(run.path)
+    return earlier
 
 
 def ship_run(host: Host, run: RunFolder, report: Callable[[str], None]) -> None:
@@ -53,7 +65,7 @@ def ship_run(host: Host, run: RunFolder, report: Callable[[str], None]) -> None:
     spec = run.spec.read_bytes()
 
     def ship() -> int:
-        if read_file(host, place.there("spec.json")) == spec:
+        if read_file(host, place.there("spec.json")) == spec and all(whole_files(host, links)):
             return 0
         sent = put_blobs(host, inputs, report)
         make_folders(host, place.there("inputs/data"), place.there("inputs/suites"))
@@ -86,9 +98,15 @@ def run_status(host: Host, run: RunFolder) -> Status:
     """Where the run stands, asked of its worker; also written to the laptop's copy. Raises HostError."""
     place = find_on_host(host, run)
     try:
+        if persist(lambda: host.size(place.there("spec.json")), _silent) is None:
+            return not_there(host.name, run)
         status = persist(lambda: ask_worker(host, place, "status"), _silent)
     except Unreachable as error:
         raise HostError(error.message, f"{error.hint} {last_heard(run)}".strip()) from error
+    if status.state == "queued" and run.read_status() is None:
+        return status.model_copy(
+            update={"message": "it was never started", "hint": f"./inv resume --run {place.spec.id}"}
+        )
     write_status(run, status)
     return status
 
@@ -113,6 +131,21 @@ def run_log(host: Host, run: RunFolder, lines: int) -> str:
     text = _COLOUR.sub("", persist(read, _silent).decode(errors="replace"))
     text = visible(text.replace("\r\n", "\n").replace("\r", "\n"), len(text))
     return "".join(line + "\n" for line in text.splitlines()[-max(0, lines) :] if lines > 0)
+
+
+def not_there(host: str, run: RunFolder) -> Status:
+    """The status of a run that its host does not have: shipping was interrupted, or it was removed there."""
+    hint = f"./inv resume --run {run.path.name}"
+    known = run.read_status()
+    if known is None:
+        message = f"it was never started: shipping it to {host} was interrupted"
+        return Status(state="queued", message=message, hint=hint)
+    update = {
+        "message": f"{host} does not have it any more",
+        "hint": f"To do it again: {hint}",
+        "stalled": False,
+    }
+    return known.model_copy(update=update)
 
 
 def last_heard(run: RunFolder) -> str:

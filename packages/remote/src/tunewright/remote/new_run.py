@@ -17,7 +17,7 @@ from tunewright.contract.run import Forced, RunFolder, RunSpec, new_run_id
 from tunewright.contract.suite import read_suite
 from tunewright.remote.environment import Environment
 from tunewright.remote.host import Host
-from tunewright.remote.host_run import write_record
+from tunewright.remote.host_run import RECORD, write_record
 
 DROPPED = "dropped.jsonl"
 PREPARATION = (
@@ -85,6 +85,27 @@ def new_run(
             "Is the disk full, or the folder not yours?",
         ) from error
     return final
+
+
+def earlier_unstarted(run: RunFolder) -> RunFolder | None:
+    """The latest earlier run of the very same inputs that was never started: shipping it was interrupted."""
+    wanted = _inputs(run)
+    for path in sorted(run.path.parent.glob("*/spec.json"), reverse=True):
+        earlier = RunFolder(path.parent)
+        if earlier.path == run.path or earlier.status.exists() or earlier.events.exists():
+            continue
+        try:
+            if _inputs(earlier) == wanted:
+                return earlier
+        except (UserError, OSError):
+            continue  # not a run of this version
+    return None
+
+
+def _inputs(run: RunFolder) -> dict[str, Any]:
+    """What decides a run's result, and where it is to be."""
+    spec = run.read_spec().model_dump(mode="json", exclude={"id", "created", "git_commit"})
+    return spec | {"record": (run.path / RECORD).read_bytes()}
 
 
 def check_splits(data: Path) -> dict[str, Path]:

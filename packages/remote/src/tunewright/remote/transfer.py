@@ -6,8 +6,10 @@ Down: a folder's manifest says what must come; it is written last.
 
 import fcntl
 import os
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from tunewright.contract.atomic import CHUNK, fsync_folder, sha256_bytes, sha256_file
@@ -28,6 +30,18 @@ _PUBLISH = (
     + """
 [ "$(sum "$1")" = "$3" ] || { rm -f "$1"; exit 9; }
 chmod 444 "$1" && mv -f "$1" "$2"
+"""
+)
+_WHOLE = (
+    SUM
+    + """
+number=0
+while [ $# -ge 2 ]; do
+  [ -f "$2" ] && [ "$(sum "$2")" = "$1" ] && echo "whole $number"
+  number=$((number + 1))
+  shift 2
+done
+exit 0
 """
 )
 # A blob never changes, so a hard link is as good as a copy; some volumes have none.
@@ -71,6 +85,14 @@ def make_folders(host: Host, *folders: PurePosixPath) -> None:
     )
 
 
+def whole_files(host: Host, files: Sequence[tuple[str, PurePosixPath]]) -> list[bool]:
+    """For each (SHA-256, path): whether the host has that file with that content, read and hashed there."""
+    arguments = [argument for sha256, path in files for argument in (sha256, str(path))]
+    done = must(run_script(host, _WHOLE, arguments, timeout=1800), f"{host.name}: cannot verify its files")
+    said = set(done.text.split("\n"))
+    return [f"whole {number}" in said for number in range(len(files))]
+
+
 def put_blobs(host: Host, files: dict[str, Path], report: Report) -> int:
     """Bring files (by their SHA-256) to the host; return the bytes sent. What is there is not sent again.
 
@@ -83,16 +105,14 @@ def put_blobs(host: Host, files: dict[str, Path], report: Report) -> int:
 def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
     """Bring one file to the host; return the bytes sent."""
     final = blob_path(host, sha256)
-    # One half-sent file per checkout: two laptops that send the same file do not write into each other's.
-    sender = sha256_bytes(f"{os.uname().nodename}:{path.parent}".encode())[:8]
-    part = final.with_name(f".{sha256}.{sender}.part")
+    part = part_path(host, sha256)
     size = path.stat().st_size
     meter = Meter(report, f"sending {path.name}", size)
     sent = 0
 
     def attempt() -> bool:
         nonlocal sent
-        if host.size(final) == size:
+        if host.size(final) is not None and all(whole_files(host, [(sha256, final)])):
             return True
         at = host.size(part) or 0
         at = at if at <= size else 0
@@ -106,8 +126,7 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
         must(done, f"{host.name}: cannot finish {final}", "Is the disk full?")
         return True
 
-    with path.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # two of our processes would write into the same half-sent file
+    with _only_sender(sha256):
         for _ in range(3):
             if persist(attempt, report, lambda: meter.done):
                 return sent
@@ -116,6 +135,25 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
         f"{path.name} arrived damaged three times on {host.name}",
         "Did the file change while it was sent? If not, look at the network or the disk.",
     )
+
+
+def part_path(host: Host, sha256: str) -> PurePosixPath:
+    """Where this laptop's half-sent file of that content is: the same for every run and checkout, so that it is found
+    again; another one for every laptop, so that two do not write into one file."""
+    sender = sha256_bytes(f"{os.uname().nodename}:{os.getuid()}".encode())[:8]
+    return blob_path(host, sha256).with_name(f".{sha256}.{sender}.part")
+
+
+@contextmanager
+def _only_sender(sha256: str) -> Generator[None]:
+    """One process of this laptop at a time sends that content; the next one finds it there."""
+    path = Path(tempfile.gettempdir(), f"tunewright-sending-{os.getuid()}-{sha256[:2]}.lock")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def link_blobs(host: Host, links: Iterable[tuple[str, PurePosixPath]]) -> None:
