@@ -62,6 +62,16 @@ class Trials:
             return False
         return None if any(grade.passed for grade in grades) else True
 
+    def gold_fails(self, case: Case, gold: Answer) -> str:
+        """The error that ends a gold program in most worlds, in words; empty when it ends well."""
+        self._grade(case, gold)
+        runs = self._cases[sha256_json(case.model_dump(mode="json"))].known.get(gold.sources, [])
+        failed = [run for run in runs if run.error or run.unjudged]
+        if 2 * len(failed) <= len(runs):
+            return ""
+        said = failed[0].unjudged or f"{failed[0].error}: {failed[0].message}"
+        return f"it fails in {len(failed)} of {len(runs)} worlds: {said}"
+
     def _grade(self, case: Case, answer: Answer) -> list[Grade]:
         """One grade for each gold program."""
         key = sha256_json(case.model_dump(mode="json"))
@@ -93,6 +103,8 @@ class Trials:
             if answer.programs:
                 runs = [self.executor.run(answer.sources, world) for world in prepared.worlds]
                 prepared.known[answer.sources] = runs
+                if all(run.error for run in runs):
+                    continue  # a gold that always fails would take anything for right
                 prepared.graders.append(Grader(case, runs, self.catalog, _literals(answer.programs)))
         return prepared
 
