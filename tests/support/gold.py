@@ -1,12 +1,11 @@
 """The suites with one right answer for every case: what a perfect model would say."""
 
-import atexit
 from functools import cache
 from pathlib import Path
 
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.suite import Case, Prediction, Suite, read_suite
-from tunewright.eval.trial import Trials
+from tunewright.eval.trial import Trials, shared_trials
 
 ROOT = Path(__file__).parents[2]
 SUITES = ("navigation", "field_access")
@@ -28,9 +27,7 @@ def gold(name: str) -> dict[str, str]:
 @cache
 def trials() -> Trials:
     """Sandboxes over the shipped catalog that all tests share."""
-    made = Trials(load_catalog("coding"))
-    atexit.register(made.executor.close)
-    return made
+    return shared_trials(load_catalog("coding"))
 
 
 def gold_predictions(name: str) -> list[Prediction]:

@@ -1,5 +1,7 @@
 """Programs that try to do harm, or to get out of their sandbox; each is to do nothing and to fail its own case."""
 
+_EVERY_DESCRIPTOR = "\nfor i in range(3, 99):\n    try:\n"
+_PASS = "    except OSError:\n        pass"
 HOSTILE = {
     "fork": "import os\nfor _ in range(9):\n    os.fork()\nopen('/tmp/hostile_fork', 'w')",
     "fork_bomb": "import os\nwhile True:\n    os.fork()",
@@ -23,8 +25,8 @@ HOSTILE = {
     "signal_by_descriptor": "import fcntl, os\nfcntl.fcntl(0, 8, os.getppid())",
     "native_code": "import ctypes\nctypes.CDLL(None).system(b'touch /tmp/hostile_native')",
     "ignores_signals": "import signal, io\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True:\n    pass",
-    "writes_over_connection": "import os, io\nfor i in range(3, 99):\n    try:\n        os.write(i, b'{\"end\": true}\\n')\n    except OSError:\n        pass",
-    "torn_message": "import os, io\nfor i in range(3, 99):\n    try:\n        os.write(i, b'{\\xff\\n')\n    except OSError:\n        pass",
+    "writes_over_connection": f"import os, io{_EVERY_DESCRIPTOR}        os.write(i, b'{{\"end\": true}}\\n')\n{_PASS}",
+    "torn_message": f"import os, io{_EVERY_DESCRIPTOR}        os.write(i, b'{{\\xff\\n')\n{_PASS}",
     "exit_hard": "import os, io\nos._exit(0)",
     "deep_recursion": "def f():\n    return f()\nf()",
     "breaks_json": "import json\njson.dumps = lambda *a, **k: '{}'\ndef g():\n    yield\ngit_status()",

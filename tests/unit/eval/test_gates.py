@@ -10,6 +10,7 @@ from tunewright.contract.errors import ExitCode
 from tunewright.contract.recipe import Gate
 from tunewright.eval.gates import (
     GateResult,
+    badge,
     exit_code,
     judge_better,
     judge_gates,
@@ -160,3 +161,33 @@ def test_every_verdict_is_said_with_n_and_interval() -> None:
     assert result.to_json()["n"] == 60
     assert result.name == "s: overall"
     assert result.target == "at least 80%"
+
+
+def badges(*gates: Gate, tuned: int, suites: tuple[str, ...] = ("s",)) -> str:
+    """The badge of a model with `tuned` of 60 right, whose base has 5."""
+    return badge(
+        judge_gates(
+            gates, {"s": score(tuned, 60)}, {"s": score(5, 60)}, {"agreement": 0.99, "tokens": 5_000}
+        ),
+        suites,
+    )
+
+
+BETTER, FAITHFUL = gate("beats_base", 0.01), gate("fidelity", 0.9)
+
+
+def test_pass_stands_at_the_top_only_when_every_suite_has_targets_that_are_met() -> None:
+    target = gate("overall", 0.8, required=False)
+    assert badges(BETTER, FAITHFUL, target, tuned=60) == "PASS"
+    assert badges(BETTER, FAITHFUL, target, tuned=30) == (
+        "better than its base, faithful to what was trained; targets not met"
+    )
+    assert badges(BETTER, tuned=60) == "better than its base; no targets are set"
+    assert badges(BETTER, target, tuned=60, suites=("s", "other")) == (
+        "better than its base; not every suite has a target"
+    )
+    assert badges(target, tuned=60) == "PASS"
+    assert badges(target, tuned=10) == "its required gates pass; targets not met"
+    assert badges(tuned=60) == "its required gates pass; no targets are set"
+    assert badges(BETTER, target, tuned=5) == "FAIL"
+    assert badges(gate("overall", 0.8), tuned=54) == "INCONCLUSIVE"

@@ -7,8 +7,10 @@ standard library) runs in an isolated Python (`isolated.py`); where that cannot 
 import ast
 import posixpath
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,6 +84,9 @@ class Executor:
 
     def _in_monty(self, sources: Sequence[str], world: World) -> WorldRun:
         if self._pool is None:
+            if find_spec("opentelemetry") is None:
+                # The sandbox looks for it at every run; a miss is remembered, or it costs as much as a program.
+                sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]
             self._pool = monty.Monty(max_processes=1)
             self._pool.__enter__()
         calls: list[WorldCall] = []

@@ -127,7 +127,7 @@ class Expressions(Calls):
     def _unaryop(self, node: ast.UnaryOp, env: Env) -> Value:
         value = self.evaluate(node.operand, env)
         number = value.only
-        if isinstance(node.op, ast.USub) and number and number.type in ("int", "float"):
+        if isinstance(node.op, ast.USub) and number and isinstance(number.const, int | float):
             return constant(-number.const)
         return derived(value)
 

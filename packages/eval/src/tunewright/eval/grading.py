@@ -72,6 +72,10 @@ class Grader:
         self.outputs = [Output(gold) for gold in golds]
         self.request = " ".join(str(m.content or "") for m in case.messages if m.role == "user").lower()
         self.strict = bool(case.expect.fields)
+        # Fields that the gold prints in some world.
+        self._fields = {
+            output.own[key] for output in self.outputs for key in output.keys if key in output.own
+        }
         self._silent = not any(output.text.strip() for output in self.outputs)
         self.conditional = any(entry.startswith("if") for entry in case.expect.control)
         # Texts that the request asks to print: lines of the gold that hold no value and stand in the request.
@@ -218,12 +222,20 @@ class Grader:
         return _words_of(output, answer, where, _result_words(gold) - self.literals)
 
     def _foreign(self, gold: Output, answer: Output) -> list[str]:
+        """Values of the world that the gold does not print. What the request says, or a call was given, may be said
+        again, unless it is the value of a field that the request asks to print."""
         given = {
             key for call in answer.run.calls for value in call.arguments.values() for key in keys_of(value)
         }
-        asked = set(keys_of(self.request))
-        expected = gold.keys | given | asked | (frozenset() if self.conditional else {"0"})
-        return [key for key in answer.keys if key in answer.sources and key not in expected]
+        said = given | set(keys_of(self.request)) | (set() if self.conditional else {"0"})
+        return [
+            key
+            for key in answer.keys - gold.keys
+            if key in answer.sources and (key not in said or self._printed(key, answer))
+        ]
+
+    def _printed(self, key: str, answer: Output) -> bool:
+        return key != "0" and any(source.field in self._fields for source in answer.sources[key])
 
     def _tells(self, grade: Grade) -> None:
         if any(grade.wrong.values()):

@@ -22,7 +22,7 @@ from tunewright.eval.clusters import proportion
 from tunewright.eval.floor import floor
 from tunewright.eval.outcome import Outcome, judge
 from tunewright.eval.statistics import Paired, Proportion
-from tunewright.eval.trial import Trials
+from tunewright.eval.trial import Trials, shared_trials
 
 SCHEMA = 1
 METRICS = ("overall", "discrimination", "field_access", "parses", "stable")
@@ -214,13 +214,12 @@ def score_predictions(
                 "Each case and sample must stand in one line.",
             )
         samples[prediction.sample] = prediction
-    with Trials(catalog) as trials:
-        outcomes = [
-            outcome
-            for case in suite.cases
-            for outcome in _outcomes(case, by_case.get(case.id, {}), trials, dialect)
-        ]
-        nothing_known = floor(suite, trials, dialect)
+    trials = shared_trials(catalog)
+    outcomes = [
+        outcome
+        for case in suite.cases
+        for outcome in _outcomes(case, by_case.get(case.id, {}), trials, dialect)
+    ]
     return SuiteScore(
         suite.name,
         suite_hash(suite),
@@ -229,7 +228,7 @@ def score_predictions(
         model,
         {case.id: case.cluster for case in suite.cases},
         tuple(case for case in suite.cases if case.perturbs),
-        nothing_known,
+        floor(suite, trials, dialect),
     )
 
 

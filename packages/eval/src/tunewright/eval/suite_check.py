@@ -189,7 +189,9 @@ def _wrong_gold(case: Case, gold: str, trials: Trials) -> Iterator[str]:
     except CallSyntaxError as error:
         yield f"it cannot be read: {error}"
         return
-    faults = follow(answer.programs, trials.catalog).faults
+    faults = list(follow(answer.programs, trials.catalog).faults)
+    if not faults and answer.programs and (failing := trials.gold_fails(case, answer)):
+        faults = [failing]
     yield from faults
     if not faults:
         outcome = judge(case, Prediction(case=case.id, text=gold), trials)

@@ -63,7 +63,13 @@ def wrong_words(case: Case, prose: str, finish: str = "stop") -> list[str]:
 
 def normalized(text: str) -> str:
     """Lower case, words and numbers only, single spaces; `n't` is `not`."""
-    plain = text.lower().replace("’", "'").replace("n't", " not").replace("cannot", "can not")
+    plain = (
+        text.lower()
+        .replace("’", "'")
+        .replace("can't", "cannot")
+        .replace("n't", " not")
+        .replace("cannot", "can not")
+    )
     return " ".join(re.findall(r"[\w']+", plain.replace("'s ", " ")))
 
 

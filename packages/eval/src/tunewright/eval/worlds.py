@@ -139,14 +139,14 @@ class World:
                 result[name] = self._entries(item_type(annotation), shape, values)
         lists = [name for name in tool.result if name in result]
         problems = [name for name in lists if name in _PROBLEMS]
-        missing = shape.kind == "none" and not problems
+        missing = shape.kind == "none" and not problems and "exit_code" not in tool.result
         for name, annotation in tool.result.items():
             if name in result or name == "success":
                 continue
             parameter = next((p for p in tool.parameters if p.name == name and p.type == annotation), None)
             if parameter is not None:
                 result[name] = arguments.get(name)
-            elif missing and name != "exit_code":
+            elif missing:
                 result[name] = _nothing(annotation)
             else:
                 result[name] = self._scalar(name, annotation, tool, values)
@@ -280,10 +280,10 @@ def _counts_of(name: str, tool: Tool) -> list[str]:
 
 
 def _success(result: Mapping[str, Json], lists: list[str], problems: list[str], missing: bool) -> bool:
-    if missing:
-        return False
     if "exit_code" in result:
         return result["exit_code"] == 0
+    if missing:
+        return False
     if "failed" in result and "passed" in result:
         return bool(result["passed"]) and not result["failed"]
     if problems:

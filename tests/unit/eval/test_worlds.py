@@ -1,0 +1,178 @@
+"""Worlds are consistent, repeatable and unlike each other; programs run in them, and harm stays inside."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.gold import trials
+from tests.support.hostile import HOSTILE
+from tunewright.contract.catalog import load_catalog, parse_catalog
+from tunewright.eval.execution import Executor, bind
+from tunewright.eval.isolated import Isolated, NotIsolated
+from tunewright.eval.worlds import WORLDS, World, compared_constants
+
+CATALOG = load_catalog("coding")
+NUMBERS = st.integers(min_value=0, max_value=WORLDS - 1)
+TEXTS = st.text(alphabet="abc", min_size=1, max_size=12).map(lambda name: f"{name}.py")
+
+
+def call(number: int, name: str, **arguments: Any) -> Any:
+    tool = CATALOG.tool(name)
+    assert tool is not None
+    return World(CATALOG, "seed", number).call(tool, bind(tool, (), arguments))
+
+
+@given(number=NUMBERS, path=TEXTS)
+def test_a_call_always_gives_the_same_result_and_another_argument_another_one(number: int, path: str) -> None:
+    once = call(number, "ruff_check", path=path)
+    assert call(number, "ruff_check", path=path) == once
+    if once["violations"]:
+        assert call(number, "ruff_check", path=path + "x") != once
+
+
+@given(number=NUMBERS, path=TEXTS)
+def test_counts_sums_and_success_follow_from_what_was_found(number: int, path: str) -> None:
+    lint = call(number, "ruff_check", path=path)
+    assert lint["violation_count"] == len(lint["violations"])
+    assert lint["fixable_count"] == sum(v["fixable"] for v in lint["violations"])
+    assert lint["success"] is not bool(lint["violations"])
+    tests = call(number, "pytest_run", path=path)
+    outcomes = [test["outcome"] for test in tests["tests"]]
+    assert (tests["passed"], tests["failed"]) == (outcomes.count("passed"), outcomes.count("failed"))
+    assert tests["success"] is (tests["passed"] > 0 and tests["failed"] == 0)
+    page = call(number, "read_file", path=path)
+    assert (len(page["content"].splitlines()), page["path"]) == (page["line_count"], path)
+    found = call(number, "find_references", file=path, line=3, symbol="run")
+    assert (found["reference_count"], found["symbol"]) == (len(found["references"]), "run")
+    assert found["success"] is bool(found["references"])
+    done = call(number, "run_command", command=path)
+    assert done["success"] is (done["exit_code"] == 0)
+    diff = call(number, "git_diff")
+    assert diff["added"] == sum(hunk["added"] for hunk in diff["hunks"])
+
+
+@pytest.mark.parametrize("tool", CATALOG.tools, ids=lambda tool: tool.name)
+def test_each_tool_finds_nothing_one_and_several_and_works_and_fails(tool: Any) -> None:
+    given_ = {p.name: {"str": "a.py", "int": 3}.get(p.type) for p in tool.parameters if p.required}
+    results = [World(CATALOG, "s", number).call(tool, bind(tool, (), given_)) for number in range(WORLDS)]
+    lists = [name for name, kind in tool.result.items() if kind.startswith("list")]
+    for name in lists:
+        sizes = {len(result[name]) for result in results}
+        assert {0, 1} <= sizes
+        assert max(sizes) > 30
+    assert {result["success"] for result in results} == {True, False}
+    assert len({str(result) for result in results}) >= WORLDS - 3
+
+
+def test_worlds_lie_on_both_sides_of_what_programs_compare_with() -> None:
+    import ast
+
+    code = (
+        'r = pytest_run("a")\nn = len(r.tests)\nif r.seconds > 20 and n >= 3 and r.state == "late":\n    pass'
+    )
+    found = compared_constants([ast.parse(code)])
+    assert found == {"seconds": (20,), "tests": (3,), "state": ("late",)}
+    tool = CATALOG.tool("pytest_run")
+    assert tool is not None
+    results = [World(CATALOG, "s", n, found).call(tool, {"path": "a"}) for n in range(WORLDS)]
+    assert {19.5, 20.0, 20.5} <= {result["seconds"] for result in results}
+    assert {2, 3, 4} <= {len(result["tests"]) for result in results}
+
+
+@given(number=NUMBERS)
+def test_values_are_unique_where_their_type_allows_it(number: int) -> None:
+    seen = [
+        value
+        for result in (
+            call(number, "goto_definition", file="a", line=1, symbol="b"),
+            call(number, "goto_definition", file="a", line=2, symbol="b"),
+        )
+        for entry in result["locations"]
+        for value in entry.values()
+    ]
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_tool_without_fields_returns_text_and_one_of_another_project_has_its_own_parameters() -> None:
+    theirs = parse_catalog(
+        {
+            "name": "theirs",
+            "tools": [
+                {
+                    "name": "goto_definition",
+                    "description": "",
+                    "parameters": [
+                        {"name": n, "type": "str"} for n in ("uri", "line", "column", "workspace")
+                    ],
+                    "result": {},
+                }
+            ],
+        },
+        "test",
+    )
+    with Executor() as executor:
+        world = World(theirs, "s", 0)
+        run = executor.run(['print(goto_definition("a", "1", "2", workspace="w"))'], world)
+        assert (run.error, len(run.calls)) == ("", 1)
+        assert run.output.split() == run.calls[0].result.split()
+        assert executor.run(['goto_definition("a", "1", "2")'], world).error == "TypeError"
+
+
+@pytest.mark.parametrize(
+    ("code", "output"),
+    [
+        ("def g():\n    yield git_status().branch\nprint(*g())", "branch"),
+        (
+            "import logging\nlogging.basicConfig(format='%(message)s')\nlogging.error(git_status().branch)",
+            "branch",
+        ),
+        ("import io\nb = io.StringIO()\nprint(git_status().branch, file=b)\nprint(b.getvalue())", "branch"),
+        ("x = git_status()\nprint(x.branch)\ndel x", "branch"),
+        (
+            "import asyncio, io\nasync def f():\n    return git_status().branch\nprint(asyncio.run(f()))",
+            "branch",
+        ),
+        ("try:\n    print(git_status().branch)\nexcept ValueError:\n    pass", "branch"),
+        ("print(vars(git_status())['branch'])\nexit()", "branch"),
+        ("import sys\nsys.stdout.write(git_status().branch)", "branch"),
+        ("f = (print(git_status().branch) for _ in [1])", ""),
+        ("import io\nprint(git_status().branch, file=io.StringIO())", ""),
+    ],
+)
+def test_what_the_sandbox_lacks_runs_in_an_isolated_python(code: str, output: str) -> None:
+    world = World(CATALOG, "s", 3)
+    run = trials().executor.run([code], world)
+    assert (run.error, run.unjudged) == ("", "")
+    tool = CATALOG.tool("git_status")
+    assert tool is not None
+    expected = world.call(tool, {})[output] if output else ""
+    assert run.output.strip() == expected
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in HOSTILE if n not in ("endless_in_python", "sleep", "ignores_signals")]
+)
+def test_a_hostile_program_does_nothing(name: str) -> None:
+    world = World(CATALOG, "s", 3)
+    run = trials().executor.run([HOSTILE[name]], world)
+    assert "root:" not in run.output
+    assert not list(Path("/tmp").glob("hostile_*"))
+    # The next program runs as if nothing had been.
+    after = trials().executor.run(["def g():\n    yield git_status().branch\nprint(*g())"], world)
+    assert (after.error, len(after.calls)) == ("", 1)
+
+
+def test_without_isolation_a_program_is_not_judged_and_never_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise NotIsolated("no filter here")
+
+    monkeypatch.setattr(Isolated, "run", refused)
+    with Executor() as executor:
+        run = executor.run(["def g():\n    yield 1\nlist(g())"], World(CATALOG, "s", 0))
+        assert "no filter here" in run.unjudged
+    with Executor(isolate=False) as executor:
+        assert executor.run(["def g():\n    yield 1\nlist(g())"], World(CATALOG, "s", 0)).unjudged
+        assert executor.run(["print(git_status().branch)"], World(CATALOG, "s", 0)).output.startswith("br")
