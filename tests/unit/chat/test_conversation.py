@@ -143,6 +143,12 @@ def test_what_would_be_lost_is_refused() -> None:
             found.row()
 
 
+def test_a_turn_that_calls_keeps_its_call_next_to_arrow_s_null() -> None:
+    turn = {"role": "function_call", "content": json.dumps(CALL), "tool_calls": None}
+    [message] = read_conversation({"messages": [turn]}).row()["messages"]
+    assert message["tool_calls"] == [{"function": CALL}]
+
+
 def test_nulls_of_other_shapes_do_not_hide_a_conversation() -> None:
     row = {
         "messages": None,

@@ -80,7 +80,9 @@ def openai_message(item: Mapping[str, Any], number: int = 1) -> Message:
     others = {key: value for key, value in item.items() if key not in used}
     content = item.get("content", item.get("value"))
     if name in _CALL_ROLES:
-        return {"role": "assistant", "content": "", "tool_calls": calls_of(content), **others}
+        more = others.get("tool_calls")  # null where Arrow gives every turn the keys of all
+        calls = calls_of(content) + (more if isinstance(more, list) else [])
+        return {"role": "assistant", "content": "", **others, "tool_calls": calls}
     role = said_by if said_by in _KNOWN_ROLES else ROLES.get(name)
     if role is None:
         raise UnknownShapeError(f"message {number} has the role {said_by!r}")
