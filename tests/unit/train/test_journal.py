@@ -56,7 +56,9 @@ def test_progress_is_told_once_a_second_and_at_the_end_with_what_is_left(run: Ru
         journal.progress(step)
     told = [event.data for event in run.read_events() if event.kind == "progress"]
     assert [data["step"] for data in told] == list(range(4, 101, 4))
-    assert told[0] == {"step": 4, "total": 100, "seconds_left": 24.0}
+    # A twentieth of the steps says something about the rest; fewer are the first ones, which are slow.
+    assert told[0] == {"step": 4, "total": 100, "seconds_left": None}
+    assert told[1] == {"step": 8, "total": 100, "seconds_left": 23.0}
     assert told[-1]["seconds_left"] == 0
     journal.close("done")
 
