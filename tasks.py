@@ -55,7 +55,7 @@ def train(
             forced,
             machine,
             environment,
-            held_out=inputs.suites,
+            prepared=inputs.suites,
             origin=inputs.origin,
         )
         run = go_on_with_earlier(run, say)

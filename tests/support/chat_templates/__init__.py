@@ -20,10 +20,13 @@ ENDS = {
 }
 
 
+def text_of(name: str) -> str:
+    return Path(__file__).with_name(f"{name}.jinja").read_text(encoding="utf-8")
+
+
 @cache
 def template(name: str) -> ChatTemplate:
-    text = Path(__file__).with_name(f"{name}.jinja").read_text(encoding="utf-8")
-    return ChatTemplate(text, {"bos_token": "<s>", "eos_token": "</s>", "enable_thinking": True})
+    return ChatTemplate(text_of(name), {"bos_token": "<s>", "eos_token": "</s>", "enable_thinking": True})
 
 
 def renderer(name: str) -> Render:

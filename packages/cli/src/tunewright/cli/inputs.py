@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunewright.cli.door import ROOT
 from tunewright.cli.steps import WORK, Progress, say
+from tunewright.cli.template_fit import base_template, fit_dataset, fit_suite, longest_row
 
 if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """`folder` holds the splits in the normal form; `suites` are those made from held-out rows, by name."""
+    """`folder` holds the splits in the normal form; `suites` are those made or changed for this run, by name."""
 
     folder: Path
     origin: str
@@ -20,11 +22,23 @@ class Inputs:
 
 
 def prepare_inputs(recipe: "Recipe", data: Path) -> Inputs:
-    """Prepare a dataset for a run, once for the same rows. Raises UserError when nothing in it can be trained."""
+    """Prepare a dataset for a run, once for the same rows, and the suites for its base model.
+
+    Raises UserError when nothing in it can be trained, or the base's chat template refuses what is to be trained.
+    """
     from tunewright.chat.training_set import prepare_dataset
 
+    base = base_template(recipe)
+    length = longest_row(recipe, base)
     folder, made = prepare_dataset(
-        data, WORK / "prepared", share=recipe.data.valid, seed=recipe.seed, report=Progress("prepare")
+        data,
+        # Lengths depend on the tokenizer and the mask.
+        WORK / "prepared" / (f"{base.tokenizer[:8]}-{recipe.train.mask}" if base and length else ""),
+        share=recipe.data.valid,
+        seed=recipe.seed,
+        limit=recipe.train.max_seq_length,
+        length=length,
+        report=Progress("prepare"),
     )
     counts = ", ".join(f"{split.examples:,} {name}" for name, split in made.splits.items())
     dropped = made.facts["dropped"]
@@ -38,7 +52,14 @@ def prepare_inputs(recipe: "Recipe", data: Path) -> Inputs:
     suites = {
         entry.name: _held_out_suite(folder, entry.held_out) for entry in recipe.suites if entry.held_out
     }
-    return Inputs(folder, str(data), suites)
+    if base is None:
+        return Inputs(folder, str(data), suites)
+    fitted = fit_dataset(recipe, folder, made, base)
+    for entry in recipe.suites:
+        path = suites.get(entry.name) or ROOT / entry.path
+        if path.is_file():  # a missing one is told when the run is made
+            suites[entry.name] = fit_suite(path, fitted, base, recipe.data.syntax)
+    return Inputs(fitted, str(data), suites)
 
 
 def _held_out_suite(folder: Path, split: str) -> Path:

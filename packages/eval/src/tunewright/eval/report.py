@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from tunewright.contract.atomic import write_text
+from tunewright.contract.encoding import tool_tokens_text
 from tunewright.contract.example import Message
 from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.contract.suite import Case, Expectation
@@ -227,8 +228,8 @@ def run_facts(spec: RunSpec, history: History, scores: RunScores) -> list[tuple[
     if history.tokens:
         pace = f", {history.tokens_per_second:,.0f} a second" if history.tokens_per_second else ""
         facts.append(("tokens trained", f"{history.tokens:,}{pace}"))
-    if history.tool_tokens:
-        facts.append(("tokens trained by tool", history.tool_tokens))
+    if tools := history.tool_tokens or tool_tokens_text(spec.preparation.get("tool_tokens")):
+        facts.append(("tokens trained by tool", tools))
     if history.peak_memory:
         facts.append(("peak memory", f"{history.peak_memory / 1e9:.2f} GB"))
     answered = sum(score.tokens for suites in scores.scores.values() for score in suites.values())

@@ -26,6 +26,8 @@ PREPARATION = (
     "shapes",
     "dialects",
     "held_out",
+    "calls_as",
+    "tool_tokens",
 )  # facts of a prepared dataset that a run records
 
 
@@ -38,17 +40,18 @@ def new_run(
     host: Host,
     environment: Environment,
     *,
-    held_out: Mapping[str, Path] | None = None,
+    prepared: Mapping[str, Path] | None = None,
     origin: str = "",
 ) -> RunFolder:
     """Make `root/runs/<id>` with `spec.json` and copies of every input: the dataset's splits, the suites, the
-    audit. Suites are found relative to `root`, the checkout; `held_out` are those made from held-out rows, by name.
+    audit. Suites are found relative to `root`, the checkout, but for those in `prepared`: made out of held-out rows, or
+    changed for the base model.
     `data` is a folder in the normal form; `origin` is what it was prepared from.
 
     Raises UserError when a split or a suite is missing or cannot be read; then nothing is written.
     """
     splits = check_splits(data)
-    suites = _suites(root, recipe, held_out or {})
+    suites = _suites(root, recipe, prepared or {})
     run_id = new_run_id(recipe.name)
     final = RunFolder(root / "runs" / run_id)
     try:
@@ -156,10 +159,10 @@ def _preparation(data: Path) -> dict[str, Any]:
     return {key: facts[key] for key in PREPARATION if key in facts}
 
 
-def _suites(root: Path, recipe: Recipe, held_out: Mapping[str, Path]) -> dict[str, Path]:
+def _suites(root: Path, recipe: Recipe, prepared: Mapping[str, Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for entry in recipe.suites:
-        path = root / entry.path if entry.path else held_out.get(entry.name)
+        path = prepared.get(entry.name) or (root / entry.path if entry.path else None)
         if path is None:
             raise UserError(
                 f"recipe {recipe.name}: there are no held-out rows for the suite {entry.name}",

@@ -1,0 +1,201 @@
+"""A prepared dataset and its suites put into the form that the base model's chat template renders, and counted."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunewright.cli.steps import WORK, Progress, say
+
+if TYPE_CHECKING:
+    from tunewright.contract.encoding import EncodedSplit, Encoder
+    from tunewright.contract.example import Example
+    from tunewright.contract.manifest import DatasetManifest
+    from tunewright.contract.recipe import Recipe
+    from tunewright.contract.suite import Case
+    from tunewright.contract.template_support import TemplateSupport, WriteCalls
+
+
+@dataclass(frozen=True)
+class BaseTemplate:
+    """What this machine knows about the base's template; `encoder` where its tokenizer is here, with a hash of it."""
+
+    support: "TemplateSupport"
+    encoder: "Encoder | None" = None
+    tokenizer: str = ""
+
+
+def base_template(recipe: "Recipe") -> BaseTemplate | None:
+    """The template of a recipe's base model; None when nothing of it is on this machine."""
+    from tunewright.audit.tokenizer import Tokenizer
+    from tunewright.contract.atomic import sha256_file, sha256_json
+    from tunewright.contract.base_tokenizer import chat_template, tokenizer_folder
+    from tunewright.contract.embedded import packaged_model
+
+    folder = tokenizer_folder(recipe.model.base, recipe.model.revision)
+    if folder is not None and (tokenizer := Tokenizer(folder)).has_template:
+        identity = sha256_json([sha256_file(folder / "tokenizer.json"), chat_template(folder)])
+        return BaseTemplate(tokenizer.encoder.support, tokenizer.encoder, identity)
+    packaged = packaged_model(recipe.model.base)
+    return BaseTemplate(packaged.template) if packaged else None
+
+
+def longest_row(recipe: "Recipe", base: BaseTemplate | None) -> "Callable[[Example], int] | None":
+    """A count of the tokens of an example's longest training row; None without the base's tokenizer."""
+    from tunewright.audit.tokenizer import call_writer
+    from tunewright.contract.chat_template import TemplateRefusal
+    from tunewright.contract.template_support import place_in_text
+
+    if base is None or (encoder := base.encoder) is None:
+        return None
+    write = call_writer(recipe.data.syntax)
+
+    def length(example: "Example") -> int:
+        try:
+            return max(
+                map(len, encoder.rows(place_in_text(example, encoder.support, write), recipe.train.mask))
+            )
+        except TemplateRefusal:
+            return 0  # told with its reason when the rows are encoded
+
+    return length
+
+
+def fit_dataset(recipe: "Recipe", folder: Path, made: "DatasetManifest", base: BaseTemplate) -> Path:
+    """The dataset with what the template would drop as text, and its trained tokens by tool in `dataset.json`.
+
+    Raises UserError for a row that cannot be written or rendered, and for a tool whose calls train no token.
+    """
+    from tunewright.audit.tokenizer import call_writer
+    from tunewright.chat.dataset_folder import finished_dataset, write_dataset
+    from tunewright.contract.atomic import sha256_file, sha256_json
+    from tunewright.contract.encoding import tool_tokens_text
+    from tunewright.contract.example import read_examples, read_jsonl
+    from tunewright.contract.manifest import DatasetManifest as Manifest
+
+    key = sha256_json(
+        {
+            "dataset": made.facts["key"],
+            "splits": {name: entry.sha256 for name, entry in made.splits.items()},
+            "support": asdict(base.support),
+            "syntax": recipe.data.syntax,
+            "tokenizer": base.tokenizer,
+            "train": [recipe.train.mask, recipe.train.max_seq_length],
+        }
+    )
+    out = WORK / "fitted" / key[:16]
+    fitted: Manifest | None = finished_dataset(out, key)
+    if fitted is None:
+        write = call_writer(recipe.data.syntax)
+        rows: dict[str, list[Example]] = {}
+        changed = 0
+        for split, entry in made.splits.items():
+            path = folder / entry.file
+            examples = read_examples(path)
+            rows[split] = [_fit(row, base, write, f"{path}:{n}") for n, row in enumerate(examples, start=1)]
+            changed += sum(new.messages != old.messages for new, old in zip(rows[split], examples))
+        counted = _encode(recipe, rows["train"], base, folder)
+        dropped = folder / "dropped.jsonl"
+        fitted = write_dataset(
+            out,
+            {split: [row.row() for row in examples] for split, examples in rows.items()},
+            seed=made.seed,
+            lineage={"prepared": sha256_file(folder / "dataset.json")},
+            facts={
+                **made.facts,
+                "key": key,
+                "calls_as": recipe.data.syntax if changed else "",
+                "fitted": changed,
+                "tool_tokens": counted.tool_tokens if counted else {},
+            },
+            extra={"dropped.jsonl": [row for _, row in read_jsonl(dropped)]} if dropped.is_file() else None,
+        )
+    if written := fitted.facts["calls_as"]:
+        say(
+            f"prepare   the base's chat template has no place for tools or calls: {fitted.facts['fitted']:,} rows have them "
+            f"as text ({written})"
+        )
+    if tokens := fitted.facts["tool_tokens"]:
+        say(f"prepare   trained tokens by tool: {tool_tokens_text(tokens)}")
+    return out
+
+
+def fit_suite(path: Path, folder: Path, base: BaseTemplate, syntax: str) -> Path:
+    """The suite whose prompts hold as text what the template would drop; the file itself where nothing is dropped.
+
+    What is right stays as it is. Raises UserError as `fit_dataset` does.
+    """
+    from tunewright.audit.tokenizer import call_writer
+    from tunewright.contract.atomic import write_jsonl
+    from tunewright.contract.suite import read_suite
+    from tunewright.eval.held_out import case_row
+
+    suite, write = read_suite(path), call_writer(syntax)
+    cases = [_placed_case(case, base, write, f"{path}, case {case.id}") for case in suite.cases]
+    if tuple(cases) == suite.cases:
+        return path
+    out = folder / "suites" / path.name
+    write_jsonl(out, (case_row(case) for case in cases))
+    return out
+
+
+def _placed_case(case: "Case", base: BaseTemplate, write: "WriteCalls", where: str) -> "Case":
+    from tunewright.contract.example import Example
+
+    placed = _place(Example(messages=case.messages, tools=case.tools), base, write, where)
+    return case.model_copy(update={"messages": placed.messages})
+
+
+def _fit(example: "Example", base: BaseTemplate, write: "WriteCalls", where: str) -> "Example":
+    """An example as the template renders it; calls that were text already are named, so that their tokens are counted."""
+    from tunewright.chat.calls import find
+    from tunewright.contract.encoding import called_tools
+
+    placed = _place(example, base, write, where)
+    if called_tools(placed):
+        return placed
+    calls = [
+        (number, call.name)
+        for number, message in enumerate(placed.messages)
+        if message.role == "assistant"
+        for call in find(message.content).calls
+        if call.name
+    ]
+    return placed.model_copy(update={"meta": placed.meta.model_copy(update={"calls": tuple(calls)})})
+
+
+def _place(example: "Example", base: BaseTemplate, write: "WriteCalls", where: str) -> "Example":
+    from tunewright.chat.calls import CallSyntaxError
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.template_support import place_in_text
+
+    try:
+        return place_in_text(example, base.support, write)
+    except CallSyntaxError as error:
+        raise UserError(
+            f"{where}: a call cannot be written as text ({error})",
+            "The base's chat template has no place for calls: choose another data.syntax, or another base.",
+        ) from error
+
+
+def _encode(
+    recipe: "Recipe", rows: "list[Example]", base: BaseTemplate, folder: Path
+) -> "EncodedSplit | None":
+    """The training rows in the base's tokens; None without its tokenizer. Raises UserError."""
+    from tunewright.contract.encoding import check_tools_trained, encode_all
+
+    if base.encoder is None:
+        return None
+    show = Progress("prepare")
+    done = iter(range(len(rows)))
+    origin = str(folder / "train.jsonl")
+    counted = encode_all(
+        base.encoder,
+        rows,
+        mask=recipe.train.mask,
+        max_length=recipe.train.max_seq_length,
+        origin=origin,
+        tick=lambda: show("rows in tokens:", next(done), len(rows)),
+    )
+    check_tools_trained(counted, origin)
+    return counted
