@@ -14,8 +14,10 @@ from tunewright.cli.steps import Progress, say
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tunewright.chat.training_set import TrainingSet
     from tunewright.cli.new_recipe import DataFacts, ModelFacts
     from tunewright.contract.example import Example
+    from tunewright.contract.recipe import Recipe
 
 BYTES_PER_TOKEN = (
     3.0  # a tokenizer of 150,000 words makes about 3.4 of English and code; fewer is on the safe side
@@ -53,10 +55,10 @@ def new(
         raise UserError(f"{path} exists already", "Give another --out; a recipe is never replaced.")
     check_place(path)
     rows = read_training_set(Path(data), Progress("read"))
-    pinned = revision or cached_revision(model)
-    lengths, answer, exact = token_lengths(rows.rows["train"], model, pinned)
+    draft = _draft(model, revision or cached_revision(model), _dialect(rows))
+    lengths, answer, exact = token_lengths(draft, rows.rows["train"])
     facts = _data_facts(data, rows, lengths, answer, exact)
-    seen, fits = _model_facts(model, pinned, host, facts)
+    seen, fits = _model_facts(draft, host)
     text = recipe_text(name, facts, seen, fits)
     parse_recipe(text, str(path))
     write_text(path, text)
@@ -99,33 +101,28 @@ def cached_revision(model: str) -> str | None:
     return found if re.fullmatch(r"[0-9a-f]{40}", found) else None
 
 
-def token_lengths(rows: "Sequence[Example]", model: str, revision: str | None) -> tuple[list[int], int, bool]:
-    """Tokens of each row, ascending; what 99 % of the answers have; and whether the model's own tokenizer counted."""
+def token_lengths(draft: "Recipe", rows: "Sequence[Example]") -> tuple[list[int], int, bool]:
+    """Tokens of each row as a run of `draft` renders it, ascending; what 99 % of the answers have; and whether the base's own
+    tokenizer counted them."""
     from tunewright.audit.tokenizer import Tokenizer
+    from tunewright.cli.template_fit import base_template, longest_row
     from tunewright.contract.base_tokenizer import tokenizer_folder
-    from tunewright.contract.chat_template import TemplateRefusal
 
-    folder = tokenizer_folder(model, revision)
+    folder = tokenizer_folder(draft.model.base, draft.model.revision)
     tokenizer = Tokenizer(folder) if folder else None
+    length = longest_row(draft, base_template(draft))
     show = Progress("tokens")
     lengths: list[int] = []
     said: list[int] = []
     for done, row in enumerate(rows):
         show("rows:", done, len(rows))
         value = row.row()
+        whole = _estimate(json.dumps(value, ensure_ascii=False), len(row.messages))
+        lengths.append((length(row) if length else 0) or whole)
         answers = [_text(message) for message in value["messages"] if message["role"] == "assistant"]
-        if tokenizer is None:
-            lengths.append(_estimate(json.dumps(value, ensure_ascii=False), len(row.messages)))
-            said += [_estimate(answer, 1) for answer in answers]
-            continue
-        try:
-            text = tokenizer.render(value["messages"], value.get("tools"), False)
-        except TemplateRefusal:
-            text = json.dumps(value, ensure_ascii=False)  # what the trainer says about it comes with the run
-        lengths.append(len(tokenizer.encode(text)))
-        said += [len(tokenizer.encode(answer)) for answer in answers]
+        said += [len(tokenizer.encode(text)) if tokenizer else _estimate(text, 1) for text in answers]
     common = sorted(said)[max(0, math.ceil(0.99 * len(said)) - 1)]
-    return sorted(lengths), common, tokenizer is not None
+    return sorted(lengths), common, length is not None
 
 
 def _text(message: dict[str, Any]) -> str:
@@ -139,17 +136,21 @@ def _estimate(text: str, messages: int) -> int:
     return int(len(text.encode()) / BYTES_PER_TOKEN) + CHAT_OVERHEAD * messages
 
 
-def _data_facts(data: str, rows: Any, lengths: list[int], answer: int, exact: bool) -> "DataFacts":
+def _dialect(rows: "TrainingSet") -> str:
+    """How calls are written where the template has no place for them: as in the data, or as JSON where they are data."""
     from typing import get_args
 
-    from tunewright.cli.new_recipe import DataFacts
     from tunewright.contract.recipe import Data
 
-    train = rows.rows["train"]
     known = get_args(Data.model_fields["syntax"].annotation)
     written = next((name for name, _ in rows.dialects.most_common() if name in known), "")
-    if written == "openai":
-        written = AS_TEXT  # calls that are data have to become some text where the template drops them
+    return AS_TEXT if written == "openai" else written
+
+
+def _data_facts(data: str, rows: "TrainingSet", lengths: list[int], answer: int, exact: bool) -> "DataFacts":
+    from tunewright.cli.new_recipe import DataFacts
+
+    train = rows.rows["train"]
     path = Path(data)
     inside = path.resolve().is_relative_to(ROOT)
     return DataFacts(
@@ -161,48 +162,48 @@ def _data_facts(data: str, rows: Any, lengths: list[int], answer: int, exact: bo
         longest_answer=answer,
         rows_with_calls=sum(any(m.tool_calls for m in row.messages) for row in train)
         or rows.dialects["code_mode"],
-        dialect=written,
+        dialect=_dialect(rows),
     )
 
 
-def _model_facts(
-    model: str, revision: str | None, host: str, data: "DataFacts"
-) -> "tuple[ModelFacts, Callable[[int, int], bool] | None]":
+def _draft(model: str, revision: str | None, syntax: str, batch: int = 1, tokens: int = 64) -> "Recipe":
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.recipe import Recipe
+
+    try:
+        return Recipe.model_validate(
+            {
+                "name": "draft",
+                "model": {"base": model, "revision": revision},
+                "data": {"syntax": syntax} if syntax else {},
+                "train": {"batch_size": batch, "max_seq_length": tokens},
+            }
+        )
+    except ValueError as error:
+        raise UserError(
+            f"{model}: no pinned revision",
+            "Give --revision with the 40 hex digits of a commit of the repository.",
+        ) from error
+
+
+def _model_facts(draft: "Recipe", host: str) -> "tuple[ModelFacts, Callable[[int, int], bool] | None]":
     """What the model's config says, and whether a batch fits into the host's memory where one is named."""
     from tunewright.cli.new_recipe import ModelFacts
     from tunewright.cli.plan_model import Unknown, count, find_config
     from tunewright.cli.planning import memory_budget
     from tunewright.contract.errors import UserError
-    from tunewright.contract.recipe import Recipe
     from tunewright.remote.host import open_host
     from tunewright.remote.probe import probe_host
 
-    def draft(batch: int, tokens: int) -> Recipe:
-        return Recipe.model_validate(
-            {
-                "name": "draft",
-                "model": {"base": model, "revision": revision},
-                "train": {"batch_size": batch, "max_seq_length": tokens},
-            }
-        )
+    model, revision = draft.model.base, draft.model.revision
 
-    def checked(batch: int, tokens: int) -> Recipe:
-        try:
-            return draft(batch, tokens)
-        except ValueError as error:
-            raise UserError(
-                f"{model}: no pinned revision",
-                "Give --revision with the 40 hex digits of a commit of the repository.",
-            ) from error
-
-    first = checked(1, 64)
     with open_host(host or "local", ROOT) as machine:
         facts = probe_host(machine)
         cpu = facts.system != "Darwin" and model.startswith("embedded:")
         budget, _ = memory_budget(facts)
         try:
-            config = find_config(first, machine, facts).config
-            parameters = count(first, config, 64, 1.0).parameters
+            config = find_config(draft, machine, facts).config
+            parameters = count(draft, config, 64, 1.0).parameters
         except (Unknown, UserError) as error:
             if isinstance(error, UserError) and host:
                 raise
@@ -211,7 +212,7 @@ def _model_facts(
     context = config.get("max_position_embeddings")
 
     def fits(batch: int, tokens: int) -> bool:
-        training = count(checked(batch, tokens), config, 0, 1.0).training
+        training = count(_draft(model, revision, draft.data.syntax, batch, tokens), config, 0, 1.0).training
         return budget is None or training.total <= budget
 
     known = context if isinstance(context, int) and context > 0 else None
