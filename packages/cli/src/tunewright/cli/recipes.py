@@ -102,7 +102,7 @@ def cached_revision(model: str) -> str | None:
 
 
 def token_lengths(draft: "Recipe", rows: "Sequence[Example]") -> tuple[list[int], int, bool]:
-    """Tokens of each row as a run of `draft` renders it, ascending; what 99 % of the answers have; and whether the base's own
+    """Tokens of each row as a run of `draft` renders it, ascending; what 99 % of the answers have; whether the base's own
     tokenizer counted them."""
     from tunewright.audit.tokenizer import Tokenizer
     from tunewright.cli.template_fit import base_template, longest_row
