@@ -429,6 +429,14 @@ def test_thoughts_are_no_preamble_and_call_nothing() -> None:
     assert (unopened.reasoning, unopened.preamble, len(unopened.calls)) == ("I think so.", "", 1)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "text", ["[f(a='\\d', b=1if c else 2)]", "<tool_call>f('\\d')\ng(1if x else 2)</tool_call>"]
+)
+def test_python_that_python_warns_of_is_read_in_silence(text: str) -> None:
+    assert find(text).calls[0].name == "f"
+
+
 def test_react_s_input_in_words_is_the_only_value_and_not_strict() -> None:
     text = "Thought: I look.\nAction: search\nAction Input: weather in Oslo\nObservation: rain"
     turn = find(text)

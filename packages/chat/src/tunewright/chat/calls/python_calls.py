@@ -4,6 +4,7 @@ import ast
 import builtins
 import keyword
 import re
+import warnings
 from typing import Any
 
 from tunewright.chat.calls.found import Call, CallSyntaxError, FoundCall
@@ -19,11 +20,23 @@ _FIRST_CALLED = re.compile(r"^(?:[^#\n]*?[\s=(])?([a-z_]\w*)\(", re.MULTILINE)
 def parse_program(code: str) -> ast.Module:
     """The program's syntax tree. Raises CallSyntaxError with the line when it is not Python."""
     try:
-        return ast.parse(code)
+        return _parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         reason = error.args[0] if error.args else "too deeply nested"  # a MemoryError says nothing
         raise CallSyntaxError(f"not a Python program{f', line {line}' if line else ''}: {reason}") from error
+
+
+def _parse(code: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an invalid escape in somebody's data is no warning of ours
+        return ast.parse(code)
+
+
+def _expression(source: str) -> ast.expr:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source, mode="eval").body
 
 
 def program_calls(syntax: str, code: str) -> list[FoundCall]:
@@ -67,7 +80,7 @@ def program_calls(syntax: str, code: str) -> list[FoundCall]:
 def list_of_calls(syntax: str, source: str) -> list[FoundCall] | None:
     """The calls of `[f(a=1), g()]`, names with dots too; None for another list. Raises CallSyntaxError."""
     try:
-        tree = ast.parse(source.strip(), mode="eval").body
+        tree = _expression(source.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.args[0] if error.args else "too deeply nested"
         raise CallSyntaxError(f"not a list of calls: {reason}") from error
