@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke.exceptions import Exit
 
+from tests.support.gold import ROOT, answer
 from tests.support.made_calls import TOOLS
-from tunewright.cli.suites import make_suite
-from tunewright.contract.atomic import write_jsonl
+from tunewright.cli.judge import score
+from tunewright.cli.suites import check, make_suite
+from tunewright.contract.atomic import write_json, write_jsonl
 from tunewright.contract.errors import UserError
 from tunewright.contract.suite import read_suite
 
@@ -130,3 +133,103 @@ def test_a_suite_without_any_call_says_what_it_cannot_tell(tmp_path: Path) -> No
     data, out = tmp_path / "chat.jsonl", tmp_path / "mine.jsonl"
     write_jsonl(data, [{"conversations": [{"from": "human", "value": "Hello?"}, ANSWER]}])
     assert "no row calls a tool" in make_suite([data], out).text(out)
+
+
+THEIRS = {
+    "name": "theirs",
+    "tools": [
+        {
+            "name": "goto_definition",
+            "description": "Where a name is defined, as text.",
+            "parameters": [{"name": n, "type": "str"} for n in ("uri", "line", "column", "workspace")],
+            "result": {},
+        }
+    ],
+}
+RIGHT = answer('print(goto_definition("app.py", "3", "7", "w"))')
+
+
+def theirs(folder: Path, gold: str = RIGHT) -> tuple[Path, Path]:
+    """Another project's catalog and a suite for it."""
+    write_json(folder / "catalog.json", THEIRS)
+    request = "Where is run defined? It is used in app.py, line 3, column 7 of workspace w."
+    case = {"id": "a", "category": "k", "messages": [{"role": "user", "content": request}]}
+    write_jsonl(folder / "theirs.jsonl", [{**case, "expect": {"tools": ["goto_definition"]}, "gold": [gold]}])
+    return folder / "catalog.json", folder / "theirs.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        (RIGHT, True),
+        (
+            answer(
+                'r = goto_definition(workspace="w", uri="./app.py", line="3", column="7")\nprint("Found:", r)'
+            ),
+            False,
+        ),
+        (
+            answer(
+                'r = goto_definition(workspace="w", uri="app.py", line="3", column="7")\nprint("Found:", r)'
+            ),
+            True,
+        ),
+        (answer('goto_definition("app.py", "3", "7", "w")'), False),
+        (answer('print(goto_definition("app.py", "3", "7"))'), False),
+        (answer('print(goto_definition("app.py", "3", "7", "w").locations)'), False),
+        ("It is defined in app.py.", False),
+    ],
+)
+def test_answers_with_other_peoples_tools_are_scored_by_their_catalog(
+    text: str, right: bool, tmp_path: Path
+) -> None:
+    catalog, suite = theirs(tmp_path)
+    write_jsonl(tmp_path / "answers.jsonl", [{"case": "a", "text": text}])
+    out = tmp_path / "score.json"
+    score.body(
+        None,
+        predictions=str(tmp_path / "answers.jsonl"),
+        suite=str(suite),
+        catalog=str(catalog),
+        json=str(out),
+    )
+    value = json.loads(out.read_text())
+    assert (value["cases"][0]["passed"], value["cases"][0]["judged"]) == (
+        right,
+        "read" if "It is" in text else "run",
+    )
+
+
+def test_a_recipes_gates_decide_a_score(tmp_path: Path) -> None:
+    catalog, suite = theirs(tmp_path)
+    write_jsonl(tmp_path / "answers.jsonl", [{"case": "a", "text": "no"}])
+    recipe = (ROOT / "recipes" / "tiny.toml").read_text().split("[[gates]]")[0]
+    gates = '[[gates]]\nmetric = "overall"\nsuite = "theirs"\ntarget = 0.9\n'
+    suites = recipe + f'\n[[suites]]\npath = "{suite}"\n' + gates
+    (tmp_path / "mine.toml").write_text(suites)
+    with pytest.raises(Exit) as stopped:
+        score.body(
+            None,
+            predictions=str(tmp_path / "answers.jsonl"),
+            suite=str(suite),
+            catalog=str(catalog),
+            recipe=str(tmp_path / "mine.toml"),
+        )
+    assert stopped.value.code == 1
+
+
+def test_a_suite_that_cannot_tell_ends_with_1_and_says_which_case(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    catalog, suite = theirs(tmp_path)
+    check.body(None, [str(suite)], str(catalog), 1, str(tmp_path / "check.json"))
+    found = json.loads((tmp_path / "check.json").read_text())
+    assert (found["sound"], found["caught"]) == (True, found["mutants"])
+    assert found["floor"]["says nothing"]["k"] == 0
+    _, suite = theirs(tmp_path, answer("print(open_file())"))
+    with pytest.raises(Exit) as stopped:
+        check.body(None, [str(suite)], str(catalog), 1, "")
+    assert stopped.value.code == 1
+    assert "gold 1" in capsys.readouterr().out
+    with pytest.raises(Exit, match="leaves nothing"):
+        check.body(None, [str(suite)], str(catalog), 0, "")

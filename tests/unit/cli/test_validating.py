@@ -48,7 +48,7 @@ def test_gates_that_need_two_models_or_another_suite_are_left_out(capsys: pytest
         gate(metric="beats_base"), Gate(metric="fidelity", target=0.9), gate(suite="field_access")
     )
     assert judge(recipe, scored("navigation", 60)) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "no gate of recipe tiny is on navigation\n"
 
 
 def test_targets_beside_the_gates_are_printed_and_decide_nothing(capsys: pytest.CaptureFixture[str]) -> None:

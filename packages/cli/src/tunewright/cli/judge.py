@@ -51,7 +51,7 @@ def score(
         one_of("dialect", dialect, tuple(DIALECTS))
     path = Path(predictions)
     answered = Path(suite) if suite else ROOT / "suites" / path.name
-    check_outputs(json, inputs=[path, answered])
+    check_outputs(json, inputs=[path, answered, *map(Path, filter(None, (catalog, recipe)))])
     cases = read_suite(answered)
     rules = load_recipe(recipe, ROOT) if recipe else None
     tools = load_catalog(catalog or (rules.data.catalog if rules else "coding"))
