@@ -125,3 +125,58 @@ def prints(node: ast.AST) -> "ast.Call | None":
 
 def said(node: ast.AST) -> str:
     return ast.unparse(node)
+
+
+# Operators by name: those that make a program wrong, and those that leave what it does as it is.
+WRONG: dict[str, Operator] = {}
+HARMLESS: dict[str, Operator] = {}
+
+
+def wrong(name: str) -> Callable[[Operator], Operator]:
+    def decorate(function: Operator) -> Operator:
+        WRONG[name] = function
+        return function
+
+    return decorate
+
+
+def each_place(
+    name: str, make: Callable[[Program], Change], when: Callable[[Program], bool] = lambda _: True
+) -> None:
+    """An operator that changes one place at a time."""
+
+    def apply(program: Program) -> Iterable[str]:
+        return one_by_one(program, make(program)) if when(program) else ()
+
+    WRONG[name] = apply
+
+
+def shows(program: Program) -> bool:
+    return any(is_print(node) for node in ast.walk(program.tree))
+
+
+def strict(program: Program) -> bool:
+    return program.strict
+
+
+def asked(program: Program) -> bool:
+    return program.conditional
+
+
+def harmless_rewrite(name: str) -> Callable[[Operator], Operator]:
+    def decorate(function: Operator) -> Operator:
+        HARMLESS[name] = function
+        return function
+
+    return decorate
+
+
+def everywhere(name: str, make: Callable[[Program], Change], before: str = "") -> None:
+    def apply(program: Program) -> Iterable[str]:
+        return (before + code for code in all_at_once(program, make(program)))
+
+    HARMLESS[name] = apply
+
+
+def joined_text(call: ast.Call) -> str:
+    return "' '.join(str(value) for value in [" + ", ".join(map(said, call.args)) + "])"
