@@ -49,7 +49,9 @@ def main() -> None:
     print(
         f"second ./inv train --fresh  {second:6.0f} s, exit code {second_code} (claimed: at most {SECOND:.0f} s)"
     )
-    sys.exit(first > FIRST or second > SECOND or first_code != 0 or second_code != 0)
+    # 3: the gates of the small model are undecided, which is a verdict and no fault of the job.
+    judged = {first_code, second_code} <= {0, 3}
+    sys.exit(first > FIRST or second > SECOND or not judged)
 
 
 if __name__ == "__main__":

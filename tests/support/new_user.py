@@ -112,10 +112,13 @@ class DefaultRun:
         return cls(checkout, home, process, said)
 
     def finished(self, timeout: float) -> str:
-        """What it printed. Raises AssertionError when it failed."""
+        """What it printed. Raises AssertionError when it did not come to a verdict, or found the model worse than its base.
+
+        Whether the small model passes is no matter of the code: its gates may say that chance explains the difference.
+        """
         code = self.process.wait(timeout)
         text = self.said.read_text()
-        assert code == 0, text[-6000:]
+        assert code in (0, 3), text[-6000:]
         return text
 
     def stop(self) -> None:
