@@ -1,5 +1,6 @@
 """What a run will take, asked of the host and of this machine before it starts."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tunewright.cli.steps import DATA, RUNS, say
 
 if TYPE_CHECKING:
     from tunewright.contract.counts import Counts
+    from tunewright.contract.example import Example
     from tunewright.contract.recipe import Recipe
     from tunewright.remote.host import Host
     from tunewright.remote.probe import HostFacts
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 # A byte-level tokenizer of 150,000 words makes about 3.4 bytes of code a token; fewer is on the safe side.
 BYTES_PER_TOKEN = 3.0
 MEBIBYTE = 1 << 20
+SAMPLE = 2000  # examples that are rendered to find the longest
 
 
 def make_plan(recipe: "Recipe", host: "Host") -> Plan:
@@ -34,7 +37,11 @@ def make_plan(recipe: "Recipe", host: "Host") -> Plan:
     machine = next((f.message for f in findings if f.check == "system"), f"{facts.system} on {facts.arch}")
     environment, unpacked = _environment(host, facts)
     cargo = [*_data(recipe, host), environment]
-    tokens, share, assumed = _batch(recipe)
+    try:
+        tokens, share, assumed = _batch(recipe)
+    except UserError as error:
+        tokens, share, assumed = 0, 1.0, f"{recipe.train.batch_size} of max_seq_length"
+        against.append(error.message)
     counts: Counts | None = None
     unknown, there = "", True
     try:
@@ -135,25 +142,44 @@ def _file(path: Path, host: "Host") -> Cargo:
 
 
 def _batch(recipe: "Recipe") -> tuple[int, float, str]:
-    """The longest example in tokens, its share with loss, and how that is known; 0: the recipe's longest."""
-    train = DATA / recipe.name / "train.jsonl"
-    longest = f"{recipe.train.batch_size} of max_seq_length, {recipe.train.max_seq_length}"
-    # The embedded model's words are short: its examples are as long as it takes.
-    if not train.is_file() or recipe.model.base.startswith("embedded:"):
-        return 0, 1.0, longest
-    from tunewright.contract.example import read_examples
+    """The longest example in tokens, its share with loss, and how that is known; 0: the recipe's longest.
 
-    lengths: list[tuple[int, int]] = []
-    for example in read_examples(train):
-        sizes = [(len(m.content.encode()), m.role == "assistant") for m in example.messages]
-        total = sum(size for size, _ in sizes)
-        masked = recipe.train.mask != "none"
-        lengths.append((total, sum(size for size, trained in sizes if trained or not masked)))
+    Counted by the trainer's own code where the base's tokenizer is on this machine, else estimated. Raises UserError for
+    rows that the run would stop at.
+    """
+    from tunewright.chat.training_set import read_training_set
+    from tunewright.cli.template_fit import base_template, encode_fitted
+    from tunewright.contract.encoding import check_tools_trained
+
+    size, limit = recipe.train.batch_size, recipe.train.max_seq_length
+    longest = f"{size} of max_seq_length, {limit}"
+    data = ROOT / recipe.data.path if recipe.data.path else DATA / recipe.name
+    if not data.exists():
+        return 0, 1.0, longest
+    examples = read_training_set(data).rows.get("train", [])
+    base = base_template(recipe)
+    step = max(1, len(examples) // SAMPLE)
+    if base and (encoded := encode_fitted(recipe, examples[::step], base)):
+        if step == 1:
+            check_tools_trained(encoded, data.name)
+        row = max(encoded.rows, key=len)
+        return len(row), row.trainable / len(row), f"{size} of the longest example in {data.name}, {len(row)}"
+    # The embedded model's words are short: its examples are as long as it takes.
+    if recipe.model.base.startswith("embedded:"):
+        return 0, 1.0, longest
+    lengths = [_bytes_of(example, masked=recipe.train.mask != "none") for example in examples]
     tokens, share = batch_of(lengths, BYTES_PER_TOKEN)
-    if tokens >= recipe.train.max_seq_length:
+    if tokens >= limit:
         return 0, share, longest
-    return (
-        tokens,
-        share,
-        f"{recipe.train.batch_size} of the longest example in {train.parent.name}, about {tokens}",
-    )
+    return tokens, share, f"{size} of the longest example in {data.name}, about {tokens}"
+
+
+def _bytes_of(example: "Example", *, masked: bool) -> tuple[int, int]:
+    """An example's bytes, and those with loss, its calls and tools as JSON."""
+    sizes = [
+        (len(json.dumps(message.row(), ensure_ascii=False).encode()), message.role == "assistant")
+        for message in example.messages
+    ]
+    offered = len(json.dumps(example.tools, ensure_ascii=False).encode()) if example.tools else 0
+    total = offered + sum(size for size, _ in sizes)
+    return total, sum(size for size, trained in sizes if trained) if masked else total

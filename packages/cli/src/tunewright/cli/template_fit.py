@@ -1,6 +1,5 @@
 """A prepared dataset and its suites put into the form that the base model's chat template renders, and counted."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,8 @@ from typing import TYPE_CHECKING
 from tunewright.cli.steps import WORK, Progress, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from tunewright.contract.encoding import EncodedSplit, Encoder
     from tunewright.contract.example import Example
     from tunewright.contract.manifest import DatasetManifest
@@ -43,6 +44,7 @@ def base_template(recipe: "Recipe") -> BaseTemplate | None:
 def longest_row(recipe: "Recipe", base: BaseTemplate | None) -> "Callable[[Example], int] | None":
     """A count of the tokens of an example's longest training row; None without the base's tokenizer."""
     from tunewright.audit.tokenizer import call_writer
+    from tunewright.chat.calls import CallSyntaxError
     from tunewright.contract.chat_template import TemplateRefusal
     from tunewright.contract.template_support import place_in_text
 
@@ -55,7 +57,7 @@ def longest_row(recipe: "Recipe", base: BaseTemplate | None) -> "Callable[[Examp
             return max(
                 map(len, encoder.rows(place_in_text(example, encoder.support, write), recipe.train.mask))
             )
-        except TemplateRefusal:
+        except (TemplateRefusal, CallSyntaxError):
             return 0  # told with its reason when the rows are encoded
 
     return length
@@ -69,7 +71,7 @@ def fit_dataset(recipe: "Recipe", folder: Path, made: "DatasetManifest", base: B
     from tunewright.audit.tokenizer import call_writer
     from tunewright.chat.dataset_folder import finished_dataset, write_dataset
     from tunewright.contract.atomic import sha256_file, sha256_json
-    from tunewright.contract.encoding import tool_tokens_text
+    from tunewright.contract.encoding import check_tools_trained, tool_tokens_text
     from tunewright.contract.example import read_examples, read_jsonl
     from tunewright.contract.manifest import DatasetManifest as Manifest
 
@@ -94,7 +96,9 @@ def fit_dataset(recipe: "Recipe", folder: Path, made: "DatasetManifest", base: B
             examples = read_examples(path)
             rows[split] = [_fit(row, base, write, f"{path}:{n}") for n, row in enumerate(examples, start=1)]
             changed += sum(new.messages != old.messages for new, old in zip(rows[split], examples))
-        counted = _encode(recipe, rows["train"], base, folder)
+        origin = str(folder / "train.jsonl")
+        if counted := _encode(recipe, rows["train"], base, origin):
+            check_tools_trained(counted, origin)
         dropped = folder / "dropped.jsonl"
         fitted = write_dataset(
             out,
@@ -178,18 +182,30 @@ def _place(example: "Example", base: BaseTemplate, write: "WriteCalls", where: s
         ) from error
 
 
+def encode_fitted(
+    recipe: "Recipe", examples: "Sequence[Example]", base: BaseTemplate
+) -> "EncodedSplit | None":
+    """Training rows as a run would have them, in tokens; None without the base's tokenizer. Raises UserError."""
+    from tunewright.audit.tokenizer import call_writer
+
+    if base.encoder is None or not examples:
+        return None
+    write = call_writer(recipe.data.syntax)
+    rows = [_fit(row, base, write, f"row {n}") for n, row in enumerate(examples, start=1)]
+    return _encode(recipe, rows, base, "rows to train on")
+
+
 def _encode(
-    recipe: "Recipe", rows: "list[Example]", base: BaseTemplate, folder: Path
+    recipe: "Recipe", rows: "list[Example]", base: BaseTemplate, origin: str
 ) -> "EncodedSplit | None":
     """The training rows in the base's tokens; None without its tokenizer. Raises UserError."""
-    from tunewright.contract.encoding import check_tools_trained, encode_all
+    from tunewright.contract.encoding import encode_all
 
     if base.encoder is None:
         return None
     show = Progress("prepare")
     done = iter(range(len(rows)))
-    origin = str(folder / "train.jsonl")
-    counted = encode_all(
+    return encode_all(
         base.encoder,
         rows,
         mask=recipe.train.mask,
@@ -197,5 +213,3 @@ def _encode(
         origin=origin,
         tick=lambda: show("rows in tokens:", next(done), len(rows)),
     )
-    check_tools_trained(counted, origin)
-    return counted
