@@ -102,7 +102,7 @@ def told(what: str, counts: Counts, known: Mapping[str, object], least: int) -> 
 
 def hostile() -> None:
     case = next(case for case, _ in all_cases() if case.expect.tools)
-    before = set(os.listdir("/tmp"))
+    before = set(Path("/tmp").glob("hostile_*"))
     with Trials(CATALOG) as trials:
         for name, code in HOSTILE.items():
             started = time.perf_counter()
@@ -111,7 +111,7 @@ def hostile() -> None:
                 f"    {name:<22} {time.perf_counter() - started:5.1f} s  passed {outcome.passed}  {outcome.reasons[0][:70]}"
             )
         right = judge(case, Prediction(case=case.id, text=gold(SUITES[0])[case.id]), trials)
-    made = {name for name in set(os.listdir("/tmp")) - before if name.startswith("hostile")}
+    made = set(Path("/tmp").glob("hostile_*")) - before
     print(f"    the next right answer passes: {right.passed}; files made: {len(made)}")
 
 

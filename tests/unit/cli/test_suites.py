@@ -9,8 +9,8 @@ from invoke.exceptions import Exit
 
 from tests.support.gold import ROOT, answer
 from tests.support.made_calls import TOOLS
-from tunewright.cli.judge import score
-from tunewright.cli.suites import check, make_suite
+from tunewright.cli import judge, suites
+from tunewright.cli.suites import make_suite
 from tunewright.contract.atomic import write_json, write_jsonl
 from tunewright.contract.errors import UserError
 from tunewright.contract.suite import read_suite
@@ -135,6 +135,8 @@ def test_a_suite_without_any_call_says_what_it_cannot_tell(tmp_path: Path) -> No
     assert "no row calls a tool" in make_suite([data], out).text(out)
 
 
+score: Any = judge.score
+check: Any = suites.check
 THEIRS = {
     "name": "theirs",
     "tools": [

@@ -32,23 +32,51 @@ def judged(name: str, code: str) -> Outcome:
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("navigation/find_references-03", "for n, r in enumerate(CALL.references, 1):\n    print(f'{n}. {r.file}:{r.line}')"),
-        ("navigation/find_references-03", "for r in sorted(CALL.references, key=lambda r: -r.line):\n    print(r.file, r.line)"),
+        (
+            "navigation/find_references-03",
+            "for n, r in enumerate(CALL.references, 1):\n    print(f'{n}. {r.file}:{r.line}')",
+        ),
+        (
+            "navigation/find_references-03",
+            "for r in sorted(CALL.references, key=lambda r: -r.line):\n    print(r.file, r.line)",
+        ),
         ("navigation/find_references-06", "print(CALL.references[0].line)"),
-        ("navigation/find_references-06", "f = CALL\nprint(min(f.references, key=f.references.index).line if f.success else 'None found')"),
-        ("navigation/workflow-05", 't = pytest_run("tests/test_appctx.py")\ne = typecheck("./flask/ctx.py")\nprint(e.error_count, t.failed)'),
-        ("navigation/workflow-05", 'print(f"{len(typecheck(\'flask/ctx.py\').errors)} errors")\nprint(f"{pytest_run(path=\'tests/test_appctx.py\').failed} failed")'),
-        ("navigation/workflow-10", 'c = CALL\nif c.errors:\n    print("there are errors")\nelse:\n    print(pytest_run("tests/test_auth.py").failed)'),
+        (
+            "navigation/find_references-06",
+            "f = CALL\nprint(min(f.references, key=f.references.index).line if f.success else 'None found')",
+        ),
+        (
+            "navigation/workflow-05",
+            't = pytest_run("tests/test_appctx.py")\ne = typecheck("./flask/ctx.py")\nprint(e.error_count, t.failed)',
+        ),
+        (
+            "navigation/workflow-05",
+            "print(len(typecheck('flask/ctx.py').errors), 'errors')\n"
+            "print(pytest_run(path='tests/test_appctx.py').failed, 'failed')",
+        ),
+        (
+            "navigation/workflow-10",
+            'c = CALL\nif c.errors:\n    print("no run")\nelse:\n    print(pytest_run("tests/test_auth.py").failed)',
+        ),
         ("field_access/field_access-03", 'r = CALL\nprint(f"failed: {r.failed}, passed: {r.passed}")'),
         ("field_access/field_access-03", 'r = CALL\nprint("passed", "failed")\nprint(r.passed, r.failed)'),
-        ("field_access/field_access-03", "from collections import Counter\nc = Counter(t.outcome for t in CALL.tests)\nprint(c['passed'], c['failed'])"),
+        (
+            "field_access/field_access-03",
+            "from collections import Counter\nc = Counter(t.outcome for t in CALL.tests)\nprint(c['passed'], c['failed'])",
+        ),
         ("field_access/conditional-01", 'n = CALL.error_count\nprint(n if n >= 4 else "OK")'),
         ("field_access/conditional-12", 'print("No." if CALL.success else "Yes.")'),
-        ("field_access/multistep-05", 'p = write_file(path="flask/extra.py", content="import os").path\nprint("found", len(ruff_check(p).violations))'),
-        ("field_access/multistep-09", 'write_file("failed.txt", f"{pytest_run(\'tests/test_multipart.py\').failed} tests failed\\n")'),
+        (
+            "field_access/multistep-05",
+            'p = write_file(path="flask/extra.py", content="import os").path\nprint("found", len(ruff_check(p).violations))',
+        ),
+        (
+            "field_access/multistep-09",
+            'write_file("failed.txt", f"{pytest_run(\'tests/test_multipart.py\').failed} tests failed\\n")',
+        ),
         ("field_access/iteration-05", "e = CALL.errors\nprint([x.line for x in e], [x.severity for x in e])"),
     ],
-)  # fmt: skip
+)
 def test_right_whatever_it_looks_like(name: str, code: str) -> None:
     outcome = judged(name, code)
     assert outcome.passed, outcome.reasons
@@ -58,25 +86,57 @@ def test_right_whatever_it_looks_like(name: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("name", "code", "reason"),
     [
-        ("navigation/find_references-03", "for r in CALL.references:\n    print(r.file)", "makes no use of find_references.references.line"),
-        ("navigation/find_references-03", "r = CALL.references\nfor a, b in zip(r, r[::-1]):\n    print(a.file, b.line)", "do not belong together"),
-        ("navigation/find_references-03", "for r in CALL.references[:5]:\n    print(r.file, r.line)", "is right, where find_references returns"),
+        (
+            "navigation/find_references-03",
+            "for r in CALL.references:\n    print(r.file)",
+            "makes no use of find_references.references.line",
+        ),
+        (
+            "navigation/find_references-03",
+            "r = CALL.references\nfor a, b in zip(r, r[::-1]):\n    print(a.file, b.line)",
+            "do not belong together",
+        ),
+        (
+            "navigation/find_references-03",
+            "for r in CALL.references[:5]:\n    print(r.file, r.line)",
+            "is right, where find_references returns",
+        ),
         ("navigation/find_references-06", "print(CALL.references[-1].line)", "is right, where"),
-        ("navigation/workflow-05", 'print(typecheck("flask/ctx.py").error_count)', "calls typecheck; right is typecheck -> pytest_run"),
-        ("navigation/workflow-10", 'c = CALL\nif not c.success:\n    print(pytest_run("tests/test_auth.py").failed)', ""),
+        (
+            "navigation/workflow-05",
+            'print(typecheck("flask/ctx.py").error_count)',
+            "calls typecheck; right is typecheck -> pytest_run",
+        ),
+        (
+            "navigation/workflow-10",
+            'c = CALL\nif not c.success:\n    print(pytest_run("tests/test_auth.py").failed)',
+            "",
+        ),
         ("navigation/discrimination-05", "CALL", "prints nothing"),
         ("navigation/discrimination-05", "print(CALL.line_count)", "is right, where"),
         ("navigation/discrimination-05", "CALL\nprint('Done.')", "is right, where"),
-        ("field_access/field_access-03", 'r = CALL\nprint(f"failed: {r.passed}, passed: {r.failed}")', "under the name of"),
+        (
+            "field_access/field_access-03",
+            'r = CALL\nprint(f"failed: {r.passed}, passed: {r.failed}")',
+            "under the name of",
+        ),
         ("field_access/field_access-03", "r = CALL\nprint(r.passed, r.failed, r.seconds)", "seconds as well"),
         ("field_access/conditional-01", 'n = CALL.error_count\nprint(n if n >= 3 else "ok")', "ok"),
         ("field_access/conditional-12", 'print("no" if CALL.errors else "yes")', "does not print"),
         ("field_access/conditional-12", 'CALL.errors\nprint("yes or no")', ""),
-        ("field_access/multistep-05", 'r = ruff_check("flask/extra.py")\nwrite_file("flask/extra.py", "import os")\nprint(r.violation_count)', "right is write_file -> ruff_check"),
-        ("field_access/multistep-09", 'write_file("failed.txt", str(pytest_run("tests/test_multipart.py").passed))', "content must be"),
+        (
+            "field_access/multistep-05",
+            'r = ruff_check("flask/extra.py")\nwrite_file("flask/extra.py", "import os")\nprint(r.violation_count)',
+            "right is write_file -> ruff_check",
+        ),
+        (
+            "field_access/multistep-09",
+            'write_file("failed.txt", str(pytest_run("tests/test_multipart.py").passed))',
+            "content must be",
+        ),
         ("field_access/iteration-05", "for e in CALL.errors:\n    print(e.line, 'error')", ""),
     ],
-)  # fmt: skip
+)
 def test_wrong_whatever_it_looks_like(name: str, code: str, reason: str) -> None:
     outcome = judged(name, code)
     assert not outcome.passed

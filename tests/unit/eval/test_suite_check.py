@@ -70,7 +70,8 @@ def test_a_case_that_is_too_weak_is_named_with_a_mutant() -> None:
 
 def test_calls_are_checked_by_changed_calls() -> None:
     call = {"type": "function", "function": {"name": "read_file", "arguments": {"path": "a.py"}}}
-    tool = {"type": "function", "function": {"name": "read_file", "parameters": {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}}}  # fmt: skip
+    schema = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+    tool = {"type": "function", "function": {"name": "read_file", "parameters": schema}}
     check = checked(expect={}, gold=[{"tool_calls": [call]}], tools=[tool])
     assert (check.errors, check.escaped) == ([], {})
     assert check.mutants >= 5
