@@ -4,7 +4,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
@@ -385,3 +385,27 @@ def test_a_group_size_that_leaves_most_of_a_narrow_model_in_floats_is_an_error(t
         UserError, match=r"came out at \d+\.\d bits a weight where 5 bits .* make 5\.25: \d+ of \d+ modules"
     ):
         quantize(tmp_path / "out", run, settings, narrow, Silent())
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_large_vocabulary_in_half_precision_is_finite_and_a_broken_weight_is_not(
+    tmp_path: Path, broken: bool
+) -> None:
+    """The sum of so many logits is beyond float16, and none of them is."""
+    from tunewright.train.base import cast_floats
+    from tunewright.train.models import save_model_folder
+    from tunewright.train.quantize import check_loads
+
+    loaded = load_folder(write_model(tmp_path / "wide", vocab_size=16_384), "float32")
+    embeddings = loaded.model.model.embed_tokens
+    embeddings.weight = 40 * embeddings.weight
+    if broken:
+        embeddings.weight[7, 7] = math.inf
+    cast_floats(loaded.model, "float16")
+    assert not math.isfinite(float(cast(Any, mx.abs(loaded.model(mx.array([[1, 2, 3]]))).sum()).item()))
+    save_model_folder(tmp_path / "out", loaded, tmp_path / "wide")
+    if broken:
+        with pytest.raises(UserError, match="not finite"):
+            check_loads(tmp_path / "out")
+    else:
+        check_loads(tmp_path / "out")
