@@ -171,8 +171,8 @@ def test_short_steps_may_wait_a_minute(run: RunFolder) -> None:
         journal.progress(step)
     clock.now += journal_module.LEAST_STALL - 1
     journal.beat()
-    assert not (run.read_status() or pytest.fail()).stalled
+    assert not (run.read_status() or pytest.fail("no status")).stalled
     clock.now += 2
     journal.beat()
-    assert (run.read_status() or pytest.fail()).stalled
+    assert (run.read_status() or pytest.fail("no status")).stalled
     journal.close("done")

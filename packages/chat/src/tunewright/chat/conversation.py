@@ -123,13 +123,13 @@ class Conversation:
         known = {
             key: value
             for key, value in (meta.items() if isinstance(meta, dict) else ())
-            if isinstance(value, str) or key not in Meta.model_fields
+            if key not in Meta.model_fields or (isinstance(value, str) and key != "calls")
         }
         tools = openai_tools(arrow_nulls.without(self.tools or []))
         schemas = arrow_nulls.schemas_of(tools)
         try:
             messages = tuple(_normal(message, n, schemas) for n, message in enumerate(self.plain, start=1))
-            return Example(messages=messages, tools=tuple(tools), meta=Meta(**known))
+            return Example(messages=messages, tools=tuple(tools), meta=Meta.model_validate(known))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
