@@ -99,10 +99,12 @@ def _by_field(program: Program) -> Iterable[str]:
     def change(node: ast.AST) -> ast.AST | None:
         if not (isinstance(node, ast.Call) and is_print(node) and node.args):
             return None
-        if not all(isinstance(argument, ast.Attribute) for argument in node.args):
+        named = [argument for argument in node.args if isinstance(argument, ast.Attribute)]
+        if len(named) != len(node.args):
             return None
-        parts = [f"{argument.attr.replace('_', ' ')}: {{{said(argument)}}}" for argument in node.args]  # type: ignore[attr-defined]
-        node.args = [expression("f'" + ", ".join(parts) + "'")]
+        node.args = [
+            part for value in named for part in (ast.Constant(f"{value.attr.replace('_', ' ')}:"), value)
+        ]
         return node
 
     return all_at_once(program, change)

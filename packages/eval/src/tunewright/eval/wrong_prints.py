@@ -266,7 +266,7 @@ def _swapped_labels(program: Program) -> Iterable[str]:
         if len(names) != 2 or len(fields) != 2 or len(call.args) != len(fields):
             return None
         a, b = fields
-        call.args = [expression(f'f"{b.attr}: {{{said(a)}}}, {a.attr}: {{{said(b)}}}"')]
+        call.args = [ast.Constant(f"{b.attr}:"), a, ast.Constant(f"{a.attr}:"), b]
         return call
 
     return one_by_one(program, change) if program.strict else ()
