@@ -8,20 +8,32 @@ their only call, `told` is the share in which a fault is named; `words` those th
 can be told from them; `whole` those in which the call is complete all the same, because only a mark after it is lost.
 `another` counts strict readings of a cut or nested message that give a whole call which was never written. Nothing may
 be raised but CallSyntaxError.
+
+A second table counts the calls of one file a dialect as `inv sql`, the audit, `data.merge` and scoring see them.
 """
 
 import argparse
+import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
+from tunewright.audit.audit import audit_dataset
+from tunewright.audit.sql import run_query
 from tunewright.chat.calls import DIALECTS, CallSyntaxError, find, write
 from tunewright.chat.calls.found import Call
 from tunewright.chat.calls.openai import read_message, tool_calls
+from tunewright.chat.conversation import read_conversation
+from tunewright.chat.merge import merge_datasets
+from tunewright.chat.message import called_by
+from tunewright.contract.suite import Prediction
+from tunewright.eval.answer_calls import read_answer
 
 Pairs = list[tuple[str, dict[str, Any]]]
 WORDS = (
@@ -150,6 +162,65 @@ def measure_data(rows: int, seed: int) -> Result:
     return result
 
 
+COUNTED = 40  # rows a dialect
+
+
+def count_calls(dialect: str, folder: Path) -> dict[str, int]:
+    """How many calls each part of the product sees in a file whose answers write them in the dialect."""
+    random = Random(dialect)
+    rows: list[dict[str, Any]] = []
+    for number in range(COUNTED):
+        pairs = [
+            (random.choice(("find_city", "convert")), {"city": f"Oslo {number}", "days": number + extra})
+            for extra in range(1 + number % 2)
+        ]
+        answer: dict[str, Any] = {"role": "assistant", "content": ""}
+        if dialect == "openai":
+            answer["tool_calls"] = tool_calls([Call(*pair) for pair in pairs])
+        else:
+            answer["content"] = write(pairs, dialect)
+        rows.append({"messages": [{"role": "user", "content": f"Question number {number}?"}, answer]})
+    path = folder / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    merge_datasets([path], folder / "out", valid=0, balance="none")
+    merged = [
+        json.loads(line) for line in (folder / "out" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    scored = 0
+    for row in rows:
+        answer = row["messages"][-1]
+        native = tuple(call["function"] for call in answer.get("tool_calls", ()))
+        read = read_answer(Prediction(case="c", text=answer["content"], tool_calls=native), {})
+        # Scoring sees a program as one call of the tool that runs it; what it calls is the sandbox's matter.
+        scored += (
+            len(find(answer["content"]).calls) if dialect == "code_mode" and read.calls else len(read.calls)
+        )
+    return {
+        "written": sum(1 + number % 2 for number in range(COUNTED)),
+        "sql": json.loads(run_query("SELECT count(*) AS n FROM calls", [path], None, "json"))[0]["n"],
+        "audit": audit_dataset([path]).understood.kinds["calls"].read,
+        "merge": sum(len(called_by(m)) for row in merged for m in read_conversation(row).plain),
+        "scoring": scored,
+    }
+
+
+def counted_alike() -> bool:
+    """Print how many calls each part sees in every dialect; say whether all see those that were written."""
+    alike = True
+    print(f"\n{'dialect':19} | written |   sql | audit | merge | scoring")
+    for dialect in DIALECTS:
+        with tempfile.TemporaryDirectory() as name:
+            counts = count_calls(dialect, Path(name))
+        same = len(set(counts.values())) == 1
+        alike &= same
+        row = (
+            f"{counts['written']:>7} | {counts['sql']:>5} | {counts['audit']:>5} | {counts['merge']:>5} | "
+            f"{counts['scoring']:>7}"
+        )
+        print(f"{dialect:19} | {row}{'' if same else '  <- differs'}", flush=True)
+    return alike
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -179,7 +250,7 @@ def main() -> int:
             + (result.equal != result.written)
             + (result.read != result.written)
         )
-    return 1 if bad else 0
+    return 1 if bad or not counted_alike() else 0
 
 
 if __name__ == "__main__":
