@@ -85,6 +85,7 @@ SELECT * EXCLUDE (text, tools), {_ROLES} AS roles, 0 AS blocks,
          WHEN NOT (len(messages) > 0 AND coalesce(starts_with(tools, '['), true)
             AND NOT list_has_any(keys, ['functions', 'available_tools', 'system', 'chosen'])
             AND len(list_filter(messages, lambda m: m.function_call IS NOT NULL OR starts_with(m.tool_calls::VARCHAR, '"')
+                OR (m.tool_calls::VARCHAR <> 'null' AND contains(m.tool_calls::VARCHAR, 'null'))
                 OR coalesce(m.role NOT IN ('system', 'user', 'assistant', 'tool'), true))) = 0
             AND NOT (contains(text, 'NaN') OR contains(text, 'Infinity'))) THEN false
          WHEN shape = 'sharegpt' AND (list_contains(keys, 'messages') OR list_has_any(flatten(message_keys),

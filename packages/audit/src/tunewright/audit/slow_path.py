@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tunewright.chat import arrow_nulls
 from tunewright.chat.conversation import UnknownShapeError, read_conversation
 from tunewright.chat.read.batch import Fault
 from tunewright.chat.read.settings import Reading
@@ -71,7 +72,10 @@ def mend_row(
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         faults.append(Fault(line, "shape", reason))
         return None
-    faults += [Fault(line, kind, detail) for kind, detail in row.notes]
+    # Lists of tools are looked at once each, whichever way their rows were read.
+    faults += [Fault(line, kind, detail) for kind, detail in row.notes if kind != "padding"]
+    if nulls := arrow_nulls.message_padding(row.tools or [], row.messages):
+        faults.append(Fault(line, "padding", nulls))
     keys = list(value) if isinstance(value, dict) else []
     blocks = list(_content_blocks(row.messages))
     marks = [kind for block in blocks if (kind := _mark(block))]

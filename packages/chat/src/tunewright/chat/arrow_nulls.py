@@ -21,14 +21,24 @@ _NOTHING: dict[str, Any] = {}
 
 def padding(tools: Sequence[Any], messages: Sequence[Mapping[str, Any]]) -> str:
     """Where Arrow has added nulls, in words; empty where it has not."""
-    if not _has_null(tools) and not any(_has_null(message) for message in messages):
-        return ""
+    listed = list(_dropped(list(tools), without(tools), "tools")) if _has_null(tools) else []
+    return _in_words([*listed, *_message_places(tools, messages)])
+
+
+def message_padding(tools: Sequence[Any], messages: Sequence[Mapping[str, Any]]) -> str:
+    """The same of the messages alone; `tools` are those that the row offers."""
+    return _in_words(_message_places(tools, messages))
+
+
+def _message_places(tools: Sequence[Any], messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not any(_has_null(message) for message in messages):
+        return []
     # A message's own nulls do no harm: every reader takes `tool_calls: null` for no calls.
     said = [{key: value for key, value in message.items() if value is not None} for message in messages]
-    places = [
-        *_dropped(list(tools), without(tools), "tools"),
-        *_dropped(said, of_messages(said, tools), "messages"),
-    ]
+    return list(_dropped(said, of_messages(said, tools), "messages"))
+
+
+def _in_words(places: Sequence[str]) -> str:
     if not places:
         return ""
     return f"{len(places)} nulls that Arrow adds for keys of other rows or tools, the first is {places[0]}"

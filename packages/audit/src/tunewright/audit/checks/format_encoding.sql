@@ -9,9 +9,5 @@ SELECT file, line, detail,
         WHEN 'surrogate' THEN 'Half of a surrogate pair, which is no character'
         WHEN 'duplicate_key' THEN 'The same key twice in one object'
         WHEN 'bom' THEN 'A byte order mark at the beginning of a file'
-        WHEN 'long_row' THEN 'Rows above 16 MB' WHEN 'padding' THEN 'Nulls that Arrow adds' WHEN 'crlf' THEN 'Lines that end in CR LF' ELSE 'Blank lines' END AS message,
-    CASE kind WHEN 'padding' THEN
-        'Chat templates write them into the prompt. Remove them: drop_padding = true in [read], and data.merge or data.normalize.'
-    END AS hint
-FROM faults
-WHERE kind IN ('utf8', 'nan', 'surrogate', 'duplicate_key', 'bom', 'long_row', 'padding', 'crlf', 'blank')
+        WHEN 'long_row' THEN 'Rows above 16 MB' WHEN 'crlf' THEN 'Lines that end in CR LF' ELSE 'Blank lines' END AS message
+FROM faults WHERE kind IN ('utf8', 'nan', 'surrogate', 'duplicate_key', 'bom', 'long_row', 'crlf', 'blank')
