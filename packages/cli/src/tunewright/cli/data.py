@@ -1,6 +1,8 @@
 """Tasks about datasets: make, mend, merge, audit, ask."""
 
 import sys
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -88,7 +90,7 @@ def audit(
     paths = [Path(name) for name in data] or [DATA / "tiny"]
     suites = plan.suite_files(ROOT) if plan else []
     named = [Path(name) for name in (recipe, baseline, config) if name]
-    check_outputs(json, html, sarif, inputs=[*data_files(paths), *named, *suites])
+    check_outputs(json, html, sarif, inputs=chain(data_files(paths), named, suites))
     report = audit_dataset(
         paths,
         recipe=plan,
@@ -201,16 +203,20 @@ def merge(
         print(f"{Path(out) / split.file}: {split.examples} examples ({name})")
 
 
-def data_files(paths: "list[Path]") -> "list[Path]":
+def data_files(paths: "list[Path]") -> "Iterator[Path]":
     """The files that a dataset's files, folders and globs stand for. Raises UserError when there are none."""
     from tunewright.chat.read.files import find_files
 
-    return [file.path for file in find_files(paths)]
+    for file in find_files(paths):
+        yield file.path
 
 
 def check_folder(out: str, data: "list[Path]") -> None:
-    """Raises UserError when the folder to make is an input."""
+    """Raises UserError when the folder cannot be made, or is an input."""
+    from tunewright.contract.atomic import check_place
     from tunewright.contract.errors import UserError
+
+    check_place(Path(out))
 
     for path in (*data, *data_files(data)):
         if path.exists() and Path(out).exists() and path.samefile(out):

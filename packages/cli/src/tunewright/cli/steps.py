@@ -192,23 +192,18 @@ class Progress:
 def check_outputs(*names: str, inputs: "Iterable[Path]" = ()) -> None:
     """Before anything long: every file named can be written, none is an input, and no two are the same file.
 
-    Empty names are flags that were not given. Raises UserError for the first that is not so.
+    Empty names are flags that were not given; `inputs` are looked at after the outputs' own places. Raises UserError for
+    the first that is not so.
     """
     from tunewright.contract.atomic import check_place, is_stream
     from tunewright.contract.errors import UserError
 
-    read = {_identity(path): path for path in inputs if path.exists()}
     taken: dict[str, str] = {}
     for name in filter(None, names):
         path = Path(name)
         if not is_stdout(name):
             if path.is_dir():
                 raise UserError(f"{name} is a folder", "Name a file in it.")
-            if path.exists() and (source := read.get(_identity(path))):
-                same = "" if path == source else f" (it is the same file as {source})"
-                raise UserError(
-                    f"{name} is an input{same}, and would be replaced by the output", "Name another file."
-                )
             check_place(path)
             if is_stream(path):
                 continue
@@ -217,6 +212,14 @@ def check_outputs(*names: str, inputs: "Iterable[Path]" = ()) -> None:
             what = "standard output" if place == "-" else name
             raise UserError(f"two outputs go to {what}", "Name a file for each.")
         taken[place] = name
+    read = {_identity(path): path for path in inputs if path.exists()}
+    for name in filter(None, names):
+        path = Path(name)
+        if not is_stdout(name) and path.exists() and (source := read.get(_identity(path))):
+            same = "" if path == source else f" (it is the same file as {source})"
+            raise UserError(
+                f"{name} is an input{same}, and would be replaced by the output", "Name another file."
+            )
 
 
 def _identity(path: Path) -> tuple[int, int]:
