@@ -160,9 +160,11 @@ def _log_since(run: RunFolder, owner: Owner) -> str:
         with run.log.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(owner.log_offset, end - TAIL))
-            return file.read().decode(errors="replace")
+            text = file.read().decode(errors="replace")
     except OSError:
         return ""
+    # The other process of a training says so when the worker is gone: it is no cause.
+    return "".join(line for line in text.splitlines(keepends=True) if "[ring]" not in line)
 
 
 def cancel(run: RunFolder, patience: float = PATIENCE) -> Status:
