@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def oracle() -> Iterator[str]:
     """An endpoint that knows every right answer of the navigation suite."""
     answers = {
-        json.dumps([message.model_dump() for message in case.messages]): gold("navigation")[case.id]
+        json.dumps([message.row() for message in case.messages]): gold("navigation")[case.id]
         for case in suite("navigation").cases
     }
 
