@@ -127,3 +127,14 @@ def test_tools_leave_the_prompt_in_all_rows_or_in_none(tmp_path: Path) -> None:
     rows.append({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": code}]})
     made = read_training_set(write(tmp_path / "mixed.jsonl", rows))
     assert not any(row.tools for row in made.rows["train"])
+
+
+def test_among_programs_a_call_in_another_dialect_stays_text(tmp_path: Path) -> None:
+    code = "<tool_call><function=execute_code>\n<parameter=code>\nprint(f())\n</parameter>\n</function></tool_call>"
+    fenced = 'I use f.\n\n```json\n{"name": "f", "arguments": {"a": 1}}\n```'
+    asked = {"role": "user", "content": "Hi"}
+    rows = [{"messages": [asked, {"role": "assistant", "content": said}]} for said in (code, fenced)]
+    made = read_training_set(write(tmp_path / "mixed.jsonl", rows))
+    assert [row.messages[1].content for row in made.rows["train"]] == [code, fenced]
+    alone = read_training_set(write(tmp_path / "alone.jsonl", rows[1:]))
+    assert alone.rows["train"][0].messages[1].tool_calls

@@ -7,6 +7,7 @@ is done to one row's structure is done to all rows of a dataset, or else the str
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunewright.chat.calls import find
@@ -40,9 +41,10 @@ class Untrainable(ValueError):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A row in the normal form, and how its calls were written."""
+    """A row in the normal form, and how its calls were written. `as_text` is the row with calls in text left there."""
 
     example: Example
+    as_text: Example
     dialects: tuple[str, ...] = ()
 
 
@@ -67,10 +69,15 @@ def prepare(example: Example) -> Prepared:
         raise Untrainable(
             "every answer has weight 0" if any(not m.weight for m in answers) else "every answer is empty"
         )
-    made = _linked(made)
-    while made[-1].role != "assistant":
-        made.pop()  # nothing is trained after the last answer
-    return Prepared(example.model_copy(update={"messages": tuple(made)}), tuple(dict.fromkeys(dialects)))
+    return Prepared(
+        _ended(example, _linked(made)), _ended(example, example.messages), tuple(dict.fromkeys(dialects))
+    )
+
+
+def _ended(example: Example, messages: Sequence[Message]) -> Example:
+    """The example with these messages up to the last answer: nothing is trained after it."""
+    last = max(number for number, message in enumerate(messages) if message.role == "assistant")
+    return example.model_copy(update={"messages": tuple(messages[: last + 1])})
 
 
 def _turn(message: Message, names: set[str]) -> tuple[list[Message], list[str]]:

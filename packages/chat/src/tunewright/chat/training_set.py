@@ -19,7 +19,7 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.example import SPLITS, Example
 from tunewright.contract.manifest import DatasetManifest
 
-PREPARATION = 1  # raise it when the same rows come out differently
+PREPARATION = 2  # raise it when the same rows come out differently
 DROPPED = "dropped.jsonl"
 SHOWN = 5  # reasons named in an error
 
@@ -59,6 +59,7 @@ def read_training_set(data: Path, report: Report | None = None) -> TrainingSet:
     """Every row of a file, folder or glob that can be trained. Raises UserError when none can, or nothing is there."""
     files = find_files([data])
     made = TrainingSet()
+    texts: dict[str, list[Example]] = {}
     total = sum(file.path.stat().st_size for file in files)
     done = 0
     for file in files:
@@ -66,7 +67,7 @@ def read_training_set(data: Path, report: Report | None = None) -> TrainingSet:
             for line, text in zip(batch.lines, batch.rows):
                 if text.strip():
                     made.read += 1
-                    _add(made, file, line, text)
+                    _add(made, texts, file, line, text)
                 done += len(text)
             for fault in batch.faults:
                 if fault.kind in ("cut", "unreadable"):
@@ -75,7 +76,10 @@ def read_training_set(data: Path, report: Report | None = None) -> TrainingSet:
                     )
             if report:
                 report("bytes read:", min(done, total), total)
-    if CODE_MODE not in made.dialects:
+    # Among programs, which stay text, a call in another dialect stays the text that it is too.
+    if CODE_MODE in made.dialects:
+        made.rows = texts
+    else:
         for split, rows in made.rows.items():
             made.rows[split] = [with_tools_of_prompt(row) for row in rows]
     if not any(made.rows.values()):
@@ -90,7 +94,7 @@ def read_training_set(data: Path, report: Report | None = None) -> TrainingSet:
     return made
 
 
-def _add(made: TrainingSet, file: DataFile, line: int, text: str) -> None:
+def _add(made: TrainingSet, texts: dict[str, list[Example]], file: DataFile, line: int, text: str) -> None:
     def drop(reason: str, detail: str = "") -> None:
         made.dropped.append(Dropped(file.split, str(file.path), line, reason, detail))
 
@@ -113,6 +117,7 @@ def _add(made: TrainingSet, file: DataFile, line: int, text: str) -> None:
     made.shapes[row.shape] += 1
     made.dialects.update(prepared.dialects)
     made.rows.setdefault(file.split, []).append(prepared.example)
+    texts.setdefault(file.split, []).append(prepared.as_text)
     made.places.setdefault(file.split, []).append((str(file.path), line))
     return None
 

@@ -29,11 +29,14 @@ class BaseTemplate:
 def base_template(recipe: "Recipe") -> BaseTemplate | None:
     """The template of a recipe's base model; None when nothing of it is on this machine."""
     from tunewright.audit.tokenizer import Tokenizer
+    from tunewright.cli.plan_model import EMBEDDED
     from tunewright.contract.atomic import sha256_file, sha256_json
     from tunewright.contract.base_tokenizer import chat_template, tokenizer_folder
     from tunewright.contract.embedded import packaged_model
 
     folder = tokenizer_folder(recipe.model.base, recipe.model.revision)
+    if folder is None and recipe.model.base == "embedded:tiny" and EMBEDDED.is_dir():
+        folder = EMBEDDED  # the trainer's package is not installed on a laptop; its files are in the checkout
     if folder is not None and (tokenizer := Tokenizer(folder)).has_template:
         identity = sha256_json([sha256_file(folder / "tokenizer.json"), chat_template(folder)])
         return BaseTemplate(tokenizer.encoder.support, tokenizer.encoder, identity)
