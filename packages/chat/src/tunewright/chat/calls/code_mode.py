@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tunewright.chat.calls import found
+import tunewright.chat.calls.found as found
 from tunewright.chat.calls.found import Block, CallSyntaxError, FoundCall
 from tunewright.chat.calls.python_calls import parse_program, program_calls, write_call
 from tunewright.chat.calls.text import Text

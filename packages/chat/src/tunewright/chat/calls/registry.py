@@ -3,33 +3,31 @@
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
-from tunewright.chat.calls import (
-    anthropic_xml,
-    bare_json,
-    code_mode,
-    cohere,
-    deepseek_v3,
-    deepseek_v31,
-    function_call_tag,
-    function_tag,
-    functiongemma,
-    glaive,
-    glm45,
-    granite,
-    harmony,
-    hermes_json,
-    keyvalue,
-    kimi_k2,
-    llama_json,
-    minimax_xml,
-    mistral,
-    openai,
-    phi4,
-    python_in_tool_call,
-    pythonic,
-    qwen_xml,
-    react,
-)
+import tunewright.chat.calls.anthropic_xml as anthropic_xml
+import tunewright.chat.calls.bare_json as bare_json
+import tunewright.chat.calls.code_mode as code_mode
+import tunewright.chat.calls.cohere as cohere
+import tunewright.chat.calls.deepseek_v3 as deepseek_v3
+import tunewright.chat.calls.deepseek_v31 as deepseek_v31
+import tunewright.chat.calls.function_call_tag as function_call_tag
+import tunewright.chat.calls.function_tag as function_tag
+import tunewright.chat.calls.functiongemma as functiongemma
+import tunewright.chat.calls.glaive as glaive
+import tunewright.chat.calls.glm45 as glm45
+import tunewright.chat.calls.granite as granite
+import tunewright.chat.calls.harmony as harmony
+import tunewright.chat.calls.hermes_json as hermes_json
+import tunewright.chat.calls.keyvalue as keyvalue
+import tunewright.chat.calls.kimi_k2 as kimi_k2
+import tunewright.chat.calls.llama_json as llama_json
+import tunewright.chat.calls.minimax_xml as minimax_xml
+import tunewright.chat.calls.mistral as mistral
+import tunewright.chat.calls.openai as openai
+import tunewright.chat.calls.phi4 as phi4
+import tunewright.chat.calls.python_in_tool_call as python_in_tool_call
+import tunewright.chat.calls.pythonic as pythonic
+import tunewright.chat.calls.qwen_xml as qwen_xml
+import tunewright.chat.calls.react as react
 from tunewright.chat.calls.found import Block, Call
 from tunewright.chat.calls.text import Text
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 
-from tunewright.chat.calls import code_mode, harmony
+import tunewright.chat.calls.code_mode as code_mode
+import tunewright.chat.calls.harmony as harmony
 from tunewright.chat.calls.found import Block, CallSyntaxError, FoundTurn
 from tunewright.chat.calls.marks import JSON_DIALECTS, NESTED, THOUGHTS, Plan, expression, marks_in, plan_of
 from tunewright.chat.calls.registry import DIALECTS, Dialect, part
