@@ -62,6 +62,7 @@ def guard(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> None:
+        cache_bytecode()
         # A positional argument swallows `--help`; no value of ours ever looks like that.
         if HELP_FLAGS & {value for value in (*args[1:], *kwargs.values()) if isinstance(value, str)}:
             raise Exit(f"help for this task: invoke --help {function.__name__}", 2)
@@ -85,6 +86,11 @@ def guard(function: Callable[..., None]) -> Callable[..., None]:
             raise
 
     return guarded
+
+
+def cache_bytecode() -> None:
+    """Undo Invoke's `sys.dont_write_bytecode = True`: it would have every command compile every module again."""
+    sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 
 
 @contextmanager
@@ -186,6 +192,7 @@ class Front(Program):
 
     def load_collection(self) -> None:
         """This checkout's tasks, not those of the folder that the user stands in."""
+        cache_bytecode()
         import tasks
 
         self.collection = Collection.from_module(tasks, loaded_from=str(ROOT))
