@@ -25,6 +25,7 @@ from tunewright.audit.sql import run_query  # noqa: E402
 from tunewright.chat.conversation import read_conversation  # noqa: E402
 from tunewright.chat.merge import merge_datasets  # noqa: E402
 from tunewright.chat.message import called_by  # noqa: E402
+from tunewright.chat.normal_form import normal_form  # noqa: E402
 
 WORDS = "amber birch cedar dune ember fjord grove heath inlet juniper kelp larch moss nettle oak pine"
 
@@ -51,8 +52,8 @@ def is_read_back(row: Any) -> bool:
 
 
 def is_normal(row: Any) -> bool:
-    example = read_conversation(row).example()
-    return read_conversation(json.loads(json.dumps(example.row()))).example() == example
+    example = normal_form(read_conversation(row))
+    return normal_form(read_conversation(json.loads(json.dumps(example.row())))) == example
 
 
 def measure(shape: str, count: int, folder: Path) -> bool:

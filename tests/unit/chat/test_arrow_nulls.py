@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tunewright.chat import arrow_nulls
 from tunewright.chat.conversation import read_conversation
+from tunewright.chat.normal_form import normal_form
 from tunewright.chat.read.settings import Reading
 
 TEXT = {"type": "string"}
@@ -48,7 +49,7 @@ def test_what_parquet_adds_is_found_and_removed(tmp_path: Path) -> None:
         cleaned = read_conversation(now, Reading(drop_padding=True))
         assert cleaned.row() == was
         assert cleaned.notes == []
-        assert found.example() == read_conversation(was).example()
+        assert normal_form(found) == normal_form(read_conversation(was))
     assert read_conversation(rows[0]).notes == []
 
 
@@ -57,7 +58,7 @@ def test_nulls_that_were_meant_stay() -> None:
     said = row(("set", {"value": None}), ("unknown", {"x": None}), tools=tools)
     assert arrow_nulls.padding(tools, said["messages"]) == ""
     assert arrow_nulls.of_row(said, tools) == said
-    example = read_conversation(said).example()
+    example = normal_form(read_conversation(said))
     assert example.messages[1].tool_calls[0].function.arguments == {"value": None}
     free = [
         {"name": "free", "parameters": {"type": "object", "properties": {}, "additionalProperties": True}}

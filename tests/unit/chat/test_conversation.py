@@ -11,6 +11,7 @@ from tests.support.chat_shapes import ASKED, BAD_ANSWER, CALL, GOOD_ANSWER, ROWS
 from tests.unit.chat.test_shapes import ROWS as HOSTILE
 from tunewright.chat.conversation import Conversation, UnknownShapeError, read_conversation
 from tunewright.chat.message import called_by
+from tunewright.chat.normal_form import normal_form
 from tunewright.chat.read.turns import plain_messages
 from tunewright.contract.example import Example
 
@@ -49,18 +50,18 @@ def test_every_shape_is_read_written_and_read_back_equal(shape: str) -> None:
 @SHAPES
 def test_every_shape_has_a_normal_form_with_arguments_as_objects(shape: str) -> None:
     row, calls = ROWS[shape]
-    example = read_conversation(row).example()
+    example = normal_form(read_conversation(row))
     made = [call.function for message in example.messages for call in message.tool_calls]
     if "[INST]" not in shape:  # its calls are text and stay text
         assert [(call.name, call.arguments) for call in made] == [("weather", {"city": "Lima"})] * len(calls)
     assert Example.model_validate(example.row()) == example
-    assert read_conversation(example.row()).example() == example
+    assert normal_form(read_conversation(example.row())) == example
 
 
 def test_the_normal_form_has_ids_names_reasoning_weights_and_tools() -> None:
-    example = read_conversation(
-        {"messages": TURNS, "tools": [WEATHER], "meta": {"source": "s", "x": 1}}
-    ).example()
+    example = normal_form(
+        read_conversation({"messages": TURNS, "tools": [WEATHER], "meta": {"source": "s", "x": 1}})
+    )
     call, result = example.messages[2], example.messages[3]
     assert call.reasoning_content == "I look."
     assert (call.content, call.tool_calls[0].id) == ("", "c1")
@@ -68,7 +69,7 @@ def test_the_normal_form_has_ids_names_reasoning_weights_and_tools() -> None:
     assert example.tools == ({"type": "function", "function": WEATHER},)
     assert example.meta.source == "s"
     weighed = [{**TURNS[1]}, {**TURNS[4], "weight": 0}]
-    assert read_conversation({"messages": weighed}).example().messages[1].weight == 0
+    assert normal_form(read_conversation({"messages": weighed})).messages[1].weight == 0
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_a_call_that_has_no_normal_form_is_named(function: Row, reason: str) -> 
     found = read_conversation({"messages": [{"role": "assistant", "tool_calls": [{"function": function}]}]})
     assert found.plain  # an audit still reads it
     with pytest.raises(UnknownShapeError, match=reason):
-        found.example()
+        normal_form(found)
 
 
 @SHAPES
@@ -200,5 +201,5 @@ def test_calls_in_blocks_and_in_text_are_both_calls() -> None:
         {"type": "function_call", "name": "weather", "arguments": '{"city": "Lima"}', "call_id": "c1"},
         {"type": "tool_use", "id": "c1", "name": "weather", "input": {"city": "Lima"}},
     ):
-        example = read_conversation({"messages": [{"role": "assistant", "content": [block]}]}).example()
+        example = normal_form(read_conversation({"messages": [{"role": "assistant", "content": [block]}]}))
         assert [call.function.model_dump() for call in example.messages[0].tool_calls] == [CALL], block

@@ -7,16 +7,17 @@ import pytest
 
 from tests.support.many_shapes import SHAPES, conversations, first_exchange, glaive, without_ids, xlam
 from tunewright.chat.conversation import read_conversation
+from tunewright.chat.normal_form import normal_form
 from tunewright.chat.prepare import Prepared, Untrainable, prepare, with_tools_of_prompt
 from tunewright.contract.example import Example
 
 
 def prepared(value: Any) -> Example:
-    return with_tools_of_prompt(prepare(read_conversation(value).example()).example)
+    return with_tools_of_prompt(prepare(normal_form(read_conversation(value))).example)
 
 
 def prepare_messages(messages: list[dict[str, Any]]) -> Prepared:
-    return prepare(read_conversation(messages).example())
+    return prepare(normal_form(read_conversation(messages)))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

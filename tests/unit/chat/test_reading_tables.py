@@ -12,6 +12,7 @@ from tunewright.audit.ingest import load
 from tunewright.audit.sql import run_query
 from tunewright.chat.conversation import UnknownShapeError, read_conversation
 from tunewright.chat.merge import merge_datasets
+from tunewright.chat.normal_form import normal_form
 from tunewright.chat.normalize import normalize_dataset
 from tunewright.chat.read.mapping import guess_table
 from tunewright.chat.read.rows import shape_hint
@@ -142,7 +143,7 @@ def test_calls_of_a_declared_pattern_are_calls_everywhere(tmp_path: Path) -> Non
     assert list(done.slices) == ["weather"]
     assert all("@weather(" in row["messages"][-1]["content"] for row in read(tmp_path / "norm"))
     assert list(normalize_dataset(path, tmp_path / "plain").slices) == ["direct answer"]
-    example = read_conversation(rows[0], reading).example()
+    example = normal_form(read_conversation(rows[0], reading))
     assert (example.messages[1].content, example.messages[1].tool_calls[0].function.arguments) == (
         "One moment.",
         {"city": "Lima"},

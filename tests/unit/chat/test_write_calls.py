@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tunewright.chat.calls import Call, CallSyntaxError, FoundTurn, find, write
 from tunewright.chat.calls.openai import read_message, tool_calls
-from tunewright.chat.tools import catalog_tools
+from tunewright.chat.catalog_tools import catalog_tools
 from tunewright.contract.catalog import load_catalog
 
 CATALOG = load_catalog("coding")

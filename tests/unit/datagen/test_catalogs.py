@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tunewright.chat.tools import catalog_tools
+from tunewright.chat.catalog_tools import catalog_tools
 from tunewright.contract.errors import UserError
 from tunewright.datagen.catalogs import (
     catalog_from_functions,

@@ -13,6 +13,7 @@ from tunewright.audit.wire import dump
 
 MEMORY = "1500MB"
 SLICE = 250_000  # examples
+THREADS = max(2, min(8, os.cpu_count() or 2))
 
 _TABLES = """
 CREATE TABLE files (file INTEGER, path VARCHAR, split VARCHAR, examples BIGINT, lines BIGINT, bytes BIGINT, sha256 VARCHAR);
@@ -39,6 +40,12 @@ CREATE TABLE offered (
     toolset VARCHAR, position INTEGER, tool VARCHAR, description VARCHAR, parameters VARCHAR, written VARCHAR,
     kind VARCHAR
 );
+CREATE TABLE trainer (base VARCHAR, tokenizer VARCHAR, max_seq_length INTEGER, batch_size INTEGER, mask VARCHAR);
+CREATE TABLE tokens (example BIGINT, tokens INTEGER, mlx_prompt INTEGER, trained INTEGER, refused VARCHAR);
+CREATE TABLE token_calls (
+    example BIGINT, message INTEGER, first INTEGER, last INTEGER, trained BOOLEAN, mlx_trained BOOLEAN
+);
+CREATE TABLE mlx_batches (batch INTEGER, example BIGINT);
 """
 
 
@@ -63,7 +70,7 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
             "preserve_insertion_order": "false",
             # Compressing costs a tenth of the time for what fits, and a third for what does not.
             "force_compression": "uncompressed",
-            "threads": str(max(2, min(8, os.cpu_count() or 2))),
+            "threads": str(THREADS),
         },
     )
     silent(connection).execute(_TABLES + UNDERSTOOD)

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from tunewright.audit.database import connect, insert, insert_columns, silent
+from tunewright.audit.database import THREADS, connect, insert, insert_columns, silent
 from tunewright.audit.helpers import Helpers
 from tunewright.audit.lines import insert_batch
 from tunewright.audit.toolsets import find_kinds
@@ -39,6 +39,7 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.scratch import scratch_folder
 
 SMALL = 8 << 20  # bytes of all files up to which neither threads nor processes pay
+BATCH = 32 << 20  # bytes of rows that are parsed at a time
 PAGE = 10_000  # examples whose texts are in Python's memory at a time
 
 Report = Callable[[str, float], None]
@@ -50,7 +51,13 @@ class Store:
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, files: list[DataFile]) -> None:
         self.connection = connection
         self.files = files
+        self.bytes = sum(file.path.stat().st_size for file in files)
         self._folder = folder
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a query is over before DuckDB's threads have begun: then one thread a query, and queries at once."""
+        return self.bytes < SMALL
 
     def __enter__(self) -> "Store":
         return self
@@ -66,7 +73,6 @@ def load(paths: Sequence[Path], report: Report | None = None, config: Path | Non
     Raises UserError for what is missing, empty or holds no example, and for a column that no row has.
     """
     files = find_files(paths)
-    total = sum(file.path.stat().st_size for file in files)
     folder = scratch_folder("audit")
     try:
         connection = connect(folder)
@@ -75,22 +81,20 @@ def load(paths: Sequence[Path], report: Report | None = None, config: Path | Non
         raise
     store = Store(connection, folder, files)
     try:
-        with Helpers(config, 0 if total < SMALL else None) as helpers:
+        with Helpers(config, 0 if store.is_small else None) as helpers:
             check_columns(files, helpers.reading)
-            _fill(store, total, helpers, report)
+            _fill(store, helpers, report)
     except BaseException:
         store.__exit__()
         raise
     return store
 
 
-def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> None:
-    connection = store.connection
+def _fill(store: Store, helpers: Helpers, report: Report | None) -> None:
+    connection, total = store.connection, store.bytes
     done, base = 0, 0
-    batch_bytes = 1 << 20 if total < SMALL else 32 << 20
     # One batch a worker and one thread a batch; one worker more than cores, for they wait for one another in Python.
-    workers = 1 if total < SMALL else max(3, min(5, 1 + (os.cpu_count() or 2)))
-    threads = connection.execute("SELECT current_setting('threads')").fetchone()
+    workers = 1 if store.is_small else max(3, min(5, 1 + (os.cpu_count() or 2)))
     connection.execute("SET threads = 1")
     cursors: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
     for _ in range(workers):
@@ -104,10 +108,10 @@ def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> 
             cursors.put(cursor)
         return sum(map(len, batch.rows))
 
-    with _at_once(connection, workers) as pool:
+    with many_at_once(connection, workers) as pool:
         pending: set[Future[int]] = set()
         for number, file in enumerate(store.files):
-            for batch in read_batches(file, batch_bytes):
+            for batch in read_batches(file, BATCH):
                 pending.add(pool.submit(work, number, base, batch))
                 # At most one batch waits for each worker: memory stays bounded however fast the disk is.
                 while len(pending) > workers:
@@ -118,7 +122,8 @@ def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> 
             base += file.rows
         for future in pending:
             future.result()
-    connection.execute(f"SET threads = {threads[0] if threads else 2}")
+    if not store.is_small:
+        connection.execute(f"SET threads = {THREADS}")
     for number, file in enumerate(store.files):
         connection.execute(
             "INSERT INTO files SELECT $1, $2, $3, (SELECT count(*) FROM rows WHERE file = $1), $4, $5, $6",
@@ -140,7 +145,7 @@ def _fill(store: Store, total: int, helpers: Helpers, report: Report | None) -> 
 
 
 @contextmanager
-def _at_once(connection: duckdb.DuckDBPyConnection, workers: int) -> Generator[ThreadPoolExecutor]:
+def many_at_once(connection: duckdb.DuckDBPyConnection, workers: int) -> Generator[ThreadPoolExecutor]:
     """Threads for the time of the context. When it is left by an error, what has not begun is not done any more."""
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -176,7 +181,7 @@ def _read_text_calls(
                 insert_columns(cursor, table, types, columns)
 
     starts = range(0, last + 1, PAGE)
-    with _at_once(connection, max(1, helpers.count)) as pool:
+    with many_at_once(connection, max(1, helpers.count)) as pool:
         for done, _ in enumerate(pool.map(read, starts), start=1):
             if report:
                 report("calls", done / len(starts))

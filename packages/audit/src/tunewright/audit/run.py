@@ -12,11 +12,11 @@ from tunewright.audit.charts import draw_charts
 from tunewright.audit.checks import OFFENCES, OWN_CHECKS, Check, add_offences, read_checks, run_sql
 from tunewright.audit.config import Config, read_config
 from tunewright.audit.context import Context
-from tunewright.audit.database import make_in_slices
+from tunewright.audit.database import make_in_slices, silent
 from tunewright.audit.drift import DRIFT
 from tunewright.audit.findings import collect
 from tunewright.audit.headline import predict_tools
-from tunewright.audit.ingest import Report, load
+from tunewright.audit.ingest import Report, load, many_at_once
 from tunewright.audit.joint import JOINT
 from tunewright.audit.labels import label_rows
 from tunewright.audit.neighbours import find_neighbours
@@ -25,7 +25,6 @@ from tunewright.audit.results import RESULT_MISMATCH
 from tunewright.audit.shortcut_checks import FEATURE_CHECK
 from tunewright.audit.suites import load_suites
 from tunewright.audit.toolsets import offer_catalog
-from tunewright.audit.trainer import simulate
 from tunewright.audit.understood import what_was_understood
 from tunewright.contract.errors import UserError
 
@@ -90,11 +89,15 @@ def _audit(
         connection = store.connection
         build_tables(connection, suites, report)
         if recipe is not None:
+            from tunewright.audit.trainer import (
+                simulate,  # rendering and tokens, which most audits do without
+            )
+
             offer_catalog(connection, recipe)
-        simulate(connection, recipe, report)
+            simulate(connection, recipe, report)
         predictions = predict_tools(connection)
         context = Context(connection, predictions, settings.by_definition, recipe)
-        run_checks(context, checks, settings, report)
+        run_checks(context, checks, settings, report, 2 if store.is_small else 1)
         findings = [settings.graded(finding) for finding in collect(connection, checks)]
         charts = draw_charts(connection)
         understood = what_was_understood(connection)
@@ -112,7 +115,6 @@ def _audit(
 
 def find_all(connection: duckdb.DuckDBPyConnection) -> None:
     """Every check of ours with its own thresholds, into `offences`, severities filled in."""
-    simulate(connection, None, lambda _step, _share: None)
     context = Context(connection, predict_tools(connection))
     checks = all_checks()
     run_checks(context, checks, Config(), lambda _step, _share: None)
@@ -123,15 +125,22 @@ def find_all(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def run_checks(context: Context, checks: Sequence[Check], settings: Config, report: Report) -> None:
-    """Every check that is not switched off, into `offences`."""
+def run_checks(
+    context: Context, checks: Sequence[Check], settings: Config, report: Report, at_once: int = 1
+) -> None:
+    """Every check that is not switched off, into `offences`; of those in SQL so many at once."""
     in_python = {entry.check.id: entry for entry in PYTHON_CHECKS}
-    for number, given in enumerate(checks):
-        report(f"check {given.id}", number / len(checks))
-        check = settings.applied(given)
-        if check is None:
-            continue
-        if check.sql:
-            run_sql(context.connection, check)
-        else:
+    chosen = [check for check in map(settings.applied, checks) if check is not None]
+    with many_at_once(context.connection, at_once) as pool:
+        running = [
+            (check, pool.submit(run_sql, silent(context.connection.cursor()), check))
+            for check in chosen
+            if check.sql
+        ]
+        written = [check for check in chosen if not check.sql]
+        for number, (check, ended) in enumerate(running):
+            report(f"check {check.id}", number / len(chosen))
+            ended.result()
+        for number, check in enumerate(written, start=len(running)):
+            report(f"check {check.id}", number / len(chosen))
             add_offences(context.connection, check, in_python[check.id].find(context, check))

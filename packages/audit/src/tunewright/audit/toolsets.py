@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tunewright.chat.tools import catalog_tools, toolset_of
+from tunewright.chat.tools import toolset_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def offer_catalog(connection: "duckdb.DuckDBPyConnection", recipe: "Recipe") -> None:
     """Put the recipe's catalog into `offered` as the toolset `catalog`: for rows that list no tools of their own."""
     from tunewright.audit.database import insert
+    from tunewright.chat.catalog_tools import catalog_tools
     from tunewright.contract.catalog import load_catalog
 
     catalog = load_catalog(recipe.data.catalog)

@@ -32,15 +32,6 @@ if TYPE_CHECKING:
 
 PAGE = 2000  # examples in memory at a time
 
-_TABLES = """
-CREATE TABLE trainer (base VARCHAR, tokenizer VARCHAR, max_seq_length INTEGER, batch_size INTEGER, mask VARCHAR);
-CREATE TABLE tokens (example BIGINT, tokens INTEGER, mlx_prompt INTEGER, trained INTEGER, refused VARCHAR);
-CREATE TABLE token_calls (
-    example BIGINT, message INTEGER, first INTEGER, last INTEGER, trained BOOLEAN, mlx_trained BOOLEAN
-);
-CREATE TABLE mlx_batches (batch INTEGER, example BIGINT);
-"""
-
 
 @dataclass(frozen=True)
 class Span:
@@ -147,11 +138,8 @@ def mlx_batches(keys: Sequence[int], batch_size: int) -> list[list[int]]:
     return [order[i : i + batch_size] for i in range(0, len(order) - batch_size + 1, batch_size)]
 
 
-def simulate(connection: duckdb.DuckDBPyConnection, recipe: "Recipe | None", report: Report) -> None:
+def simulate(connection: duckdb.DuckDBPyConnection, recipe: "Recipe", report: Report) -> None:
     """Fill the tables that checks/trainer_*.sql ask; they stay empty without a recipe."""
-    connection.execute(_TABLES)
-    if recipe is None:
-        return
     train = recipe.train
     folder = tokenizer_folder(recipe.model.base, recipe.model.revision)
     connection.execute(

@@ -1,4 +1,4 @@
-"""Lists of offered tools: from a row's own `tools`, its system prompt, any JSON, or a catalog; their JSON schema."""
+"""Lists of offered tools: from a row's own `tools`, its system prompt or any JSON; their JSON schema."""
 
 import ast
 import json
@@ -8,8 +8,6 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 from warnings import catch_warnings, simplefilter
-
-from tunewright.contract.catalog import Catalog, Parameter, Tool, sentence
 
 _BLOCK = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 MOST_MISSES = 20  # places in a text where JSON seems to begin and does not
@@ -24,7 +22,7 @@ _WRITTEN_TYPES = {
 MOST_BRACKETS = 20  # of a line; a signature has few
 # Which prompts are looked at for tools (RE2 syntax).
 LISTS_TOOLS = r"""<tools>|"name"\s*:\s*"|(?m:^\s*(?:[-*]|\d+[.)])\s+`?[A-Za-z_]\w*\()"""
-_JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _HEADING = re.compile(r"\b(?:tools|functions)\b", re.IGNORECASE)
 _SIGNATURE = re.compile(r"\s*(?:[-*]|\d+[.)])\s+`?([A-Za-z_]\w*)(\(.*)")
 
@@ -116,7 +114,7 @@ def _signature(name: str, rest: str) -> dict[str, Any] | None:
     listed = [*given.posonlyargs, *given.args, *given.kwonlyargs]
     optional = len(given.defaults) + sum(default is not None for default in given.kw_defaults)
     properties = {
-        argument.arg: {"type": _JSON_TYPES.get(ast.unparse(argument.annotation))}
+        argument.arg: {"type": JSON_TYPES.get(ast.unparse(argument.annotation))}
         if argument.annotation
         else {}
         for argument in listed
@@ -255,40 +253,3 @@ def openai_tools(tools: Any) -> list[dict[str, Any]]:
             others["parameters"] = schema_of(parameters)
         definitions.append({"type": "function", "function": others})
     return definitions
-
-
-def catalog_tools(catalog: Catalog) -> list[dict[str, Any]]:
-    """The catalog as OpenAI function definitions; what each returns stands in its description."""
-    return [
-        {
-            "type": "function",
-            "function": {
-                "name": tool.name,
-                "description": _described(tool),
-                "parameters": {
-                    "type": "object",
-                    "properties": {p.name: _schema(p) for p in tool.parameters},
-                    "required": [p.name for p in tool.parameters if p.required],
-                },
-            },
-        }
-        for tool in catalog.tools
-    ]
-
-
-def _described(tool: Tool) -> str:
-    returns = f"Returns {', '.join(tool.result)}." if tool.result else ""
-    return f"{sentence(tool.description)} {returns}".strip()
-
-
-def _schema(parameter: Parameter) -> dict[str, Any]:
-    base = parameter.type.removesuffix(" | None")
-    if base.startswith("list["):
-        schema: dict[str, Any] = {"type": "array", "items": {"type": _JSON_TYPES.get(base[5:-1], "object")}}
-    else:
-        schema = {"type": _JSON_TYPES.get(base, "object")}
-    if parameter.description:
-        schema["description"] = parameter.description
-    if not parameter.required:
-        schema["default"] = parameter.default
-    return schema

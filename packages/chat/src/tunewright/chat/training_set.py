@@ -10,6 +10,7 @@ from typing import Any
 
 from tunewright.chat.conversation import UnknownShapeError, read_conversation
 from tunewright.chat.dataset_folder import finished_dataset, write_dataset
+from tunewright.chat.normal_form import normal_form
 from tunewright.chat.prepare import CODE_MODE, Untrainable, prepare, with_tools_of_prompt
 from tunewright.chat.read.files import DataFile, find_files
 from tunewright.chat.read.lines import read_batches
@@ -109,7 +110,7 @@ def _add(made: TrainingSet, texts: dict[str, list[Example]], file: DataFile, lin
     if unread := next((detail for kind, detail in row.notes if kind == "tools"), ""):
         return drop("an offered tool cannot be read", unread)
     try:
-        prepared = prepare(_weighted(row.example(), row.others.get("weight")))
+        prepared = prepare(_weighted(normal_form(row), row.others.get("weight")))
     except UnknownShapeError as error:
         return drop("a call cannot be read", str(error))
     except Untrainable as error:

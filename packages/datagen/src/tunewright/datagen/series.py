@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from tunewright.chat.calls.code_mode import CallSyntaxError
-from tunewright.chat.tools import catalog_tools
+from tunewright.chat.catalog_tools import catalog_tools
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.errors import UserError

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunewright.chat.calls.found import Call, CallSyntaxError
 from tunewright.chat.calls.registry import DIALECTS, part
 from tunewright.chat.calls.scan import find
-from tunewright.contract.example import ToolCall
+
+if TYPE_CHECKING:
+    from tunewright.contract.example import ToolCall
 
 # Marks of turns and of the commonest dialects: no value may hold them, whatever dialect it is written in.
 _TAG = re.compile(r"</?(?:tool_call|function|parameter)\b|\[TOOL_CALLS\]|<\|im_(?:start|end)\|>")
 
 
-def write(calls: Sequence[ToolCall | Call | tuple[str, Mapping[str, Any]]], dialect: str) -> str:
+def write(calls: "Sequence[ToolCall | Call | tuple[str, Mapping[str, Any]]]", dialect: str) -> str:
     """Calls as the text of an assistant message: names and values, or the calls of the normal form.
 
     Raises CallSyntaxError when a name or a value would break the dialect, for the text must read back equal.
@@ -48,10 +50,12 @@ def _check(text: str, calls: list[Call], dialect: str) -> None:
         raise CallSyntaxError(f"the call would not read back equal from {dialect}")
 
 
-def _call(call: ToolCall | Call | tuple[str, Mapping[str, Any]]) -> Call:
-    if isinstance(call, ToolCall):
-        return Call(call.function.name, call.function.arguments, call.id)
-    return call if isinstance(call, Call) else Call(call[0], dict(call[1]))
+def _call(call: "ToolCall | Call | tuple[str, Mapping[str, Any]]") -> Call:
+    if isinstance(call, Call):
+        return call
+    if isinstance(call, tuple):
+        return Call(call[0], dict(call[1]))
+    return Call(call.function.name, call.function.arguments, call.id)
 
 
 def _schema(value: Any) -> dict[str, Any]:
