@@ -181,7 +181,7 @@ def _read_text_calls(
                 insert_columns(cursor, table, types, columns)
 
     starts = range(0, last + 1, PAGE)
-    with many_at_once(connection, max(1, helpers.count)) as pool:
+    with many_at_once(connection, helpers.count + 1) as pool:
         for done, _ in enumerate(pool.map(read, starts), start=1):
             if report:
                 report("calls", done / len(starts))

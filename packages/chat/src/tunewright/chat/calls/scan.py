@@ -1,8 +1,8 @@
 """Goes once through an assistant message and has each dialect read the calls that begin with its marks."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache, lru_cache
 
 import tunewright.chat.calls.code_mode as code_mode
 import tunewright.chat.calls.harmony as harmony
@@ -13,7 +13,8 @@ from tunewright.chat.calls.text import Text
 
 MOST_FAULTS = 100  # in one message; after that nothing more is read, which bounds the time that faults take
 
-_TAG = re.compile(r"<(/?)(tool_call|function|parameter)\b[^<>\n]*>")
+_NESTING = ("tool_call", "function", "parameter")
+_TAG = re.compile(r"</?(?:tool_call|function|parameter)\b[^<>\n]*>")
 _CONTROL = re.compile(r"<\|(?:end|return|call|eot|eot_id|eom_id|im_end|START_RESPONSE|END_RESPONSE)\|>")
 _LAST_FENCE = re.compile(r"(?:\A|\n)[ \t]*```\w*[ \t]*\n?\s*\Z")
 
@@ -113,7 +114,7 @@ def _find(text: Text, plan: Plan) -> FoundTurn:
     turn.calls = [call for _, block in blocks for call in block.calls]
     turn.problems += [problem for _, block in blocks for problem in block.problems]
     if plan.nested and "<" in whole:
-        turn.problems += _tag_problems(_free_tags(whole, blocks, passed))
+        turn.problems += _tag_problems(tuple(_free_tags(whole, blocks, passed)))
     turn.syntaxes = tuple(sorted({call.syntax for call in turn.calls}))
     turn.dialect = "".join(dict.fromkeys(_spacing(whole, dialect, block) for dialect, block in blocks))
     return turn
@@ -176,10 +177,10 @@ def _words(said: str) -> str:
 
 def _free_tags(
     whole: str, blocks: Sequence[tuple[Dialect, Block]], passed: Sequence[tuple[int, int]]
-) -> Iterator["re.Match[str]"]:
+) -> Iterator[str]:
     """Tags of calls that are neither spoken of nor part of a dialect with other tags of these names."""
     if not passed and "`" not in whole and all(dialect.NAME in NESTED for dialect, _ in blocks):
-        yield from _TAG.finditer(whole)
+        yield from _TAG.findall(whole)
         return
     other = [(b.start, b.end) for dialect, b in blocks if dialect.NAME not in NESTED]
     spans = iter(sorted([*other, *passed]))
@@ -188,52 +189,47 @@ def _free_tags(
         while span is not None and span[1] <= tag.start():
             span = next(spans, None)
         if (span is None or tag.start() < span[0]) and not _quoted(whole, tag.start(), tag.end()):
-            yield tag
+            yield tag.group()
 
 
-def _tag_problems(tags: Iterable["re.Match[str]"]) -> Iterator[tuple[str, str]]:
-    """Tags that do not nest as tool_call > function > parameter, each inside the one before and closed."""
+@lru_cache(1000)
+def _tag_problems(tags: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The first tag that does not nest as tool_call > function > parameter, each inside the one before and closed."""
     open_tags: list[str] = []
-    for tag in tags:
-        written = tag.group()
-        slash, name = tag.groups()
-        if slash:
+    for written in tags:
+        name = next(name for name in _NESTING if name in written[: len(name) + 2])
+        if written[1] == "/":
             if name not in open_tags:
-                yield "tags", f"{written} closes nothing"
-                return
+                return (("tags", f"{written} closes nothing"),)
             if open_tags[-1] != name:
-                yield "tags", f"<{open_tags[-1]}> is not closed before {written}"
-                return
+                return (("tags", f"<{open_tags[-1]}> is not closed before {written}"),)
             open_tags.pop()
         elif name in open_tags:
-            yield "double_wrap", f"{written} inside another <{name}>"
-            return
+            return (("double_wrap", f"{written} inside another <{name}>"),)
         elif name == "parameter" and (not open_tags or open_tags[-1] != "function"):
-            yield "tags", f"{written} outside a <function>"
-            return
+            return (("tags", f"{written} outside a <function>"),)
         else:
             open_tags.append(name)
-    if open_tags:
-        yield "tags", f"<{open_tags[-1]}> is never closed"
+    return (("tags", f"<{open_tags[-1]}> is never closed"),) if open_tags else ()
 
 
 @cache
 def _tags(dialect: str) -> "re.Pattern[str] | None":
     tags = part(DIALECTS[dialect], "TAGS")
-    return re.compile(tags) if tags else None
+    return re.compile(f"({tags})") if tags else None
 
 
 def _spacing(whole: str, dialect: Dialect, block: Block) -> str:
-    """A block's tags with the whitespace that touches them; what stands between is left out."""
+    """A block's tags with the whitespace that touches them; what is between them is left out."""
     pattern = _tags(dialect.NAME)
-    parts: list[str] = []
-    end = block.start
-    for tag in pattern.finditer(whole, block.start, block.end) if pattern else ():
-        if parts:
-            parts.append(_edges(whole[end : tag.start()]))
-        name, equals, _ = tag.group().partition("=")
-        parts.append(f"{name}=…>" if equals else name)
-        end = tag.end()
+    if pattern is None:
+        return ""
+    parts = pattern.split(whole[block.start : block.end])[1:-1]
+    for number, piece in enumerate(parts):
+        if number % 2:
+            parts[number] = _edges(piece)
+        elif "=" in piece:
+            parts[number] = f"{piece.partition('=')[0]}=…>"
     return "".join(parts)
 
 
