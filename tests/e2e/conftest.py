@@ -1,6 +1,7 @@
 """A clean clone with an empty home: what a new user has."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,23 @@ from tests.support.new_user import DefaultRun, Inv, clone, environment
 
 
 @pytest.fixture(scope="session")
-def checkout(default_run: DefaultRun | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone shared by the tests of a session."""
-    return default_run.checkout if default_run else clone(tmp_path_factory.mktemp("clone") / "tunewright")
+    return clone(tmp_path_factory.mktemp("clone") / "tunewright")
 
 
 @pytest.fixture(scope="session")
-def home(default_run: DefaultRun | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty home folder."""
-    return default_run.home if default_run else tmp_path_factory.mktemp("home")
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def default_run(checkout: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DefaultRun]:
+    """`./inv train` as a new user has it."""
+    run = DefaultRun.start(checkout, home, tmp_path_factory.mktemp("default-run") / "said.txt")
+    yield run
+    run.stop()
 
 
 @pytest.fixture(scope="session")

@@ -100,10 +100,8 @@ class DefaultRun:
     said: Path
 
     @classmethod
-    def start(cls, folder: Path) -> "DefaultRun":
-        """Start it with `folder` for everything it needs."""
-        checkout, home, said = clone(folder / "clone" / "tunewright"), folder / "home", folder / "said.txt"
-        home.mkdir()
+    def start(cls, checkout: Path, home: Path, said: Path) -> "DefaultRun":
+        """Start it in a clone; `said` is the file for what it prints."""
         with said.open("wb") as file:
             process = subprocess.Popen(
                 [str(checkout / "inv"), "train"],
