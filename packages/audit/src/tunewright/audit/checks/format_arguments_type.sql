@@ -1,7 +1,7 @@
 -- id: format.arguments_type
 -- severity: warn
 -- reason: A chat template writes text with its quotes escaped and an object without: one call comes out in two ways.
--- hint: Write the arguments of every call as an object; data.normalize and data.merge do.
+-- hint: Write the arguments of every call as an object; chat templates expect one.
 WITH counted AS (
     SELECT count(*) FILTER (written = 'text') AS texts, count(*) FILTER (written = 'object') AS objects FROM calls
 )
