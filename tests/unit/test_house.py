@@ -1,6 +1,7 @@
 """The code base itself: imports run one way and in no circle, start-up stays light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,24 @@ def test_the_search_for_circles_finds_one() -> None:
         "d": "import a",
     }
     assert circles(imports_of(sources)) == [["a", "b", "c", "a"]]
+
+
+def test_the_files_that_the_architecture_page_names_exist() -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("## Where to change what")[2]
+    rows = [
+        line.split(" | ")[1]
+        for line in table.partition("## Every file")[0].splitlines()
+        if line.startswith("| ")
+    ]
+    named = [name for row in rows for name in re.findall(r"`([\w/]+(?:\.\w+|/))`", row)]
+    missing = [name for name in named if "/" in name and not _in_package(name).exists()]
+    assert len(rows) >= 20
+    assert not missing
+
+
+def _in_package(name: str) -> Path:
+    package = name.partition("/")[0]
+    return ROOT / "packages" / package / "src" / "tunewright" / name
 
 
 def test_there_is_no_shared_namespace_module() -> None:

@@ -87,12 +87,15 @@ def image(c: Context, tag: str = "tunewright", base: str = "") -> None:
 
 @command(check="only say whether they are up to date; exit code 1 when they are not")
 def docs(c: Context, check: bool = False) -> None:
-    """Write docs/cli.md and the README's list of files from the code itself."""
+    """Write docs/cli.md and the list of files in docs/architecture.md from the code itself."""
     from tunewright.cli.reference import command_reference, with_file_map
     from tunewright.contract.atomic import write_text
 
-    readme, page = ROOT / "README.md", ROOT / "docs" / "cli.md"
-    wanted = {page: command_reference(), readme: with_file_map(readme.read_text(encoding="utf-8"), ROOT)}
+    architecture, page = ROOT / "docs" / "architecture.md", ROOT / "docs" / "cli.md"
+    wanted = {
+        page: command_reference(),
+        architecture: with_file_map(architecture.read_text(encoding="utf-8"), ROOT),
+    }
     for path, text in wanted.items():
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue

@@ -64,10 +64,10 @@ def file_map(root: Path) -> str:
     return "\n".join(lines).strip()
 
 
-def with_file_map(readme: str, root: Path) -> str:
-    """The README with its list of files brought up to date. Raises ValueError when the marks are missing."""
-    before, found, rest = readme.partition(BEGIN)
+def with_file_map(page: str, root: Path) -> str:
+    """docs/architecture.md with its list of files brought up to date. Raises ValueError when the marks are missing."""
+    before, found, rest = page.partition(BEGIN)
     _, closed, after = rest.partition(END)
     if not (found and closed):
-        raise ValueError(f"README.md has lost its marks {BEGIN} and {END}")
+        raise ValueError(f"docs/architecture.md has lost its marks {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{file_map(root)}\n{END}{after}"
