@@ -13,7 +13,7 @@ from tunewright.contract.atomic import write_bytes
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.manifest import now
 from tunewright.contract.run import FINAL_STATES, Event, RunFolder, Status, parse_events
-from tunewright.remote.host import Host, read_file
+from tunewright.remote.host import MOST_EVENTS, Host, read_file
 from tunewright.remote.host_run import HostRun, ask_worker, find_on_host, parse_status
 from tunewright.remote.retry import Unreachable, wait_before
 
@@ -161,11 +161,16 @@ class Mirror:
         end = copy.rfind(b"\n") + 1
         if size == end == len(copy):
             return
+        if size > MOST_EVENTS:
+            raise HostError(
+                f"{self.host.name}: {there} holds {size / 1e6:,.0f} MB of events, at most {MOST_EVENTS / 1e6:.0f} are read",
+                "A run writes a few: look at that file on the host.",
+            )
         # The last line is fetched again: if it is not the same, the host's file is not the one we copied.
         start = copy.rfind(b"\n", 0, end - 1) + 1 if end else 0
-        fetched = read_file(self.host, there, start) if size >= end else None
+        fetched = read_file(self.host, there, start, MOST_EVENTS) if size >= end else None
         if fetched is None or not fetched.startswith(copy[start:end]):
-            whole = read_file(self.host, there) or b""
+            whole = read_file(self.host, there, most=MOST_EVENTS) or b""
             self.common = min(self.common, _same_lines(copy, whole))
             write_bytes(here, whole[: whole.rfind(b"\n") + 1])
             return

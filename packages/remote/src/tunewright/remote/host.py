@@ -5,8 +5,8 @@ Mac in the next room.
 """
 
 import shlex
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -14,6 +14,11 @@ from typing import Protocol
 from tunewright.contract.errors import HostError
 
 CHUNK = 1 << 18  # bytes read or written at a time
+# What a host may send at most: whoever owns it could fill this machine's memory or disk otherwise.
+MOST_READ = 8 << 20  # bytes of a status, manifest, spec or configuration
+MOST_EVENTS = 64 << 20  # bytes of a run's events
+MOST_LOG = 16 << 20  # bytes of a log, counted from its end
+MOST_SAID = 32 << 20  # bytes that a command prints
 LOCAL = "local"
 # What a shell or an activated environment may leave behind that would change the worker's imports.
 UNWANTED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSTARTUP")
@@ -70,8 +75,8 @@ class Host(Protocol):
         """Bytes of a file; None when there is none."""
         ...
 
-    def stream(self, path: PurePosixPath, offset: int = 0) -> Iterator[bytes]:
-        """A file's bytes from `offset` on, in pieces. Raises FileNotFoundError."""
+    def stream(self, path: PurePosixPath, offset: int = 0) -> Generator[bytes]:
+        """A regular file's bytes from `offset` on, in pieces. Raises FileNotFoundError."""
         ...
 
     def append(self, path: PurePosixPath, offset: int, pieces: Iterable[bytes]) -> None:
@@ -79,6 +84,14 @@ class Host(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def too_much_said(command: str) -> HostError:
+    """The error of a command that prints without an end."""
+    return HostError(
+        f"{command} printed more than {MOST_SAID / 1e6:.0f} MB and was stopped",
+        "Look at what answers to that name on the host.",
+    )
 
 
 @contextmanager
@@ -118,12 +131,37 @@ def command_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> s
     return shlex.join(words)
 
 
-def read_file(host: Host, path: PurePosixPath, offset: int = 0) -> bytes | None:
-    """A small file's bytes from `offset` on; None when there is none."""
+def read_file(host: Host, path: PurePosixPath, offset: int = 0, most: int = MOST_READ) -> bytes | None:
+    """A small file's bytes from `offset` on; None when there is none. Raises HostError when there are more than `most`."""
+    pieces: list[bytes] = []
+    left = most
     try:
-        return b"".join(host.stream(path, offset))
+        with closing(host.stream(path, offset)) as stream:
+            for piece in stream:
+                left -= len(piece)
+                if left < 0:
+                    raise HostError(
+                        f"{host.name}: {path} holds more than {most / 1e6:.0f} MB",
+                        "Tunewright writes no such file: look at it on the host.",
+                    )
+                pieces.append(piece)
     except FileNotFoundError:
         return None
+    return b"".join(pieces)
+
+
+def read_tail(host: Host, path: PurePosixPath, most: int = MOST_LOG) -> bytes | None:
+    """The last `most` bytes of a file that may be growing; None when there is none."""
+    size = host.size(path)
+    if size is None:
+        return None
+    found = bytearray()
+    with suppress(FileNotFoundError), closing(host.stream(path, max(0, size - most))) as stream:
+        for piece in stream:
+            found += piece
+            if len(found) >= most:
+                break
+    return bytes(found[:most])
 
 
 def run_script(

@@ -12,7 +12,7 @@ from tunewright.contract.errors import HostError
 from tunewright.contract.run import FINAL_STATES, RunFolder, Status
 from tunewright.contract.visible import visible
 from tunewright.remote.follow import follow_run, write_status
-from tunewright.remote.host import Host, read_file
+from tunewright.remote.host import MOST_LOG, Host, read_file, read_tail
 from tunewright.remote.host_run import ask_worker, find_on_host
 from tunewright.remote.new_run import earlier_unstarted, new_run
 from tunewright.remote.pull import PULLED, pull_run
@@ -125,8 +125,7 @@ def run_log(host: Host, run: RunFolder, lines: int) -> str:
     log = place.there("worker.log")
 
     def read() -> bytes:
-        size = host.size(log) or 0
-        return read_file(host, log, max(0, size - max(LOG_TAIL, 400 * lines))) or b""
+        return read_tail(host, log, min(MOST_LOG, max(LOG_TAIL, 400 * lines))) or b""
 
     text = _COLOUR.sub("", persist(read, _silent).decode(errors="replace"))
     text = visible(text.replace("\r\n", "\n").replace("\r", "\n"), len(text))

@@ -2,15 +2,16 @@
 
 import os
 import shutil
+import stat
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tunewright.contract.errors import HostError
-from tunewright.remote.host import CHUNK, LOCAL, UNWANTED, Completed
+from tunewright.remote.host import CHUNK, LOCAL, MOST_SAID, UNWANTED, Completed, too_much_said
 
 
 class LocalHost:
@@ -54,8 +55,11 @@ class LocalHost:
         except OSError:
             return None
 
-    def stream(self, path: PurePosixPath, offset: int = 0) -> Iterator[bytes]:
-        with Path(path).open("rb") as file:
+    def stream(self, path: PurePosixPath, offset: int = 0) -> Generator[bytes]:
+        # Without O_NONBLOCK a pipe of that name would wait for a writer before it could be looked at.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise HostError(f"{path} is not a regular file", "Remove it from the host.")
             file.seek(offset)
             while piece := file.read(CHUNK):
                 yield piece
@@ -89,8 +93,11 @@ def _converse(
     errors: list[bytes] = []
 
     def listen(pipe: IO[bytes]) -> None:
-        for line in pipe:
-            errors.append(line)
+        said = 0
+        for line in iter(lambda: pipe.readline(CHUNK), b""):
+            said += len(line)
+            if said <= MOST_SAID:
+                errors.append(line)
             if on_line and (text := line.decode(errors="replace").strip()):
                 on_line(text)
 
@@ -109,7 +116,9 @@ def _converse(
     alarm.start()
     try:
         _feed(process.stdin, stdin)
-        output = process.stdout.read()
+        output = process.stdout.read(MOST_SAID + 1)
+        if len(output) > MOST_SAID:
+            raise too_much_said(name)
         code = process.wait()
         listener.join(5)
     except BaseException:

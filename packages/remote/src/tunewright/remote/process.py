@@ -9,9 +9,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import Empty, Full, Queue
 from typing import IO, Protocol
 
 from paramiko import Channel, SSHException
@@ -21,7 +21,13 @@ from tunewright.remote.connection import SshLink, open_connection
 from tunewright.remote.host import LOCAL, UNWANTED, Host, command_line
 
 BEAT = 10.0  # seconds between two signs of life
+MOST_LINES = 1000  # that wait to be read
+LONGEST_LINE = 1 << 20  # bytes; a longer one comes in pieces
 FAREWELL = 10.0  # seconds that it may take to end by itself
+
+
+def _lines(pipe: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: pipe.readline(LONGEST_LINE), b"")
 
 
 class Pipes(Protocol):
@@ -41,7 +47,7 @@ class HeldProcess:
 
     def __init__(self, pipes: Pipes, on_line: Callable[[str], None]) -> None:
         self._pipes = pipes
-        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._lines: Queue[str | None] = Queue(MOST_LINES)
         self.ended = threading.Event()
         self._released = threading.Event()
         self._output = threading.Thread(target=self._read_output, daemon=True)
@@ -74,14 +80,21 @@ class HeldProcess:
 
     def _read_output(self) -> None:
         with suppress(OSError, ValueError):
-            for line in self._pipes.output():
-                self._lines.put(line.decode(errors="replace").rstrip("\r\n"))
-        self._lines.put(None)
+            for line in _lines(self._pipes.output()):
+                self._put(line.decode(errors="replace").rstrip("\r\n"))
+        self._put(None)
         self.ended.set()
+
+    def _put(self, line: str | None) -> None:
+        """What nobody has read yet stays on the host, when there is much of it."""
+        while not self._released.is_set():
+            with suppress(Full):
+                self._lines.put(line, timeout=1)
+                return
 
     def _read_errors(self, on_line: Callable[[str], None]) -> None:
         with suppress(OSError, ValueError):
-            for line in self._pipes.errors():
+            for line in _lines(self._pipes.errors()):
                 if text := line.decode(errors="replace").rstrip():
                     on_line(text)
 

@@ -12,10 +12,10 @@ from tunewright.contract.errors import HostError
 from tunewright.contract.manifest import MANIFEST, Manifest, damaged_files, now, read_manifest
 from tunewright.contract.run import STAGES, RunFolder, Stage
 from tunewright.remote.follow import Mirror
-from tunewright.remote.host import Host, read_file
+from tunewright.remote.host import Host, read_file, read_tail
 from tunewright.remote.host_run import HostRun, find_on_host
 from tunewright.remote.names import safe_names
-from tunewright.remote.retry import persist
+from tunewright.remote.retry import Unreachable, persist
 from tunewright.remote.transfer import get_file
 
 PULLED = "pulled.json"  # written last: everything that was to come has come
@@ -30,7 +30,7 @@ def pull_run(host: Host, run: RunFolder, report: Callable[[str], None], *, model
     """
     place = find_on_host(host, run)
     status = persist(lambda: Mirror(host, place).update(), report)
-    persist(lambda: _pull_log(host, place), report)
+    persist(lambda: _pull_log(host, place, report), report)
     for stage in STAGES:
         if stage == "fuse" or (stage == "quantize" and not (models or place.spec.recipe.pull.models)):
             continue
@@ -38,8 +38,15 @@ def pull_run(host: Host, run: RunFolder, report: Callable[[str], None], *, model
     write_json(run.path / PULLED, {"time": now(), "state": status.state})
 
 
-def _pull_log(host: Host, run: HostRun) -> None:
-    data = read_file(host, run.there("worker.log"))
+def _pull_log(host: Host, run: HostRun, report: Callable[[str], None]) -> None:
+    """The log's end. Results do not wait for it: what cannot be read as a log is said, and left."""
+    try:
+        data = read_tail(host, run.there("worker.log"))
+    except Unreachable:
+        raise
+    except HostError as error:
+        report(f"the worker's log was not fetched: {error.message}")
+        return
     if data is not None:
         write_bytes(run.here.log, data)
 

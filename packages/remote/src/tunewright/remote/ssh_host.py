@@ -1,6 +1,7 @@
 """A machine reached over SSH."""
 
 import errno
+import stat
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -11,12 +12,13 @@ from paramiko import Channel, SFTPClient, SFTPFile, SSHException
 
 from tunewright.contract.errors import HostError
 from tunewright.remote.connection import SshLink, open_connection
-from tunewright.remote.host import CHUNK, Completed, command_line
+from tunewright.remote.host import CHUNK, MOST_SAID, Completed, command_line, too_much_said
 from tunewright.remote.retry import ConnectionLost, Unreachable
 
 FOLDER = "tunewright"  # in the home folder on the host
 _WINDOW = 1 << 24  # bytes in flight: paramiko's 2 MiB holds a fast or a far link back
 _AHEAD = 64  # read requests in flight, 32 KiB each
+STALLED = 120.0  # seconds without a byte until a transfer is given up; it goes on over a new connection
 _BULK = 1 << 22  # bytes from which a file is read through a command
 _NETWORK = frozenset(
     {errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EBADF, errno.ENOTCONN}
@@ -76,8 +78,11 @@ class SshHost:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
-    def stream(self, path: PurePosixPath, offset: int = 0) -> Iterator[bytes]:
+    def stream(self, path: PurePosixPath, offset: int = 0) -> Generator[bytes]:
         with self._guard(path):
+            # To open a pipe waits for its writer, so it is asked before what this is.
+            if not stat.S_ISREG(self._files().stat(str(path)).st_mode or 0):
+                raise HostError(f"{self.name}: {path} is not a regular file", "Remove it from the host.")
             with _closing(self._files().open(str(path), "rb")) as file:
                 # Of the open file: the name may lead to another one a moment later.
                 size = file.stat().st_size or 0
@@ -92,6 +97,7 @@ class SshHost:
         with channel:
             channel.exec_command(command_line(["/usr/bin/tail", "-c", f"+{offset + 1}", str(path)]))
             channel.shutdown_write()
+            channel.settimeout(STALLED)
             while piece := channel.recv(CHUNK):
                 yield piece
             if (code := channel.recv_exit_status()) != 0:
@@ -133,6 +139,8 @@ class SshHost:
             self._sftp = SFTPClient.from_transport(link.transport, window_size=_WINDOW)
             if self._sftp is None:
                 raise HostError(f"{self.name}: no file transfer", "Its sshd needs `Subsystem sftp`.")
+            if (channel := self._sftp.get_channel()) is not None:
+                channel.settimeout(STALLED)
         return self._sftp
 
     @contextmanager
@@ -215,11 +223,13 @@ def _converse(
     deadline = time.monotonic() + timeout
 
     def listen() -> None:
-        rest = b""
+        rest, said = b"", 0
         with suppress(OSError):
             while piece := channel.recv_stderr(CHUNK):
-                errors.append(piece)
-                *lines, rest = (rest + piece).split(b"\n")
+                said += len(piece)
+                if said <= MOST_SAID:
+                    errors.append(piece)
+                *lines, rest = (rest[-CHUNK:] + piece).split(b"\n")
                 for line in lines:
                     if on_line and (text := line.decode(errors="replace").strip()):
                         on_line(text)
@@ -233,12 +243,16 @@ def _converse(
     for thread in threads:
         thread.start()
     output: list[bytes] = []
+    said = 0
     try:
         while True:
             channel.settimeout(max(0.01, deadline - time.monotonic()))
             piece = channel.recv(CHUNK)
             if not piece:
                 break
+            said += len(piece)
+            if said > MOST_SAID:
+                raise too_much_said(name)
             output.append(piece)
         channel.status_event.wait(max(0.01, deadline - time.monotonic()))
     except TimeoutError:
