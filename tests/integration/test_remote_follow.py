@@ -62,7 +62,7 @@ def test_a_damaged_history_is_told(host: Host, checkout: Path) -> None:
     list(follow_run(host, run))
     events = host.root / "runs" / run.path.name / "events.jsonl"
     host.append(events, host.size(events) or 0, [b"\x00\x00\x00\n"])
-    with pytest.raises(HostError, match="is no event"):
+    with pytest.raises(HostError, match="is not an event"):
         list(follow_run(host, run))
 
 

@@ -235,7 +235,7 @@ def test_one_rows_own_message_is_not_given_to_all(tmp_path: Path) -> None:
 def test_what_was_replaced_is_shown_and_written_down(tmp_path: Path) -> None:
     rows = [talk(n, "Be merry.") for n in range(5)] + [talk(n, "Be\u202ekind.") for n in range(5, 8)]
     _, done = normalized(tmp_path, rows)
-    assert 'It stands in the place of, in 3 rows: "Be⟦U+202E⟧kind."' in done.text(200)
+    assert 'It replaces, in 3 rows: "Be⟦U+202E⟧kind."' in done.text(200)
     facts = json.loads((tmp_path / "out" / "dataset.json").read_text())["facts"]
     assert facts["system_replaced"] == {"Be\u202ekind.": 3}
     assert facts["changed"]["system message made the same"] == 3

@@ -160,7 +160,7 @@ def read(folder: Path) -> list[Row]:
         ('[read]\nmesages = "x"', "read.mesages: no such key"),
         ("[read]\nmessages = 5", "read.messages: the name of a column"),
         ('[read]\nrole = "x"', "read: neither messages nor prompt"),
-        ('[read]\nmessages = "x"\nroles = { a = "boss" }', "read.roles.a: 'boss' is no role"),
+        ('[read]\nmessages = "x"\nroles = { a = "boss" }', "read.roles.a: 'boss' is not a role"),
         ('[read]\nmessages = "x"\nroles = "a"', "read.roles: a table"),
         ('[read]\ndrop_padding = "yes"', "read.drop_padding: true or false"),
         ("read = 5", "read: a table"),

@@ -72,9 +72,9 @@ def test_every_flag_of_every_task_is_explained(name: str) -> None:
         (["data.generate", "--seed", "abc"], "'abc' is no number"),
         (["data.merge", "--data", "x", "--out", "y", "--valid", "half"], "'half' is no number"),
         (["audit", "--html", "docs"], "docs is a folder"),
-        (["audit", "--json", "README.md/audit.json"], "README.md is no folder"),
-        (["data.normalize", "--data", "x", "--out", "README.md/x"], "README.md is no folder"),
-        (["data.merge", "--data", "x", "--out", "README.md/x"], "README.md is no folder"),
+        (["audit", "--json", "README.md/audit.json"], "README.md is not a folder"),
+        (["data.normalize", "--data", "x", "--out", "README.md/x"], "README.md is not a folder"),
+        (["data.merge", "--data", "x", "--out", "README.md/x"], "README.md is not a folder"),
     ],
 )
 def test_wrong_usage_is_told_in_lines_and_exits_with_2(arguments: list[str], says: str) -> None:

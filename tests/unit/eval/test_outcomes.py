@@ -132,7 +132,7 @@ def test_tools_must_be_called_in_the_order_of_the_request() -> None:
         (answer("print(1)"), "its program calls no tool"),
         (answer("print("), "not a Python program"),
         (answer("return 1"), "'return' outside function"),
-        (answer('x = "\\d"\nx = 1').replace("</tool_call>", ""), "stands outside a complete call"),
+        (answer('x = "\\d"\nx = 1').replace("</tool_call>", ""), "is outside a complete call"),
         (answer(answer("x")), "wrapped in a call"),
     ],
 )

@@ -4,7 +4,7 @@ Arrow gives all structs of a column the same members, so a tool gets the paramet
 the arguments of every other call, as nulls. A null is padding
 
 - in a list of tools: as a parameter's schema, a keyword, a member of a tool, or a struct whose members are all null. No
-  JSON schema is null; only `default`, `const`, `enum` and `examples` may mean one, so what stands there is never touched;
+  JSON schema is null; only `default`, `const`, `enum` and `examples` may mean one, so they are never touched;
 - in a call's arguments: where the called tool is offered, its schema names its parameters, and this is none of them. A null
   for a parameter that the tool has was meant;
 - in a message: for a key that another message of the row has a value for; `content` may be null and mean it;

@@ -28,7 +28,7 @@ class Slice:
 @dataclass
 class Changes:
     """`rows` counts rows by what was done to them, `left` those left as they are by why, `replaced` and `removed` the
-    system messages that another one, or none, stands in the place of."""
+    system messages that another one, or none, replaces."""
 
     rows: Counter[str] = field(default_factory=Counter[str])
     left: Counter[str] = field(default_factory=Counter[str])
@@ -78,7 +78,7 @@ class Normalized:
         if self.changes.rows["system message added"] or self.changes.replaced:
             lines.append(f'The common system message ({self.origin}): "{one_line(self.system)}"')
         for what, texts in (
-            ("It stands in the place of", self.changes.replaced),
+            ("It replaces", self.changes.replaced),
             ("Removed", self.changes.removed),
         ):
             shown = texts.most_common(MOST_TEXTS)

@@ -50,7 +50,7 @@ def enough_room(out: Path) -> Generator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UserError(
-            f"there is no room left on the disk{f': {error.filename}' if error.filename else ''}",
+            f"no space is left on the disk{f': {error.filename}' if error.filename else ''}",
             f"Make room in {tempfile.gettempdir()}, where the work is done (TMPDIR gives another place), and in "
             f"{out.absolute().parent}. Nothing half done was left there.",
         ) from error
@@ -67,7 +67,7 @@ def write_dataset(
 ) -> DatasetManifest:
     """Write the folder `out`, which must not exist; `lineage` maps each input's path or name to its hash.
 
-    An empty split gets no file. `extra` are other JSONL files by name, which are no splits. Raises UserError when the
+    An empty split gets no file. `extra` are other JSONL files by name that are not splits. Raises UserError when the
     disk is full.
     """
     try:

@@ -1,4 +1,4 @@
-"""One message as it stands in a file: what it says and calls, and changes to it that lose nothing beside them. Pure.
+"""One message as a file holds it: what it says and calls, and edits that lose nothing else. Pure.
 
 A message here is OpenAI's, with its own keys and blocks; read/turns.py says what it means.
 """
@@ -17,7 +17,7 @@ UNMARKED = ("pythonic", "json", "llama_json")
 # Text before a call above this length says something, and is kept.
 LONGEST_PREAMBLE = 200
 _read = lru_cache(1000)(find)  # a row is looked at several times, from several sides
-# Thoughts and other marked text before a call (<think>, <|channel|>, [THINK]) are no preamble.
+# Thoughts and other marked text before a call (<think>, <|channel|>, [THINK]) are not a preamble.
 _MARKED = re.compile(r"<[/|]?\w|\[/?[A-Z_]+\]")
 
 
@@ -34,7 +34,7 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 def call_start(message: Mapping[str, Any]) -> int | None:
     """Where the call begins in an answer's text: its end for calls that are data. None without a call, and for one
-    without a mark that is the whole text: servers take it for a call only while nothing stands before it."""
+    without a mark that is the whole text: servers take it for a call only while nothing precedes it."""
     text = text_of(message)
     if listed_calls(message):
         return len(text)
@@ -67,7 +67,7 @@ def first_tool(messages: Iterable[Mapping[str, Any]]) -> str:
 
 
 def is_plain(message: Mapping[str, Any]) -> bool:
-    """Whether there is nothing but a role and a text, and perhaps a weight: it may stand elsewhere, or go."""
+    """Whether there is nothing but a role and a text, and perhaps a weight: it may be moved or removed."""
     others = {key for key, value in message.items() if value not in (None, "", [], {})}
     return isinstance(message.get("content"), str) and others <= {"role", "content", "weight"}
 
@@ -103,13 +103,13 @@ def _said_before(message: Mapping[str, Any], start: int | None) -> str:
 
 
 def with_preamble(message: Message, words: str) -> Message | None:
-    """An answer with words before its call, where it has none. None where there is no place for them."""
+    """An answer with words before its call, where it has none. None where they have no place."""
     start, content = call_start(message), message.get("content")
     if isinstance(content, list):
         if not listed_calls(message):
             return None
         at = _first_call(content)
-        # Text stands in the blocks of a dataset under one key.
+        # The blocks of a dataset hold their text under one key.
         key = "value" if any("value" in block for block in content if isinstance(block, dict)) else "text"
         return {**message, "content": [*content[:at], {"type": "text", key: words}, *content[at:]]}
     call = text_of(message)[start:]
@@ -117,7 +117,7 @@ def with_preamble(message: Message, words: str) -> Message | None:
 
 
 def without_preamble(message: Message) -> Message | None:
-    """An answer that begins with its call. None where what stands before the call is more than a preamble."""
+    """An answer that begins with its call. None where the text before the call is more than a preamble."""
     start, content = call_start(message), message.get("content")
     said = _said_before(message, start)
     if len(said.strip()) > LONGEST_PREAMBLE or _MARKED.search(said):
@@ -134,7 +134,7 @@ def without_preamble(message: Message) -> Message | None:
 
 
 def _first_call(blocks: list[Any]) -> int:
-    """Where the first call stands among blocks; their number where none does."""
+    """The position of the first call among blocks; the number of blocks where none is a call."""
     calls = (
         n for n, block in enumerate(blocks) if isinstance(block, dict) and block.get("type") in CALL_BLOCKS
     )

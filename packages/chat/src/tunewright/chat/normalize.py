@@ -1,6 +1,6 @@
 """`data.normalize`: every slice of a dataset gets the same structure, so that structure says nothing about the tool.
 
-Files and the dataset as a whole: what is common to its rows, and what they are written to. What each row gets stands
+Files and the dataset as a whole: what is common to its rows, and what they are written to. What each row gets is decided
 in redraw.py.
 """
 
@@ -179,7 +179,7 @@ def _named(rows: Iterable[Row]) -> frozenset[str]:
 def speaks_of_tools(text: str, names: Iterable[str]) -> bool:
     """Whether a system message lists tools or names one of `names`: then it says what the row's calls mean.
 
-    A name that is also a word ("search") counts where it is written as a name, or where two of them stand.
+    A name that is also a word ("search") counts where it is written as a name, or where two of them appear.
     """
     if "<tools>" in text or tools_in_prompt(text):
         return True

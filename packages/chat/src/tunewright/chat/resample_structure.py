@@ -43,8 +43,8 @@ PREAMBLES = (
 class Wanted:
     """How often a row gets each part, and what it may get.
 
-    `system` is the common system message and `replaceable` the texts that it may stand in the place of; `telling` are
-    texts as common that speak of tools. `donors` are exchanges [request, answer] that may stand before a row's own.
+    `system` is the common system message and `replaceable` the texts that it may replace; `telling` are
+    texts as common that speak of tools. `donors` are exchanges [request, answer] that may precede a row's own.
     """
 
     system_message: float

@@ -124,7 +124,7 @@ _SEEDS = [(0x9E3779B97F4A7C15 * (2 * number + 1)) % (1 << 63) for number in rang
 _MINIMA = ", ".join(f"list_min(list_transform(s, lambda h: xor(h, {seed}::UBIGINT)))" for seed in _SEEDS)
 
 # `words_of` in SQL: one regular expression, or splitting at blanks where both give the same and it costs a third: where
-# nothing but one blank or line end stands between words, and marks only at the end.
+# words are separated by one blank or line end, and marks are only at the end.
 _WORD = r"\w(?:[\w./-]*\w)?"
 WORDS_IN_SQL = rf"""
 string_split(CASE WHEN regexp_full_match(t, '(?:{_WORD}[ \n])*{_WORD}[.,?!]*')

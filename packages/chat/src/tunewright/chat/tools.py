@@ -72,7 +72,7 @@ def tools_in_prompt(content: str) -> list[dict[str, Any]]:
 
 
 def bare_prompt(content: str) -> str:
-    """A system prompt without the tools that stand in it as JSON: what is left is the same whatever is offered."""
+    """A system prompt without the tools that it lists as JSON: what is left is the same whatever is offered."""
     return tools_in_json(_BLOCK.sub("", content))[1]
 
 
@@ -81,14 +81,14 @@ def unread_block(content: str) -> str:
     for block in _BLOCK.findall(content):
         tools, left = _read_block(block)
         if "{" in left:
-            return f"in <tools> stands what is not JSON: {left.strip()[:80]}"
+            return f"<tools> holds what is not JSON: {left.strip()[:80]}"
         if missing := unread_entries(tools):
             return missing
     return ""
 
 
 def _signatures(content: str) -> list[Any]:
-    """`- name(a: str, b: int = 0) -> …: what it does`, a line each. A list with anything else in it is no list of tools."""
+    """`- name(a: str, b: int = 0) -> …: what it does`, a line each. A list with anything else in it does not list tools."""
     tools: list[Any] = []
     listing = False
     for line in content.splitlines():
@@ -105,7 +105,7 @@ def _signatures(content: str) -> list[Any]:
 
 
 def _signature(name: str, rest: str) -> dict[str, Any] | None:
-    """One line of a list, from its bracket on, as a tool; None when it is no signature."""
+    """One line of a list, from its bracket on, as a tool; None when it is not a signature."""
     found = _definition(name, rest)
     if found is None:
         return None
@@ -143,7 +143,7 @@ def _definition(name: str, text: str) -> tuple[ast.FunctionDef, str] | None:
 
 
 def _read_block(block: str) -> tuple[list[Any], str]:
-    """The tools of a block, one JSON object after the other or in a list, and what is no JSON in it."""
+    """The tools of a block, one JSON object after the other or in a list, and the rest of its text."""
     values, left = json_values(block)
     if not values and "{" in left:
         with suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError), catch_warnings():
@@ -153,7 +153,7 @@ def _read_block(block: str) -> tuple[list[Any], str]:
 
 
 def json_values(text: str) -> tuple[list[Any], str]:
-    """The JSON objects, and lists of them, that stand in a text one after the other, and the text that is left."""
+    """The JSON objects, and lists of them, in a text, and the text that is left."""
     values: list[Any] = []
     left: list[str] = []
     at = begin = misses = 0
@@ -171,7 +171,7 @@ def json_values(text: str) -> tuple[list[Any], str]:
 
 
 def tools_in_json(text: str) -> tuple[list[Any], str]:
-    """Tools that stand in a text as JSON, in lists or each alone, and the text without its JSON. Other data are left alone:
+    """Tools that a text holds as JSON, in lists or each alone, and the text without its JSON. Other data are left alone:
     tools have a name each, and a schema of parameters or a description; a list with anything else in it is none, and one
     of all has a schema."""
     values, left = json_values(text)

@@ -56,7 +56,7 @@ def check_place(path: Path) -> None:
         raise UserError(f"{path} is a block device or a socket", "Name a file, or - for standard output.")
     nearest = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
     if not nearest.is_dir():
-        raise UserError(f"{path} cannot be made: {nearest} is no folder", "Name a place in a folder.")
+        raise UserError(f"{path} cannot be made: {nearest} is not a folder", "Name a place in a folder.")
     made: list[Path] = []
     try:
         with tempfile.TemporaryFile(dir=nearest):
@@ -89,7 +89,7 @@ def open_descriptor(path: Path) -> int | None:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a path names something to write into that is no file: an open descriptor, a pipe, a character device."""
+    """Whether a path names something to write into that is not a file: an open descriptor, a pipe, a character device."""
     if open_descriptor(path) is not None:
         return True
     try:

@@ -1,4 +1,4 @@
-"""A base model's tokenizer on this machine: where it stands, and the chat template it brings. Nothing is fetched."""
+"""A base model's tokenizer on this machine: its folder, and the chat template it brings. Nothing is fetched."""
 
 import importlib.util
 import json
@@ -11,7 +11,7 @@ from tunewright.contract.errors import UserError
 
 
 def tokenizer_folder(base: str, revision: str | None) -> Path | None:
-    """Where the base model's tokenizer stands on this machine; None when it is not here. Nothing is fetched."""
+    """The folder of the base model's tokenizer on this machine; None when it is not here. Nothing is fetched."""
     if base.startswith("embedded:"):
         # The model is a file of the trainer's package; nothing of that package is run.
         found = importlib.util.find_spec("tunewright.train")

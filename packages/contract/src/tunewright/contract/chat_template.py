@@ -18,7 +18,7 @@ class ChatTemplate:
     """A Jinja chat template, rendered as `transformers` does: sandboxed, blocks trimmed, `tojson` plain.
 
     `special` are the tokenizer's special tokens by name (`bos_token`, …), and whatever else the template asks for.
-    Raises UserError when the text is no template.
+    Raises UserError when the text is not a template.
     """
 
     def __init__(self, text: str, special: Mapping[str, Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The base models that need no download of their own: what `embedded:NAME` stands for."""
+"""The base models that need no download of their own: what `embedded:NAME` means."""
 
 from dataclasses import dataclass
 

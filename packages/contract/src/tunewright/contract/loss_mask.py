@@ -19,7 +19,7 @@ from tunewright.contract.template_support import Render, Row, TemplateSupport, f
 Mask = Literal["assistant", "last_assistant", "none"]
 LONGEST_TAIL = 200  # characters of a prompt's end that are looked for
 _BEGUN_TAG = re.compile(r"<[\w|｜/:-]*\Z")
-CONTEXT = -1  # the message of a piece that is no answer
+CONTEXT = -1  # the message of a piece that is not an answer
 
 
 @dataclass(frozen=True)

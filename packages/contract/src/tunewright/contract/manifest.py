@@ -44,7 +44,7 @@ def describe_files(folder: Path) -> dict[str, FileEntry]:
 
 
 def write_manifest(folder: Path, key: str, facts: dict[str, Any] | None = None) -> Manifest:
-    """Describe what stands in `folder` and write `manifest.json` beside it, last."""
+    """Describe the files of `folder` and write its `manifest.json`, last."""
     manifest = Manifest(key=key, finished=now(), files=describe_files(folder), facts=facts or {})
     write_json(folder / MANIFEST, manifest.model_dump())
     return manifest

@@ -71,7 +71,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _lists_have_a_place(self) -> "Data":
-        # In code mode the list stands in the system message; single calls have it beside the messages.
+        # In code mode the system message lists the tools; for single calls they are the row's `tools`.
         if self.syntax == "code_mode" and self.offered > self.structure.system_message:
             raise ValueError(
                 f"offered is {self.offered:g}, and only {self.structure.system_message:g} of the examples have the system "
@@ -141,7 +141,7 @@ class SuiteEntry(Section):
 
 
 class Gate(Section):
-    """A target. A gate that is not `required` is printed beside the others and does not decide.
+    """A target. A gate that is not `required` is printed with the others and does not decide.
 
     Metrics: `overall` of a suite, or of one `category` or `tool` of it; `discrimination`, `field_access` of suites judged by
     programs; `tool_choice`, `arguments`, `no_call_precision`, `no_call_recall` and `exact` of suites judged by calls (all

@@ -104,7 +104,7 @@ class RunFolder:
         return self.predictions if stage == "predict" else self.path / stage
 
     def read_spec(self) -> RunSpec:
-        """Raises UserError when there is no readable spec."""
+        """Raises UserError when its spec cannot be read."""
         try:
             return RunSpec.model_validate_json(self.spec.read_bytes())
         except OSError as error:

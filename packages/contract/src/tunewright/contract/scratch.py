@@ -9,7 +9,7 @@ from pathlib import Path
 def scratch_folder(work: str) -> Path:
     """A new folder below the system's temporary one, for a kind of work (`audit`, `data`).
 
-    Those of the same kind whose processes are no more are removed first. Whoever makes one removes it in the end.
+    Those of the same kind whose processes have ended are removed first. Whoever makes one removes it in the end.
     """
     above = Path(tempfile.gettempdir())
     name = f"tunewright-{work}-"

@@ -24,7 +24,7 @@ class Expectation(BaseModel):
     # `a|b`: one of them; `tool.list.len()`: the list's length.
     fields: tuple[str, ...] = ()
     # Control flow the request asks for, which must depend on one of `fields` (on any result without them).
-    # `if:tool`: that tool's call stands under such a condition; `for:tool`: inside such a loop.
+    # `if:tool`: that tool's call is under such a condition; `for:tool`: inside such a loop.
     control: tuple[Annotated[str, Field(pattern=r"^(if|for)(:\w+)?$")], ...] = ()
     # Of an answer in words: facts it must state, each in any of several wordings; wordings that must not occur; its
     # language; and the most words it may have. `*` in a wording is the rest of a word; case does not count.
@@ -138,7 +138,7 @@ def read_suite(path: Path) -> Suite:
             ) from error
         if case.id in seen:
             raise UserError(
-                f"{path}:{number}: case id {case.id!r} stands in line {seen[case.id]} too",
+                f"{path}:{number}: case id {case.id!r} is also in line {seen[case.id]}",
                 "Give each case its own id.",
             )
         seen[case.id] = number

@@ -95,7 +95,7 @@ def probe_template(render: Render) -> TemplateSupport:
     # Another tool is offered than the one that is called, so that the call cannot be mistaken for the offer.
     other = [_probe_tool("zq_other")]
     objects = text_of([_USER, *_probe_calls("zq_value")], other)
-    # Python's own notation of an object is no dialect: the template expected text.
+    # Python's own notation of an object is not a dialect: the template expected text.
     printed = "zq_tool" in objects and "zq_value" in objects and "{'zq_key'" not in objects
     as_text = "" if printed else text_of([_USER, *_probe_calls("zq_value", text=True)], other)
     calls = printed or ("zq_tool" in as_text and "zq_value" in as_text and r"\"zq_key\"" not in as_text)

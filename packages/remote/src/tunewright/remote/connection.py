@@ -271,7 +271,7 @@ def _explained(
             f"{where}: THE HOST'S KEY HAS CHANGED: it shows {fingerprint(error.key)}, on file is "
             f"{fingerprint(error.expected_key)}",
             f"If it was installed anew: `ssh-keygen -R '{name}'`, then `ssh {target.alias}` once. "
-            "If not, somebody may stand between you and it.",
+            "If not, somebody may be intercepting the connection.",
         ) from error
     except AuthenticationException as error:
         tried = ", ".join(keys.tried) or "no key at all"
@@ -294,7 +294,7 @@ def _explained(
     except socket.gaierror as error:
         raise Unreachable(
             f"{where}: no such host ({error.strerror})",
-            "It is in neither ~/.ssh/config nor DNS, or there is no network.",
+            "It is in neither ~/.ssh/config nor DNS, or the network is down.",
         ) from error
     except NoValidConnectionsError as error:
         reasons = "; ".join(sorted({str(getattr(e, "strerror", None) or e) for e in error.errors.values()}))

@@ -1,6 +1,6 @@
 """The pinned environment on a host: locked requirements with hashes, and our own wheels.
 
-It lives in `<root>/envs/<hash>/`, built beside its place and renamed into it, so that a folder of that name
+It lives in `<root>/envs/<hash>/`, built next to its place and renamed into it, so that a folder of that name
 is whole. The second time costs the reading of one small file.
 """
 

@@ -80,7 +80,7 @@ def _parse(run: RunFolder, position: int) -> tuple[list[Event], int]:
         return parse_events(_read_from(run, position))
     except ValueError as error:  # a ValidationError is one too
         raise HostError(
-            f"{run.events}: a line after byte {position} is no event",
+            f"{run.events}: a line after byte {position} is not an event",
             "The file was damaged on the host. Its stages are whole: ./inv pull",
         ) from error
 

@@ -82,7 +82,7 @@ def find_on_host(host: Host, run: RunFolder) -> HostRun:
     root = PurePosixPath(record.root)
     if not root.is_absolute() or ".." in root.parts:
         raise UserError(
-            f"{run.path / RECORD}: {record.root!r} is no absolute folder", "The file was changed."
+            f"{run.path / RECORD}: {record.root!r} is not an absolute path", "The file was changed."
         )
     return HostRun(run, spec, record, root / "runs" / spec.id)
 
@@ -112,7 +112,7 @@ def ask_worker(host: Host, run: HostRun, verb: str, *flags: str) -> Status:
 
 
 def parse_status(data: bytes | str) -> Status | None:
-    """A status that a host sent, its texts made safe to show and cut to a line each; None when it is no status."""
+    """A status that a host sent, its texts made safe to show and cut to a line each; None when it is not a status."""
     try:
         status = Status.model_validate_json(data)
     except ValidationError:
@@ -124,7 +124,7 @@ def parse_status(data: bytes | str) -> Status | None:
 
 
 def _last_json(text: str) -> Any:
-    """The last line's value: a login shell's banner may stand before it."""
+    """The last line's value: a login shell's banner may precede it."""
     lines = text.strip().splitlines()
     try:
         return json.loads(lines[-1]) if lines else None

@@ -95,7 +95,7 @@ def resume_run(host: Host, run: RunFolder, fresh: bool = False) -> None:
 
 
 def run_status(host: Host, run: RunFolder) -> Status:
-    """Where the run stands, asked of its worker; also written to the laptop's copy. Raises HostError."""
+    """The run's status, asked of its worker; also written to the laptop's copy. Raises HostError."""
     place = find_on_host(host, run)
     try:
         if persist(lambda: host.size(place.there("spec.json")), _silent) is None:

@@ -41,7 +41,7 @@ class LoginKeys(AuthStrategy):
                 key = PKey.from_path(path)
             except (PasswordRequiredException, TypeError):  # from_path lets cryptography's TypeError out
                 self.locked.append(str(path))
-            except Exception:  # noqa: BLE001 - a file that is no key of a known type is passed over, as ssh does
+            except Exception:  # noqa: BLE001 - a file that is not a key of a known type is skipped, as ssh does
                 self.tried.append(f"{path} (unreadable)")
             else:
                 self.tried.append(str(path))

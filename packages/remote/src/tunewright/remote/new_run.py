@@ -165,7 +165,7 @@ def _suites(root: Path, recipe: Recipe, prepared: Mapping[str, Path]) -> dict[st
         path = prepared.get(entry.name) or (root / entry.path if entry.path else None)
         if path is None:
             raise UserError(
-                f"recipe {recipe.name}: there are no held-out rows for the suite {entry.name}",
+                f"recipe {recipe.name}: no held-out rows are left for the suite {entry.name}",
                 f"The dataset needs a {entry.name} split with rows that hold an answer.",
             )
         if not path.is_file():

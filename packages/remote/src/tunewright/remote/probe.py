@@ -78,7 +78,7 @@ _BOOT = re.compile(r"sec = (\d+)|^(\d+)")
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What the probe found. None stands for what the host would not tell."""
+    """What the probe found. None means that the host would not say."""
 
     system: str  # `Darwin`, `Linux`, …
     arch: str  # `arm64`, `x86_64`, …

@@ -62,7 +62,7 @@ def resolve_target(alias: str) -> SshTarget:
             command, capture_output=True, text=True, errors="replace", timeout=30, check=False
         )
     except FileNotFoundError as error:
-        raise HostError("there is no `ssh` on this machine", "Install the OpenSSH client.") from error
+        raise HostError("`ssh` is not installed on this machine", "Install the OpenSSH client.") from error
     except subprocess.TimeoutExpired as error:
         raise HostError(
             f"`ssh -G {alias}` gave no answer in 30 s", "A `Match exec` in your ssh config may hang."

@@ -177,7 +177,7 @@ def write_file(host: Host, path: PurePosixPath, data: bytes) -> None:
 def get_file(host: Host, source: PurePosixPath, target: Path, entry: FileEntry, report: Report) -> int:
     """Fetch a file that `entry` describes to `target`; return the bytes received.
 
-    Goes on from a `.part` beside it, verifies the hash, and renames last. Raises HostError.
+    Goes on from a `.part` next to it, verifies the hash, and renames last. Raises HostError.
     """
     if target.is_file() and target.stat().st_size == entry.size and sha256_file(target) == entry.sha256:
         return 0

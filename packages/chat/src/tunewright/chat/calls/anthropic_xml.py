@@ -14,7 +14,7 @@ TAGS = rf"</?(?:{_PREFIX})?(?:function_calls|invoke|parameter)\b[^<>\n]*>"
 
 
 def read(text: Text, start: int) -> Block | None:
-    """Every `<invoke>` of a block, or one that stands alone."""
+    """Every `<invoke>` of a block, or a single one on its own."""
     prefixed = text.text.startswith(f"<{_PREFIX}", start)
     return read_invokes(text, NAME, start, f"{_PREFIX if prefixed else ''}function_calls")
 

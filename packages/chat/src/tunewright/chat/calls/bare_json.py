@@ -27,7 +27,7 @@ def read(text: Text, start: int) -> Block | None:
     closed = stop < len(text)
     end = stop + 3 if closed else stop
     if block is None or not block.calls:
-        return Block(start, end)  # what is shown in a fence is no call
+        return Block(start, end)  # what a fence shows is not a call
     following = text.skip(end)
     if text.tools is None and following < len(text) and not text.text.startswith("```", following):
         return Block(start, end)

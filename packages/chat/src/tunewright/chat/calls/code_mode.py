@@ -9,8 +9,8 @@
     </parameter>
     </function></tool_call>
 
-A turn is text with any number of programs between. Parsing is strict: what a lenient server would mend
-(a missing end tag, a second function in a block) is an error here, because a number that rests on mending
+A turn is text with any number of programs between. Parsing is strict: what a lenient server would repair
+(a missing end tag, a second function in a block) is an error here, because a number that rests on repairs
 says nothing about the model.
 """
 
@@ -99,7 +99,7 @@ def render_turn(turn: Turn) -> str:
 def parse_turn(text: str) -> Turn:
     """Take an assistant message apart.
 
-    Raises CallSyntaxError when a tag stands outside a whole block, or a block holds another one.
+    Raises CallSyntaxError when a tag is outside a whole block, or a block holds another one.
     """
     tags = list(_TAGS.finditer(text))
     texts: list[str] = []
@@ -108,8 +108,8 @@ def parse_turn(text: str) -> Turn:
     for first in range(0, len(tags), 6):
         start, code, close = tags[first], tags[first + 2 : first + 4], tags[first + 3 : first + 6]
         if not _stand_together(tags[first : first + 3], _OPENING, text):
-            raise CallSyntaxError(f"{start.group()} stands outside a complete call")
-        # The code stands on lines of its own, and is kept byte for byte.
+            raise CallSyntaxError(f"{start.group()} is outside a complete call")
+        # The code has lines of its own, and is kept byte for byte.
         begin, stop = code[0].end() + 1, code[-1].start() - 1
         own_lines = begin <= stop and text[begin - 1] == "\n" and text[stop] == "\n"
         if not _stand_together(close, _CLOSING, text) or not own_lines:
@@ -118,9 +118,7 @@ def parse_turn(text: str) -> Turn:
                 raise CallSyntaxError(
                     f"a call is wrapped in a call, or not closed: {inside} inside a program"
                 )
-            raise CallSyntaxError(
-                f"{start.group()} stands outside a complete call: its end is not well formed"
-            )
+            raise CallSyntaxError(f"{start.group()} is outside a complete call: its end is not well formed")
         texts.append(text[end : start.start()])
         programs.append(text[begin:stop])
         end = close[-1].end()

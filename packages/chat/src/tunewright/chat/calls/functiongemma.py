@@ -111,7 +111,7 @@ def _written(value: Any) -> str:
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str) or not _KEY.fullmatch(f"{key}:") or key != key.strip():
-                raise CallSyntaxError(f"{key!r} is no name of a value")
+                raise CallSyntaxError(f"{key!r} cannot be the name of a value")
         return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_written, value)) + "]"

@@ -1,6 +1,6 @@
 """gpt-oss: `<|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{"a": 1}<|call|>`.
 
-The recipient may stand before the channel as well, as gpt-oss's own chat template writes it.
+The recipient may also come before the channel, as gpt-oss's own chat template writes it.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Calls that are JSON without a mark. Much JSON is no call, so only what has the exact shape of one counts."""
+"""Calls that are JSON without a mark. Most JSON is not a call, so only what has the exact shape of one counts."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _TORN = re.compile(r'\s*+(?:\[\s*+)?\{\s*"name"\s*:\s*"([^"\\\n]+)"\s*,\s*"(argu
 def read_objects(
     text: Text, syntax: str, start: int, fields: Sequence[str], stop: str = "", at: int | None = None
 ) -> Block | None:
-    """Calls one after another, or in a list; no calls for JSON that is something else, None for what is no JSON.
+    """Calls one after another, or in a list; no calls for JSON that is something else, None for what is not JSON.
 
     An object begins at `at`, or else at `start`; what begins like a call and is torn is a call with an error. With
     `stop`, the JSON has to end there.

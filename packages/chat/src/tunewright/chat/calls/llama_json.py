@@ -1,6 +1,6 @@
 """Llama 3.1 and later: `{"name": "f", "parameters": {"a": 1}}` as the whole message, perhaps after `<|python_tag|>`.
 
-Several stand behind `; `.
+Several are separated by `; `.
 """
 
 from collections.abc import Sequence

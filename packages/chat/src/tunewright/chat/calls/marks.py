@@ -46,7 +46,9 @@ class Plan:
     closings: frozenset[str]
     unmarked: tuple[tuple[Dialect, "re.Pattern[str]"], ...]  # dialects that write calls without a mark
     hints: tuple[tuple[str, str], ...]  # what has to be in a text for one of these, and its name
-    beginnings: dict[str, tuple[str, ...]]  # all marks by their beginning; by none where that is no bracket
+    beginnings: dict[
+        str, tuple[str, ...]
+    ]  # all marks by how they begin; under "" where that is not a bracket
     nested: bool
 
 

@@ -29,7 +29,7 @@ def parse_program(code: str) -> ast.Module:
 
 def _parse(code: str) -> ast.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an invalid escape in somebody's data is no warning of ours
+        warnings.simplefilter("ignore")  # an invalid escape in somebody's data is not ours to warn about
         return ast.parse(code)
 
 
@@ -40,7 +40,7 @@ def _expression(source: str) -> ast.expr:
 
 
 def program_calls(syntax: str, code: str) -> list[FoundCall]:
-    """Calls of tools in a program: of bare names that are no builtin and that the program does not make itself."""
+    """Calls of tools in a program: of bare names that are neither builtins nor defined by the program."""
     program = code.removeprefix("\n").removesuffix("\n")
     try:
         tree = parse_program(program)

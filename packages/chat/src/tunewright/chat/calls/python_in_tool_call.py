@@ -14,7 +14,7 @@ _CALLED = re.compile(r"[A-Za-z_]\w*\s*\(")
 
 
 def read(text: Text, start: int) -> Block | None:
-    """A program up to the closing tag, and whatever else stands there: it is told that it cannot be read."""
+    """A program up to the closing tag; anything else there is reported as unreadable."""
     at = start + len("<tool_call>")
     stop = text.stop(at, "</tool_call>", "<tool_call>")
     closed = text.text.startswith("</tool_call>", stop)
@@ -25,7 +25,7 @@ def read(text: Text, start: int) -> Block | None:
     calls = program_calls(NAME, code.strip()) if _CALLED.search(code) else []
     if not calls:
         what = "calls nothing" if code.strip() else "is empty"
-        calls = [FoundCall(NAME, None, error=f"what stands between the tags {what}")]
+        calls = [FoundCall(NAME, None, error=f"the text between the tags {what}")]
     for call in calls:
         call.start, call.end, call.program = start, end, ""  # a program is what code mode's own tool runs
         call.error = call.error or ("" if closed else "<tool_call> is never closed")

@@ -1,5 +1,5 @@
 """Python without a program: `[f(a=1), g()]` as Llama 4 and OLMo write it, between `<|tool_call_start|>` and its end as LFM2
-does, and Gemma's fence of ```tool_code, in which any Python may stand."""
+does, and Gemma's fence of ```tool_code, which may hold any Python."""
 
 import re
 from collections.abc import Sequence

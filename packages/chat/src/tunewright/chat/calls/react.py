@@ -1,4 +1,4 @@
-"""ReAct: `Action: f` and then `Action Input: {"a": 1}`; an input that is no JSON is the tool's only value.
+"""ReAct: `Action: f` and then `Action Input: {"a": 1}`; an input that is not JSON is the tool's only value.
 
 LangChain's ``Action:`` with a fence of `{"action": "f", "action_input": {"a": 1}}` is read too.
 """
@@ -58,7 +58,7 @@ def _read_lines(text: Text, start: int, head: "re.Match[str]") -> Block | None:
         )
     end = text.stop(at, "\n")
     said = text.text[at:end].strip()
-    error = "the input is no object" if text.strict else ""
+    error = "the input is not an object" if text.strict else ""
     error = error if said else "no input after Action Input"
     call = FoundCall(NAME, name, {"$0": said} if said else {}, error, start=start, end=end)
     return Block(start, end, [call])

@@ -77,7 +77,7 @@ _MODULES: tuple[Any, ...] = (
     function_call_tag,
     keyvalue,
     bare_json,
-    python_in_tool_call,  # whatever else stands in a <tool_call>, so it comes last
+    python_in_tool_call,  # anything else inside a <tool_call>, so it comes last
 )
 DIALECTS: dict[str, Dialect] = {module.NAME: cast(Dialect, module) for module in _MODULES}
 

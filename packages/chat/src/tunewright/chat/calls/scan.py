@@ -51,7 +51,7 @@ def _find(text: Text, plan: Plan) -> FoundTurn:
     turn = FoundTurn("")
     said: list[list[str]] = [[], []]  # before and after the first call
     thoughts: list[str] = []
-    passed: list[tuple[int, int]] = []  # stretches in which tags are no calls
+    passed: list[tuple[int, int]] = []  # stretches in which tags are not calls
     at = begin = _thought_at_first(text, thoughts, passed)
     tokens = expression(*marks_in(whole, plan))
     json = True

@@ -71,7 +71,7 @@ def close_function(text: Text, function: Function, at: int) -> tuple[int, str]:
             return end, ""
         return (
             end,
-            "<tool_call> is not closed" if function.wrapped else "<function=…> stands outside a <tool_call>",
+            "<tool_call> is not closed" if function.wrapped else "<function=…> is outside a <tool_call>",
         )
     stop = text.stop(at, "</function>", "</tool_call>", "<tool_call>", "<function=")
     if text.text.startswith("</function>", stop):

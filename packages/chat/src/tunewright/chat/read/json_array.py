@@ -1,4 +1,4 @@
-"""One JSON array of rows, alone or in an object, taken apart row by row as it is read: it never stands in memory whole."""
+"""One JSON array of rows, alone or in an object, taken apart row by row as it is read: it is never in memory as a whole."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _DECODER = json.JSONDecoder()
 
 
 def unwrapped(data: bytes) -> bytes:
-    """The beginning of a file without what stands before an array of rows that is in an object; its lines still count."""
+    """The beginning of a file without what precedes an array of rows inside an object; its lines still count."""
     found = _WRAPPED.match(data)
     return b"\n" * data.count(b"\n", 0, found.end()) + data[found.end() :] if found else data
 

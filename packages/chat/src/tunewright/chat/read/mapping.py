@@ -142,7 +142,7 @@ def _check_roles(roles: Any, origin: str) -> None:
     for name, role in roles.items():
         if role not in _ROLE_NAMES:
             raise UserError(
-                f"{origin}: read.roles.{name}: {role!r} is no role", f"Roles: {', '.join(_ROLE_NAMES)}."
+                f"{origin}: read.roles.{name}: {role!r} is not a role", f"Roles: {', '.join(_ROLE_NAMES)}."
             )
 
 

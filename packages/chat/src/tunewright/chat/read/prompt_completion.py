@@ -84,5 +84,5 @@ def _history(value: Any) -> list[Message]:
         elif isinstance(pair, list) and len(pair) == 2:
             turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
         else:
-            raise UnknownShapeError(f"`history`: entry {number} is no pair of a request and its answer")
+            raise UnknownShapeError(f"`history`: entry {number} is not a pair of a request and its answer")
     return openai_messages(turns)

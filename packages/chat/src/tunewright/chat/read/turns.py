@@ -197,7 +197,7 @@ def calls_of(content: Any) -> list[Any]:
 
 
 def flat_text(content: Any) -> str:
-    """Typed content blocks as one text. Thoughts and calls are no text; what else is not text leaves a mark of its kind."""
+    """Typed content blocks as one text. Thoughts and calls are left out; other blocks leave a mark of their kind."""
     if content is None:
         return ""
     if isinstance(content, str):
