@@ -50,7 +50,7 @@ def test_a_full_disk_is_told_and_nothing_half_done_stays(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(dataset_folder, "write_jsonl", full)
-    with pytest.raises(UserError, match="no room left on the disk"):
+    with pytest.raises(UserError, match="no space is left on the disk"):
         write_dataset(tmp_path / "out", {"train": [{}]}, seed=1, lineage={}, facts={})
     assert not list(tmp_path.iterdir())
 

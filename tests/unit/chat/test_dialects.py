@@ -442,7 +442,7 @@ def test_react_s_input_in_words_is_the_only_value_and_not_strict() -> None:
     turn = find(text)
     assert pairs(turn) == [("search", {"$0": "weather in Oslo"})]
     assert (turn.preamble, turn.after) == ("Thought: I look.", "Observation: rain")
-    with pytest.raises(CallSyntaxError, match="no object"):
+    with pytest.raises(CallSyntaxError, match="not an object"):
         find(text, strict=True)
 
 
