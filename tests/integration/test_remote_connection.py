@@ -1,6 +1,8 @@
 """Opening a connection: strict about keys, clear about what went wrong, never hanging."""
 
+import getpass
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -82,6 +84,33 @@ def test_a_revoked_host_key_is_refused(ssh: SshClient, openssh: TestServer) -> N
     ssh.known_hosts.write_text(line + "@revoked " + line)
     with pytest.raises(HostError, match="revoked"):
         open_connection("mac")
+
+
+def test_a_key_in_a_file_of_revoked_keys_is_refused(
+    ssh: SshClient, openssh: TestServer, tmp_path: Path
+) -> None:
+    revoked = tmp_path / "revoked"
+    alias = ssh.add("mac", openssh, options={"RevokedHostKeys": str(revoked)})
+    revoked.write_text("")
+    open_connection(alias).close()
+    revoked.write_text(public_key(openssh.host_key) + "\n")
+    with pytest.raises(HostError, match="is marked as revoked"):
+        open_connection(alias)
+    binary = tmp_path / "binary"
+    subprocess.run(["ssh-keygen", "-q", "-k", "-f", str(binary), f"{openssh.host_key}.pub"], check=True)
+    with pytest.raises(HostError, match="is marked as revoked"):
+        open_connection(ssh.add("mac2", openssh, options={"RevokedHostKeys": str(binary)}))
+    with pytest.raises(
+        HostError, match="is marked as revoked"
+    ):  # one that cannot be read trusts no key, as for ssh
+        open_connection(ssh.add("mac3", openssh, options={"RevokedHostKeys": str(tmp_path / "missing")}))
+
+
+def test_a_host_may_be_given_by_user_name_and_port(ssh: SshClient, openssh: TestServer) -> None:
+    ssh.add("127.0.0.1", openssh)
+    link = open_connection(f"{getpass.getuser()}@127.0.0.1:{openssh.port}")
+    assert (link.target.port, link.target.user) == (openssh.port, getpass.getuser())
+    link.close()
 
 
 def test_hashed_names_and_a_host_key_alias_are_found(ssh: SshClient, openssh: TestServer) -> None:

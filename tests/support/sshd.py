@@ -25,9 +25,18 @@ def require_sshd() -> None:
 
 @contextmanager
 def start_sshd(
-    folder: Path, *, uv: bool = True, environment: Mapping[str, str] | None = None, path: str | None = None
+    folder: Path,
+    *,
+    uv: bool = True,
+    environment: Mapping[str, str] | None = None,
+    path: str | None = None,
+    login_shell: str = "",
+    sftp: bool = True,
 ) -> Generator[TestServer]:
-    """Run an sshd for the current user. Sessions get `environment`, and a PATH as bare as a Mac's."""
+    """Run an sshd for the current user. Sessions get `environment`, and a PATH as bare as a Mac's.
+
+    `login_shell` are lines of sh that do what another login shell would do with the command in `$SSH_ORIGINAL_COMMAND`.
+    """
     require_sshd()
     home = make_home(folder, uv)
     server = TestServer(
@@ -56,10 +65,16 @@ def start_sshd(
         "KbdInteractiveAuthentication no",
         "AllowTcpForwarding yes",
         "MaxStartups 50",
-        "Subsystem sftp internal-sftp",
+        *(["Subsystem sftp internal-sftp"] if sftp else []),
         # On one line: sshd takes the first SetEnv and passes over the others.
         "SetEnv " + " ".join(f'"{name}={value}"' for name, value in session.items()),
     ]
+    if login_shell:
+        script = folder / "login_shell"
+        subsystem = '[ "$SSH_ORIGINAL_COMMAND" != internal-sftp ] || exec /usr/lib/openssh/sftp-server'
+        script.write_text(f"#!/bin/sh\n{subsystem}\n{login_shell}\n")
+        script.chmod(0o755)
+        settings.append(f"ForceCommand {script}")
     config = folder / "sshd_config"
     config.write_text("\n".join(settings) + "\n")
     if os.geteuid() == 0:

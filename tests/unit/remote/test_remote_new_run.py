@@ -134,7 +134,7 @@ def test_a_record_that_leads_elsewhere_is_not_followed(root: Path, root_there: s
     run = make_run(LocalHost(root), root)
     record = json.loads((run.path / "host.json").read_text())
     (run.path / "host.json").write_text(json.dumps(record | {"root": root_there}))
-    with pytest.raises(UserError, match="no absolute folder"):
+    with pytest.raises(UserError, match="not an absolute path"):
         find_on_host(LocalHost(root), run)
 
 

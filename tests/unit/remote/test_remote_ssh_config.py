@@ -134,5 +134,5 @@ def test_a_config_that_ssh_refuses_is_named(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_machine_without_ssh_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(HostError, match="no `ssh`"):
+    with pytest.raises(HostError, match="`ssh` is not installed"):
         resolve_target("mac")

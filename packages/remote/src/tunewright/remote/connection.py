@@ -31,6 +31,7 @@ from tunewright.contract.errors import HostError
 from tunewright.remote.login_keys import LoginKeys, fingerprint
 from tunewright.remote.retry import ConnectionLost, Unreachable
 from tunewright.remote.ssh_config import (
+    REVOKED,
     KnownKey,
     SshTarget,
     find_known_keys,
@@ -196,7 +197,7 @@ def _open_gateways(target: SshTarget, depth: int) -> tuple[SshLink, ...]:
 def _strict_client(target: SshTarget, known: list[KnownKey]) -> SSHClient:
     client = SSHClient()
     client.set_missing_host_key_policy(_Refuse())
-    revoked = {key.blob for key in known if key.marker == "@revoked"}
+    revoked = {key.blob for key in known if key.marker == REVOKED}
     name = target.hostname if target.port == 22 else f"[{target.hostname}]:{target.port}"
     for key in known:
         if not key.marker and key.blob not in revoked:
@@ -254,7 +255,7 @@ def _explained(
         yield
     except _UnknownKey as error:
         shown = f"{error.key.get_name()} {fingerprint(error.key)}"
-        if any(key.blob == error.key.get_base64() and key.marker == "@revoked" for key in known):
+        if any(key.blob == error.key.get_base64() and key.marker == REVOKED for key in known):
             raise HostError(
                 f"{where}: its key {shown} is marked as revoked",
                 "Do not connect; ask whoever runs the host.",

@@ -4,6 +4,7 @@ Everything else in this package is written against `Host` alone, so `--host loca
 Mac in the next room.
 """
 
+import re
 import shlex
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -19,6 +20,7 @@ MOST_READ = 8 << 20  # bytes of a status, manifest, spec or configuration
 MOST_EVENTS = 64 << 20  # bytes of a run's events
 MOST_LOG = 16 << 20  # bytes of a log, counted from its end
 MOST_SAID = 32 << 20  # bytes that a command prints
+MOST_GREETING = 1 << 20  # bytes that a login shell prints before a command begins
 LOCAL = "local"
 # What a shell or an activated environment may leave behind that would change the worker's imports.
 UNWANTED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSTARTUP")
@@ -129,6 +131,46 @@ def command_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> s
     if any("\0" in word for word in words):
         raise HostError("a NUL character cannot be part of a command")
     return shlex.join(words)
+
+
+BEGIN = "tunewright: the command's output begins"
+_UNSAFE = re.compile(rb"[^A-Za-z0-9 @%+=:,./_-]")
+
+
+def login_command(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+    """The command as text that every login shell hands to /bin/sh unchanged, csh and fish among them.
+
+    They agree on nothing but plain characters between single quotes, so all others are written as printf's octal numbers.
+    It first prints `BEGIN`: what a start file of the shell says comes before it. Raises HostError like `command_line`.
+    """
+    line = f"echo {shlex.quote(BEGIN)}; exec {command_line(argv, env)}"
+    text = _UNSAFE.sub(
+        lambda found: b"\\0%03o" % found.group()[0], line.encode("utf-8", "surrogateescape")
+    ).decode()
+    return f"""/bin/sh -c 'eval "$(printf %b "{text}")"'"""
+
+
+def without_greeting(pieces: Iterable[bytes]) -> Generator[bytes]:
+    """The output of `login_command` after its `BEGIN`. Raises GreetingError where that never comes."""
+    mark, before = BEGIN.encode() + b"\n", b""
+    found = False
+    for piece in pieces:
+        if found:
+            yield piece
+            continue
+        before += piece
+        _, mark_found, rest = before.partition(mark)
+        if mark_found:
+            found = True
+            yield rest
+        elif len(before) > MOST_GREETING:
+            break
+    if not found:
+        raise GreetingError(before)
+
+
+class GreetingError(Exception):
+    """The login shell never came to the command. Its argument is what it said instead, in bytes."""
 
 
 def read_file(host: Host, path: PurePosixPath, offset: int = 0, most: int = MOST_READ) -> bytes | None:

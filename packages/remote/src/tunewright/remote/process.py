@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import dropwhile, islice
 from queue import Empty, Full, Queue
 from typing import IO, Protocol
 
@@ -18,7 +19,7 @@ from paramiko import Channel, SSHException
 
 from tunewright.contract.errors import HostError
 from tunewright.remote.connection import SshLink, open_connection
-from tunewright.remote.host import LOCAL, UNWANTED, Host, command_line
+from tunewright.remote.host import BEGIN, LOCAL, UNWANTED, Host, login_command
 
 BEAT = 10.0  # seconds between two signs of life
 MOST_LINES = 1000  # that wait to be read
@@ -34,7 +35,7 @@ class Pipes(Protocol):
     """The three pipes of a process, wherever it runs."""
 
     def write(self, data: bytes) -> None: ...
-    def output(self) -> IO[bytes]: ...
+    def lines(self) -> Iterator[bytes]: ...
     def errors(self) -> IO[bytes]: ...
     def wait(self, timeout: float) -> int | None: ...
     def end_input(self) -> None: ...
@@ -80,7 +81,7 @@ class HeldProcess:
 
     def _read_output(self) -> None:
         with suppress(OSError, ValueError):
-            for line in _lines(self._pipes.output()):
+            for line in self._pipes.lines():
                 self._put(line.decode(errors="replace").rstrip("\r\n"))
         self._put(None)
         self.ended.set()
@@ -118,7 +119,7 @@ def hold_process(
         return HeldProcess(_LocalPipes(argv, env), on_line), None
     link = open_connection(host.name)
     try:
-        return HeldProcess(_SshPipes(link, command_line(argv, env)), on_line), link
+        return HeldProcess(_SshPipes(link, login_command(argv, env)), on_line), link
     except BaseException:
         link.close()
         raise
@@ -145,8 +146,8 @@ class _LocalPipes:
     def write(self, data: bytes) -> None:
         _must(self._process.stdin).write(data)
 
-    def output(self) -> IO[bytes]:
-        return _must(self._process.stdout)
+    def lines(self) -> Iterator[bytes]:
+        return _lines(_must(self._process.stdout))
 
     def errors(self) -> IO[bytes]:
         return _must(self._process.stderr)
@@ -187,8 +188,9 @@ class _SshPipes:
     def write(self, data: bytes) -> None:
         self._channel.sendall(data)
 
-    def output(self) -> IO[bytes]:
-        return self._channel.makefile("rb")  # pyright: ignore[reportReturnType] - lines and close are all we use
+    def lines(self) -> Iterator[bytes]:
+        lines = _lines(self._channel.makefile("rb"))  # pyright: ignore[reportArgumentType] - readline is all we use
+        return islice(dropwhile(lambda line: not line.rstrip().endswith(BEGIN.encode()), lines), 1, None)
 
     def errors(self) -> IO[bytes]:
         return self._channel.makefile_stderr("rb")  # pyright: ignore[reportReturnType]

@@ -8,12 +8,14 @@ import os
 import re
 import shlex
 import subprocess
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tunewright.contract.errors import HostError
 
 CONFIG_VARIABLE = "TUNEWRIGHT_SSH_CONFIG"  # another config file than ~/.ssh/config, as `ssh -F` takes it
+_WITH_PORT = re.compile(r"^(?:[^@/]+@)?(?:[^:@/\[\]]+|\[[0-9a-fA-F:.]+\]):\d+$")
 _NAME = re.compile(r"^(?!-)[^\s\x00-\x1f\x7f]+$")
 
 
@@ -30,6 +32,7 @@ class SshTarget:
     agent: str | None = None  # path of the agent's socket; None: no agent
     known_hosts: tuple[Path, ...] = ()
     host_key_alias: str | None = None
+    revoked: tuple[Path, ...] = ()  # files of keys that no host may show any more
     jumps: tuple[str, ...] = ()  # hops in order, each `[user@]host[:port]`
     proxy_command: str | None = None
     connect_timeout: float = 10.0  # seconds
@@ -56,7 +59,7 @@ def resolve_target(alias: str) -> SshTarget:
         raise HostError(
             f"{alias!r} cannot be a host's name", "Give `local`, or a Host of your ~/.ssh/config."
         )
-    command = ["ssh", *config_flags(), "-G", "--", alias]
+    command = ["ssh", *config_flags(), "-G", "--", jump_name(alias)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=30, check=False
@@ -69,7 +72,7 @@ def resolve_target(alias: str) -> SshTarget:
         ) from error
     if done.returncode:
         raise HostError(
-            f"ssh cannot resolve {alias}: {_last_line(done.stderr)}", "Mend your ~/.ssh/config first."
+            f"ssh cannot resolve {alias}: {_last_line(done.stderr)}", "Correct your ~/.ssh/config first."
         )
     return parse_resolved(alias, done.stdout)
 
@@ -107,6 +110,7 @@ def parse_resolved(alias: str, text: str) -> SshTarget:
         agent=_agent(options.get("identityagent", ["SSH_AUTH_SOCK"])[0]),
         known_hosts=tuple(_expand(file) for file in files),
         host_key_alias=one("hostkeyalias") or None,
+        revoked=tuple(_expand(file) for file in one("revokedhostkeys").split()),
         jumps=tuple(hop for hop in one("proxyjump").split(",") if hop),
         proxy_command=one("proxycommand") or None,
         connect_timeout=float(timeout) if timeout.isdigit() and int(timeout) else 10.0,
@@ -116,8 +120,8 @@ def parse_resolved(alias: str, text: str) -> SshTarget:
 
 
 def jump_name(hop: str) -> str:
-    """A hop of ProxyJump as one argument that `ssh -G` takes: a port only fits into an ssh:// address."""
-    return hop if hop.startswith("ssh://") or ":" not in hop else f"ssh://{hop}"
+    """`[user@]host[:port]` as one argument that `ssh -G` takes: a port only fits into an ssh:// address."""
+    return f"ssh://{hop}" if _WITH_PORT.match(hop) else hop
 
 
 def proxy_command(target: SshTarget) -> str:
@@ -135,6 +139,9 @@ def proxy_command(target: SshTarget) -> str:
     return shlex.join(["/bin/sh", "-c", f"exec {filled}"])
 
 
+REVOKED = "@revoked"
+
+
 @dataclass(frozen=True)
 class KnownKey:
     """A host key on file."""
@@ -145,9 +152,12 @@ class KnownKey:
 
 
 def find_known_keys(target: SshTarget) -> list[KnownKey]:
-    """The keys that known_hosts holds for the target: of the first of its names that has any."""
+    """The keys that known_hosts holds for the target, of the first of its names that has any; and those that are revoked,
+    under whatever name, or by a file of `RevokedHostKeys`."""
+    found: list[KnownKey] = []
+    revoked: list[KnownKey] = []
     for name in target.lookup_names:
-        found: list[KnownKey] = []
+        of_name: list[KnownKey] = []
         for file in target.known_hosts:
             if file.is_file():
                 done = subprocess.run(
@@ -158,10 +168,29 @@ def find_known_keys(target: SshTarget) -> list[KnownKey]:
                     timeout=30,
                     check=False,
                 )
-                found += parse_known_keys(done.stdout)
-        if found:
-            return found
-    return []
+                of_name += parse_known_keys(done.stdout)
+        revoked += [key for key in of_name if key.marker == REVOKED]
+        found = found or [key for key in of_name if key.marker != REVOKED]
+    listed = [
+        replace(key, marker=REVOKED) for key in found if any(_is_listed(key, file) for file in target.revoked)
+    ]
+    return [*found, *revoked, *listed]
+
+
+def _is_listed(key: KnownKey, file: Path) -> bool:
+    """Whether a file of revoked keys has a key: public keys a line, or ssh-keygen's binary form. A file that cannot be read
+    has every key, as for OpenSSH."""
+    try:
+        listed = file.read_bytes()
+    except OSError:
+        return True
+    if not listed.startswith(b"SSHKRL\n\0"):
+        return key.blob.encode() in listed.split()
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as public:
+        public.write(f"{key.kind} {key.blob}\n")
+        public.flush()
+        asked = ["ssh-keygen", "-Q", "-f", str(file), public.name]
+        return bool(subprocess.run(asked, capture_output=True, timeout=30, check=False).returncode)
 
 
 def parse_known_keys(text: str) -> list[KnownKey]:

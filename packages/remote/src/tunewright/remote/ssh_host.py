@@ -12,7 +12,16 @@ from paramiko import Channel, SFTPClient, SFTPFile, SSHException
 
 from tunewright.contract.errors import HostError
 from tunewright.remote.connection import SshLink, open_connection
-from tunewright.remote.host import CHUNK, MOST_SAID, Completed, command_line, too_much_said
+from tunewright.remote.host import (
+    CHUNK,
+    MOST_GREETING,
+    MOST_SAID,
+    Completed,
+    GreetingError,
+    login_command,
+    too_much_said,
+    without_greeting,
+)
 from tunewright.remote.retry import ConnectionLost, Unreachable
 
 FOLDER = "tunewright"  # in the home folder on the host
@@ -58,7 +67,7 @@ class SshHost:
         timeout: float = 120,
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
-        command = command_line(argv, env)
+        command = login_command(argv, env)
         with self._guard():
             link = self._connect()
             channel = link.transport.open_session(timeout=30)
@@ -95,11 +104,10 @@ class SshHost:
         """A long file through a command's output: eight times as fast as paramiko's SFTP reads."""
         channel = self._connect().transport.open_session(window_size=_WINDOW, timeout=30)
         with channel:
-            channel.exec_command(command_line(["/usr/bin/tail", "-c", f"+{offset + 1}", str(path)]))
+            channel.exec_command(login_command(["/usr/bin/tail", "-c", f"+{offset + 1}", str(path)]))
             channel.shutdown_write()
             channel.settimeout(STALLED)
-            while piece := channel.recv(CHUNK):
-                yield piece
+            yield from without_greeting(iter(lambda: channel.recv(CHUNK), b""))
             if (code := channel.recv_exit_status()) != 0:
                 raise EOFError(f"reading ended with code {code}")
 
@@ -136,9 +144,16 @@ class SshHost:
     def _files(self) -> SFTPClient:
         link = self._connect()
         if self._sftp is None:
-            self._sftp = SFTPClient.from_transport(link.transport, window_size=_WINDOW)
+            try:
+                self._sftp = SFTPClient.from_transport(link.transport, window_size=_WINDOW)
+            except (SSHException, EOFError):
+                if not link.alive:
+                    raise
             if self._sftp is None:
-                raise HostError(f"{self.name}: no file transfer", "Its sshd needs `Subsystem sftp`.")
+                raise HostError(
+                    f"{self.name}: its SSH server transfers no files",
+                    "Its sshd_config needs a line `Subsystem sftp internal-sftp`; then restart sshd.",
+                )
             if (channel := self._sftp.get_channel()) is not None:
                 channel.settimeout(STALLED)
         return self._sftp
@@ -243,22 +258,32 @@ def _converse(
     for thread in threads:
         thread.start()
     output: list[bytes] = []
-    said = 0
+
+    def heard() -> Iterator[bytes]:
+        said = 0
+        with suppress(TimeoutError):
+            while piece := channel.recv(CHUNK):
+                said += len(piece)
+                if said > MOST_SAID:
+                    raise too_much_said(name)
+                yield piece
+                channel.settimeout(max(0.01, deadline - time.monotonic()))
+
+    channel.settimeout(timeout)
     try:
-        while True:
-            channel.settimeout(max(0.01, deadline - time.monotonic()))
-            piece = channel.recv(CHUNK)
-            if not piece:
-                break
-            said += len(piece)
-            if said > MOST_SAID:
-                raise too_much_said(name)
-            output.append(piece)
-        channel.status_event.wait(max(0.01, deadline - time.monotonic()))
-    except TimeoutError:
-        pass
+        output += without_greeting(heard())
+        greeting = b""
+    except GreetingError as error:  # the account cannot run commands, and says why on either pipe
+        greeting = error.args[0]
+        if len(greeting) > MOST_GREETING:
+            raise HostError(
+                f"the login shell printed {len(greeting) / 1e6:.1f} MB before {name} began",
+                "Look at what the account's start files print (.bashrc, .zshenv, config.fish).",
+            ) from None
+    channel.status_event.wait(max(0.01, deadline - time.monotonic()))
     if time.monotonic() >= deadline and not channel.exit_status_ready():
         raise HostError(f"{name} did not end in {timeout:g} s on the host", "See what keeps it busy.")
     for thread in threads:
         thread.join(5)
-    return Completed(channel.recv_exit_status(), b"".join(output), b"".join(errors))
+    code = channel.recv_exit_status()
+    return Completed(code or (1 if greeting else 0), b"".join(output), b"".join(errors) or greeting)
