@@ -1,6 +1,7 @@
 """Opening a connection: strict about keys, clear about what went wrong, never hanging."""
 
 import getpass
+import json
 import socket
 import subprocess
 import threading
@@ -13,10 +14,13 @@ import pytest
 
 from tests.support.asyncssh_server import start_asyncssh
 from tests.support.faults import Fault, FaultyProxy, faulty_proxy
+from tests.support.remote_runs import begin
 from tests.support.ssh_files import SshClient, TestServer, free_port, make_key, public_key
+from tests.support.sshd import start_sshd
 from tunewright.contract.errors import HostError
 from tunewright.remote.connection import open_connection
 from tunewright.remote.host import open_host
+from tunewright.remote.host_run import find_on_host
 from tunewright.remote.retry import ConnectionLost, Unreachable
 
 pytestmark = pytest.mark.sshd
@@ -306,3 +310,18 @@ def test_a_file_that_is_not_there_is_told_from_a_broken_connection(host_name: st
         with pytest.raises(HostError) as error:
             host.append(missing / "below", 0, [b"x"])
         assert not isinstance(error.value, Unreachable)
+
+
+def test_a_run_is_not_looked_for_on_another_machine_of_that_name(
+    ssh: SshClient, openssh: TestServer, checkout: Path, tmp_path: Path
+) -> None:
+    with open_host(ssh.add("mac", openssh), checkout) as host:
+        run = begin(host, checkout, steps=1)
+        assert find_on_host(host, run).record.key.startswith("SHA256:")
+    ssh.config.write_text("")
+    with start_sshd(tmp_path / "other") as other, open_host(ssh.add("mac", other), checkout) as host:
+        with pytest.raises(HostError, match="is not the host that run"):
+            find_on_host(host, run)
+        record = json.loads((run.path / "host.json").read_text())
+        (run.path / "host.json").write_text(json.dumps({**record, "key": ""}))
+        assert find_on_host(host, run).record.name == "mac"

@@ -54,6 +54,11 @@ class Host(Protocol):
     uv_candidates: tuple[str, ...]  # where uv may be, before the usual places
 
     @property
+    def key(self) -> str:
+        """The fingerprint of the host key that it showed; empty for this machine."""
+        ...
+
+    @property
     def root(self) -> PurePosixPath:
         """The folder that everything of ours is in."""
         ...

@@ -31,6 +31,9 @@ class HostRecord(BaseModel):
     root: str
     python: str
     environment: str
+    key: str = (
+        ""  # the fingerprint of the host key; empty for this machine, and in records before it was kept
+    )
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,11 @@ def check_id(run_id: str) -> str:
 def write_record(run: RunFolder, host: Host, environment: Environment) -> None:
     """Record where a run is going to be."""
     record = HostRecord(
-        name=host.name, root=str(host.root), python=environment.python, environment=environment.hash
+        name=host.name,
+        root=str(host.root),
+        python=environment.python,
+        environment=environment.hash,
+        key=host.key,
     )
     write_json(run.path / RECORD, record.model_dump())
 
@@ -79,6 +86,11 @@ def find_on_host(host: Host, run: RunFolder) -> HostRun:
         ) from error
     if record.name != host.name:
         raise UserError(f"run {spec.id} is on {record.name}, not on {host.name}", f"Use --host {record.name}")
+    if record.key and host.key != record.key:
+        raise HostError(
+            f"{host.name} is not the host that run {spec.id} was started on: it shows {host.key}, recorded is {record.key}",
+            f"The name leads to another machine now. Same machine, new key? Delete `key` from {run.path / RECORD}.",
+        )
     root = PurePosixPath(record.root)
     if not root.is_absolute() or ".." in root.parts:
         raise UserError(

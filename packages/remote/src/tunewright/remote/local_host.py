@@ -18,6 +18,7 @@ class LocalHost:
     """The machine we run on. What a Mac keeps in `~/tunewright` is in `<checkout>/.tunewright/host`."""
 
     name = LOCAL
+    key = ""
 
     def __init__(self, checkout: Path) -> None:
         self.root = PurePosixPath(checkout.resolve() / ".tunewright" / "host")

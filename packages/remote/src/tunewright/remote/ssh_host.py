@@ -22,6 +22,7 @@ from tunewright.remote.host import (
     too_much_said,
     without_greeting,
 )
+from tunewright.remote.login_keys import fingerprint
 from tunewright.remote.retry import ConnectionLost, Unreachable
 
 FOLDER = "tunewright"  # in the home folder on the host
@@ -45,6 +46,11 @@ class SshHost:
         self._sftp: SFTPClient | None = None
         self._root: PurePosixPath | None = None
         self._connect()
+
+    @property
+    def key(self) -> str:
+        with self._guard():
+            return fingerprint(self._connect().transport.get_remote_server_key())
 
     @property
     def root(self) -> PurePosixPath:
