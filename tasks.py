@@ -9,7 +9,7 @@ from invoke.context import Context
 from tunewright.cli import data, hosts, house, judge, recipes, runs, serving, suites, validating
 from tunewright.cli.door import ROOT, command
 from tunewright.cli.inputs import prepare_inputs
-from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, finish, say
+from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, come_back, finish, say
 
 
 @command(
@@ -62,7 +62,7 @@ def train(
         ship_run(machine, run, say)
         start_run(machine, run, fresh=fresh)
     if detach:
-        say(f"detached  come back with: ./inv attach --run {run.path.name}")
+        say(f"detached  {come_back(run)}")
     else:
         attach_to(host, run)
         finish(run)

@@ -15,6 +15,7 @@ from tunewright.contract.errors import HostError
 from tunewright.remote import follow, retry
 from tunewright.remote.host import Host, open_host
 from tunewright.remote.job import (
+    follow_log,
     follow_run,
     run_log,
     run_status,
@@ -73,6 +74,19 @@ def test_a_log_comes_without_what_steers_a_terminal(host: Host, checkout: Path) 
     log = host.root / "runs" / run.path.name / "worker.log"
     host.append(log, 0, ["\x1b[1;31mred\x1b[0m 50 %\r100 %\n\x1b]0;title\x07 ü\n".encode()])
     assert run_log(host, run, 50) == "red 50 %\n100 %\n⟦U+001B⟧]0;title⟦U+0007⟧ ü\n"
+
+
+def test_a_log_is_followed_to_the_end_of_the_run(host: Host, checkout: Path) -> None:
+    run = begin(host, checkout, steps=30)
+    log = host.root / "runs" / run.path.name / "worker.log"
+    parts = follow_log(host, run, 1, sleep=lambda _: time.sleep(0.05))
+    said = [next(parts)]
+    host.append(log, host.size(log) or 0, [b"in the middle\n"])
+    said += list(parts)
+    assert "".join(said).count("in the middle\n") == 1
+    assert said[-1].endswith("\n")
+    assert run_status(host, run).state == "done"
+    assert list(follow_log(host, run, 1)) == [run_log(host, run, 1)]
 
 
 CLIENT = """

@@ -5,10 +5,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from tests.support.remote_runs import begin
 from tests.support.ssh_files import SshClient
 from tests.support.sshd import start_sshd
 from tunewright.contract.errors import HostError
 from tunewright.remote.host import Host, open_host
+from tunewright.remote.job import follow_run
 from tunewright.remote.process import hold_process
 from tunewright.remote.ssh_host import _BULK  # pyright: ignore[reportPrivateUsage]
 
@@ -100,3 +102,12 @@ def test_a_server_without_sftp_is_told(ssh: SshClient, tmp_path: Path) -> None:
         with pytest.raises(HostError, match="transfers no files") as error:
             host.size(PurePosixPath("/etc/passwd"))
         assert "Subsystem sftp" in error.value.hint
+
+
+def test_what_is_made_on_a_host_is_the_accounts_alone(ssh: SshClient, checkout: Path, tmp_path: Path) -> None:
+    with start_sshd(tmp_path / "sshd") as server, open_host(ssh.add("lab", server), checkout) as host:
+        run = begin(host, checkout, steps=1)
+        list(follow_run(host, run))
+        made = [server.root, *server.root.rglob("*")]
+        assert len(made) > 20
+        assert [path for path in made if not path.is_symlink() and path.stat().st_mode & 0o077] == []

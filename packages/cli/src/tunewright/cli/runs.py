@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from tunewright.cli.door import ROOT, command
-from tunewright.cli.steps import RUNS, attach_to, finish, say
+from tunewright.cli.steps import RUNS, attach_to, come_back, finish, say
 
 if TYPE_CHECKING:
     from tunewright.contract.run import RunFolder
@@ -15,19 +15,30 @@ RECIPE = "a recipe's name, or the path of a .toml file"
 RUN = "a run's id, or a unique beginning or end of it (default: the latest)"
 
 
-def find(run: str) -> "RunFolder":
-    """The run that is meant."""
+def find(run: str, host: str = "") -> "RunFolder":
+    """The run that is meant; of the runs of `host` alone, where one is named. Raises UserError when there is none."""
+    from tunewright.contract.errors import UserError
     from tunewright.contract.run import find_run
+    from tunewright.remote.job import list_runs
 
-    return find_run(RUNS, run)
+    if host and not run:
+        of_host = list_runs(ROOT, host)
+        if not of_host:
+            raise UserError(f"no run is on {host}", "See the runs there are: ./inv runs")
+        run = of_host[-1].id
+    folder = find_run(RUNS, run)
+    if host and (place := folder.read_spec().host) != host:
+        raise UserError(f"run {folder.path.name} is on {place}, not on {host}", f"Use --host {place}")
+    return folder
 
 
 @command(
     run=RUN,
+    host="the latest run of this host",
 )
-def attach(c: Context, run: str = "") -> None:
+def attach(c: Context, run: str = "", host: str = "") -> None:
     """Come back to a run: follow it to its end, then pull, score and report."""
-    folder = find(run)
+    folder = find(run, host)
     attach_to(folder.read_spec().host, folder)
     finish(folder)
 
@@ -35,8 +46,9 @@ def attach(c: Context, run: str = "") -> None:
 @command(
     run=RUN,
     fresh="do finished stages again",
+    detach="start it and return; `attach` comes back to it",
 )
-def resume(c: Context, run: str = "", fresh: bool = False) -> None:
+def resume(c: Context, run: str = "", fresh: bool = False, detach: bool = False) -> None:
     """Start a stopped run again from where it was, and attach to it."""
     from tunewright.remote.host import open_host
     from tunewright.remote.job import resume_run
@@ -45,8 +57,11 @@ def resume(c: Context, run: str = "", fresh: bool = False) -> None:
     host = folder.read_spec().host
     with open_host(host, ROOT) as machine:
         resume_run(machine, folder, fresh=fresh)
-    attach_to(host, folder)
-    finish(folder)
+    if detach:
+        say(f"detached  {come_back(folder)}")
+    else:
+        attach_to(host, folder)
+        finish(folder)
 
 
 @command(
@@ -67,7 +82,7 @@ def runs(c: Context, host: str = "") -> None:
     run=RUN,
 )
 def status(c: Context, run: str = "") -> None:
-    """Where a run stands, asked of its host."""
+    """A run's state, asked of its host."""
     from tunewright.remote.host import open_host
     from tunewright.remote.job import run_status
 
@@ -85,15 +100,20 @@ def status(c: Context, run: str = "") -> None:
 @command(
     run=RUN,
     lines="how many of the last lines",
+    follow="go on with what the worker prints, until the run has ended",
 )
-def logs(c: Context, run: str = "", lines: int = 50) -> None:
+def logs(c: Context, run: str = "", lines: int = 50, follow: bool = False) -> None:
     """The end of a run's log on its host."""
     from tunewright.remote.host import open_host
-    from tunewright.remote.job import run_log
+    from tunewright.remote.job import follow_log, run_log
 
     folder = find(run)
     with open_host(folder.read_spec().host, ROOT) as machine:
-        print(run_log(machine, folder, lines), end="")
+        if not follow:
+            print(run_log(machine, folder, lines), end="")
+            return
+        for text in follow_log(machine, folder, lines):
+            print(text, end="", flush=True)
 
 
 @command(

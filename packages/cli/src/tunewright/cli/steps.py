@@ -116,6 +116,11 @@ def summary_of(audit: "dict[str, object]") -> str:
     )
 
 
+def come_back(run: "RunFolder") -> str:
+    """How to attach to a run that goes on by itself."""
+    return f"come back with: ./inv attach --run {run.path.name}"
+
+
 def attach_to(host: str, run: "RunFolder") -> None:
     """Follow a started run to its end and bring its results home.
 
@@ -128,7 +133,11 @@ def attach_to(host: str, run: "RunFolder") -> None:
 
     recipe = run.read_spec().recipe
     with open_host(host, ROOT) as machine:
-        show_events(follow_run(machine, run), recipe)
+        try:
+            show_events(follow_run(machine, run), recipe)
+        except KeyboardInterrupt:
+            say(f"the run goes on: {come_back(run)}; stop it: ./inv cancel --run {run.path.name}")
+            raise
         pull_run(machine, run, say)
     status = run.read_status()
     if status is None or status.state != "done":

@@ -146,9 +146,10 @@ def login_command(argv: Sequence[str], env: Mapping[str, str] | None = None) -> 
     """The command as text that every login shell hands to /bin/sh unchanged, csh and fish among them.
 
     They agree on nothing but plain characters between single quotes, so all others are written as printf's octal numbers.
-    It first prints `BEGIN`: what a start file of the shell says comes before it. Raises HostError like `command_line`.
+    It first prints `BEGIN`: what a start file of the shell says comes before it. What it makes is the account's alone.
+    Raises HostError like `command_line`.
     """
-    line = f"echo {shlex.quote(BEGIN)}; exec {command_line(argv, env)}"
+    line = f"umask 077; echo {shlex.quote(BEGIN)}; exec {command_line(argv, env)}"
     text = _UNSAFE.sub(
         lambda found: b"\\0%03o" % found.group()[0], line.encode("utf-8", "surrogateescape")
     ).decode()

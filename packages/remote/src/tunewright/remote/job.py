@@ -6,7 +6,8 @@ any moment.
 
 import re
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 from tunewright.contract.errors import HostError
 from tunewright.contract.run import FINAL_STATES, RunFolder, Status
@@ -23,6 +24,7 @@ from tunewright.remote.transfer import link_blobs, make_folders, put_blobs, whol
 __all__ = [
     "RunRow",
     "cancel_run",
+    "follow_log",
     "follow_run",
     "go_on_with_earlier",
     "list_runs",
@@ -122,14 +124,38 @@ def cancel_run(host: Host, run: RunFolder) -> Status:
 def run_log(host: Host, run: RunFolder, lines: int) -> str:
     """The last `lines` lines of the worker's log on the host; empty when there is none. Raises HostError."""
     place = find_on_host(host, run)
-    log = place.there("worker.log")
-
-    def read() -> bytes:
-        return read_tail(host, log, min(MOST_LOG, max(LOG_TAIL, 400 * lines))) or b""
-
-    text = _COLOUR.sub("", persist(read, _silent).decode(errors="replace"))
-    text = visible(text.replace("\r\n", "\n").replace("\r", "\n"), len(text))
+    most = min(MOST_LOG, max(LOG_TAIL, 400 * lines))
+    text = shown(persist(lambda: read_tail(host, place.there("worker.log"), most), _silent) or b"")
     return "".join(line + "\n" for line in text.splitlines()[-max(0, lines) :] if lines > 0)
+
+
+def follow_log(
+    host: Host, run: RunFolder, lines: int, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[str]:
+    """Yield the last `lines` lines of the worker's log, then what is added to it in whole lines, until the run has ended."""
+    place = find_on_host(host, run)
+    log = place.there("worker.log")
+    at = persist(lambda: host.size(log), _silent) or 0
+    yield run_log(host, run, lines)
+    while True:
+        # Asked before the log is read: what the worker said last is then in it.
+        ended = persist(lambda: ask_worker(host, place, "status"), _silent).state in FINAL_STATES
+        if (persist(lambda: host.size(log), _silent) or 0) < at:
+            at = 0  # the log began anew
+        added = persist(lambda at=at: read_file(host, log, at, MOST_LOG), _silent) or b""
+        whole = added if ended else added[: added.rfind(b"\n") + 1]
+        at += len(whole)
+        if whole:
+            yield shown(whole)
+        if ended:
+            return
+        sleep(1)
+
+
+def shown(log: bytes) -> str:
+    """A piece of a log without what steers a terminal."""
+    text = _COLOUR.sub("", log.decode(errors="replace")).replace("\r\n", "\n").replace("\r", "\n")
+    return visible(text, len(text))
 
 
 def not_there(host: str, run: RunFolder) -> Status:

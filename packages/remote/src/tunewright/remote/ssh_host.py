@@ -196,7 +196,9 @@ def _open_to_write(files: SFTPClient, path: PurePosixPath) -> SFTPFile:
     except FileNotFoundError:
         pass
     try:
-        return files.open(str(path), "wb")
+        file = files.open(str(path), "wb")
+        file.chmod(0o600)  # the server's umask is not ours
+        return file
     except FileNotFoundError as error:
         raise HostError(
             f"cannot write {path}: its folder is not there", "Was it removed meanwhile?"

@@ -29,7 +29,7 @@ _PUBLISH = (
     SUM
     + """
 [ "$(sum "$1")" = "$3" ] || { rm -f "$1"; exit 9; }
-chmod 444 "$1" && mv -f "$1" "$2"
+chmod 400 "$1" && mv -f "$1" "$2"
 """
 )
 _WHOLE = (
