@@ -24,7 +24,7 @@ from tunewright.audit.sql import run_query
 from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Recipe, load_recipe
-from tunewright.datagen import corpus, crosscheck, generate, maker, plan, program, tools
+from tunewright.datagen import corpus, crosscheck, generate, plan, program, synthesize, tools
 
 ROOT = Path(__file__).parents[1]
 TOOLS = (
@@ -77,7 +77,7 @@ def main() -> int:
         setattr(tools.Toolbox, name, timed(f"tool {name}", getattr(tools.Toolbox, name)))
     crosscheck.Jedi.ask = timed("jedi's second opinion", crosscheck.Jedi.ask)
     program.Sandbox.run = timed("programs, tools included", program.Sandbox.run)
-    maker.sites_of = timed("sites in the corpora", maker.sites_of)
+    synthesize.sites_of = timed("sites in the corpora", synthesize.sites_of)
     plan.installed_corpus = timed("reading the corpora", corpus.installed_corpus)
 
     recipe = load_recipe("tiny", ROOT)

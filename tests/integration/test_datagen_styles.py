@@ -13,10 +13,10 @@ from tunewright.cli.steps import own_dataset
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe, Structure
+from tunewright.datagen.example_builder import CALLS_ONLY
 from tunewright.datagen.families.direct import questions
 from tunewright.datagen.generate import generate_dataset
 from tunewright.datagen.round_trip import calls_of
-from tunewright.datagen.series import CALLS_ONLY
 
 pytestmark = pytest.mark.slow
 

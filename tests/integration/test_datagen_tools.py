@@ -15,7 +15,7 @@ from tunewright.datagen.corpus import installed_corpus
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.generate import SCENARIOS
 from tunewright.datagen.program import Sandbox
-from tunewright.datagen.sites import SLOW_COMMANDS, Slots
+from tunewright.datagen.slots import SLOW_COMMANDS, Slots
 from tunewright.datagen.tools import Rejected, Toolbox
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 

@@ -19,8 +19,8 @@ from tunewright.eval.registry import promote_run
 from tunewright.remote import cleanup, follow
 from tunewright.remote.holdings import Holdings
 from tunewright.remote.host import Host, open_host
-from tunewright.remote.host_run import write_record
 from tunewright.remote.job import pull_run, resume_run
+from tunewright.remote.worker_client import write_record
 from tunewright.train.lock import LOCK, acquire
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -20,8 +20,8 @@ from tests.support.sshd import start_sshd
 from tunewright.contract.errors import HostError
 from tunewright.remote.connection import open_connection
 from tunewright.remote.host import open_host
-from tunewright.remote.host_run import find_on_host
 from tunewright.remote.retry import ConnectionLost, Unreachable
+from tunewright.remote.worker_client import find_on_host
 
 pytestmark = pytest.mark.sshd
 HOSTILE = [

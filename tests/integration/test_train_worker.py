@@ -334,7 +334,7 @@ def test_a_restart_of_the_host_is_told(make: Make) -> None:
 
 def test_only_run_and_facts_import_mlx() -> None:
     code = (
-        "import sys, tunewright.train.worker, tunewright.train.detach, tunewright.train.journal; "
+        "import sys, tunewright.train.worker, tunewright.train.detach, tunewright.train.run_events; "
         "print([name for name in sys.modules if name.split('.')[0] in ('mlx', 'mlx_lm', 'numpy', 'transformers')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

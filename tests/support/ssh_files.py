@@ -36,7 +36,7 @@ def uv_cache() -> Path:
 
 def find_uv() -> str:
     """A uv to put onto a test's host."""
-    from tunewright.remote.shipment import find_uv
+    from tunewright.remote.bundle import find_uv
 
     return find_uv(Path(__file__).parents[2])
 

@@ -16,7 +16,7 @@ from tunewright.datagen.catalogs import (
     read_catalog,
 )
 from tunewright.datagen.families.direct import questions
-from tunewright.datagen.offers import Offer
+from tunewright.datagen.tool_sampling import Offer
 from tunewright.datagen.tool_worker import answer
 
 

@@ -14,10 +14,10 @@ from tunewright.datagen.corpus import (
     distinct_names,
     installed_corpus,
 )
-from tunewright.datagen.faults import with_failing_tests
 from tunewright.datagen.history import planned_changes
+from tunewright.datagen.mutations import with_failing_tests
 from tunewright.datagen.plan import choose_corpora
-from tunewright.datagen.sites import sites_of
+from tunewright.datagen.slots import sites_of
 
 
 def test_an_installed_package_is_read_at_its_version() -> None:

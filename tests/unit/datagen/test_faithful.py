@@ -5,7 +5,7 @@ import pytest
 from tunewright.datagen.faithful import unfaithful
 from tunewright.datagen.families.scenario import Scenario, fill
 from tunewright.datagen.generate import SCENARIOS
-from tunewright.datagen.maker import needed_values
+from tunewright.datagen.synthesize import needed_values
 
 REQUEST = "Where is `run` defined? It stands at app.py:12."
 VALUES = ("run", "app.py", "12")

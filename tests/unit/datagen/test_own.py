@@ -5,7 +5,7 @@ import pytest
 from tunewright.contract.catalog import Catalog, Parameter, Tool
 from tunewright.datagen.families.own import own_scenarios, without_scenarios
 from tunewright.datagen.families.scenario import fill
-from tunewright.datagen.maker import says_failed
+from tunewright.datagen.synthesize import says_failed
 
 PATH = Parameter(name="path", type="str")
 RESULT = {"success": "bool", "entries": "list[Entry]", "count": "int"}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tunewright.chat.calls.code_mode import parse_turn
 from tunewright.contract.recipe import Data, Structure
 from tunewright.datagen.conversation import NO_OUTPUT, Exchange, Work, compose
+from tunewright.datagen.example_builder import forms_for, shows_all
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.generate import SCENARIOS, plan_orders
-from tunewright.datagen.series import forms_for, shows_all
 from tunewright.datagen.structure import Form, draw_forms
 
 LABELS = st.lists(st.sampled_from(["", "goto_definition", "ruff_check", "read_file"]), max_size=300)

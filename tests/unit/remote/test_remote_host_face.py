@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tunewright.contract.errors import HostError, UserError
 from tunewright.remote.host import command_line, must, open_host, read_file, run_script
-from tunewright.remote.host_run import check_id
 from tunewright.remote.local_host import LocalHost
+from tunewright.remote.worker_client import check_id
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 

@@ -11,10 +11,10 @@ from tunewright.contract.atomic import sha256_file
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import Forced, RunFolder, find_run
-from tunewright.remote.host_run import HostRecord, find_on_host
 from tunewright.remote.job import list_runs
 from tunewright.remote.local_host import LocalHost
 from tunewright.remote.new_run import new_run
+from tunewright.remote.worker_client import HostRecord, find_on_host
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import RunFolder, RunSpec, Status
 from tunewright.train import detach
 from tunewright.train.detach import cancel, start, status
-from tunewright.train.journal import write_status
 from tunewright.train.lock import LOCK, Owner, acquire, is_held, read_owner
 from tunewright.train.machine import boot_id, memory_kills
+from tunewright.train.run_events import write_status
 
 
 @pytest.fixture

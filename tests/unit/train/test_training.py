@@ -22,9 +22,9 @@ from tunewright.train.base import Base, load_base, load_tokenizer, read_config
 from tunewright.train.batches import lay_out
 from tunewright.train.checkpoint import Checkpoints, LossPoint, Progress
 from tunewright.train.encode import Encoded, encode_all, encoder_for
-from tunewright.train.journal import Cancelled
 from tunewright.train.lora import attach, trainable
 from tunewright.train.loss import arrays, batch_loss, scores_of
+from tunewright.train.run_events import Cancelled
 from tunewright.train.tensors import number
 from tunewright.train.training import Diverged, Trainer, exploded, learning_rate
 

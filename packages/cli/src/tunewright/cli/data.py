@@ -43,7 +43,7 @@ def generate(
 ) -> None:
     """Make a dataset of grounded examples from the recipe's catalog and real repositories."""
     from tunewright.contract.recipe import load_recipe
-    from tunewright.datagen.ledger import ledger_table
+    from tunewright.datagen.rejections import ledger_table
 
     repos = [Path(name) for name in repo]
     folder, made = own_dataset(

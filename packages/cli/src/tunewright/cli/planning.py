@@ -99,9 +99,9 @@ def memory_budget(facts: "HostFacts") -> tuple[int | None, str]:
 
 def _environment(host: "Host", facts: "HostFacts") -> tuple[Cargo, int]:
     """The environment as cargo, and its bytes on the host's disk; 0 when it is there."""
+    from tunewright.remote.bundle import REQUIREMENTS, prepare_shipment
     from tunewright.remote.environment import MARKER, environment_folder
     from tunewright.remote.host import read_file
-    from tunewright.remote.shipment import REQUIREMENTS, prepare_shipment
 
     shipment = prepare_shipment(ROOT, say)
     if read_file(host, environment_folder(host, shipment.hash) / MARKER) is not None:

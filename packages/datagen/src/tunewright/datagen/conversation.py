@@ -8,9 +8,9 @@ from tunewright.chat.calls import Call as ToolCall
 from tunewright.chat.calls import write
 from tunewright.chat.calls.code_mode import Turn, render_turn
 from tunewright.chat.calls.openai import tool_calls
-from tunewright.datagen.offers import Offer
 from tunewright.datagen.program import Call
 from tunewright.datagen.structure import Form
+from tunewright.datagen.tool_sampling import Offer
 
 # What a tool message says when the program printed nothing: an empty message is a fault in most harnesses.
 NO_OUTPUT = "(no output)"

@@ -18,18 +18,10 @@ from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Data, Recipe
 from tunewright.contract.scratch import scratch_folder
-from tunewright.datagen.asked import (
-    DIRECT,
-    GROUPS,
-    NAVIGATION_TOOLS,
-    add_snippets,
-    count_of,
-    is_navigation,
-    split_questions,
-)
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
+from tunewright.datagen.example_builder import Order, Series, Style, forms_for
 from tunewright.datagen.families import (
     chains,
     check_chains,
@@ -40,20 +32,28 @@ from tunewright.datagen.families import (
     git,
     navigation,
     runs,
-    setbacks,
     symbols,
+    unannounced_tool_errors,
 )
 from tunewright.datagen.families.direct import Question
 from tunewright.datagen.families.own import own_scenarios, without_scenarios
 from tunewright.datagen.families.scenario import Scenario
-from tunewright.datagen.ledger import Ledger
-from tunewright.datagen.maker import Maker
-from tunewright.datagen.offers import ALWAYS
+from tunewright.datagen.no_tool_questions import (
+    DIRECT,
+    GROUPS,
+    NAVIGATION_TOOLS,
+    add_snippets,
+    count_of,
+    is_navigation,
+    split_questions,
+)
 from tunewright.datagen.own_tools import OwnTools
 from tunewright.datagen.plan import GENERATOR, plan_dataset
 from tunewright.datagen.program import Sandbox
+from tunewright.datagen.rejections import Ledger
 from tunewright.datagen.reword import Reworder
-from tunewright.datagen.series import Order, Series, Style, forms_for
+from tunewright.datagen.synthesize import Maker
+from tunewright.datagen.tool_sampling import ALWAYS
 
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where enough of them list tools
 SCENARIOS = tuple(
@@ -69,7 +69,7 @@ SCENARIOS = tuple(
         symbols,
         git,
         failures,
-        setbacks,
+        unannounced_tool_errors,
     )
     for scenario in family.SCENARIOS
 )

@@ -15,7 +15,7 @@ from tunewright.contract.recipe import Recipe
 from tunewright.contract.suite import Suite, read_suite
 from tunewright.datagen.catalogs import read_catalog
 from tunewright.datagen.corpus import TRAIN, VALID, Corpus, checkout_corpus, distinct_names, installed_corpus
-from tunewright.datagen.faults import with_failing_tests
+from tunewright.datagen.mutations import with_failing_tests
 
 GENERATOR = 14  # raise it when the same inputs give other examples
 ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")

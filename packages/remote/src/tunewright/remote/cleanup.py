@@ -19,7 +19,7 @@ from tunewright.remote.cleanup_plan import Choice, CleanupPlan, Part, RunPlan
 from tunewright.remote.cleanup_rules import Evidence, judge_parts, resumable
 from tunewright.remote.holdings import Entry, Holdings, RunFiles, check_inside, survey_host
 from tunewright.remote.host import Host, must, read_file, run_script
-from tunewright.remote.host_run import WORKER_SETTINGS, HostRun, ask_worker, find_on_host, parse_status
+from tunewright.remote.worker_client import WORKER_SETTINGS, HostRun, ask_worker, find_on_host, parse_status
 
 # Hidden names that we make, by folder; a hidden file of somebody else stays.
 _HIDDEN = {

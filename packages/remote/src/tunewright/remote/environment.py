@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from tunewright.contract.errors import HostError
+from tunewright.remote.bundle import REQUIREMENTS, Shipment, prepare_shipment
 from tunewright.remote.host import Host, must, read_file
 from tunewright.remote.probe import probe_host
 from tunewright.remote.retry import persist
-from tunewright.remote.shipment import REQUIREMENTS, Shipment, prepare_shipment
 from tunewright.remote.transfer import link_blobs, put_blobs
 
 PYTHONS = ">=3.11,<3.15"  # what the locked wheels exist for

@@ -14,8 +14,8 @@ from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.manifest import now
 from tunewright.contract.run import FINAL_STATES, Event, RunFolder, Status, parse_events
 from tunewright.remote.host import MOST_EVENTS, Host, read_file
-from tunewright.remote.host_run import HostRun, ask_worker, find_on_host, parse_status
 from tunewright.remote.retry import Unreachable, wait_before
+from tunewright.remote.worker_client import HostRun, ask_worker, find_on_host, parse_status
 
 POLL = 0.5  # seconds between two looks
 SILENCE = 20.0  # seconds without a heartbeat until we ask whether the worker lives

@@ -14,12 +14,12 @@ from tunewright.contract.run import FINAL_STATES, RunFolder, Status
 from tunewright.contract.visible import visible
 from tunewright.remote.follow import follow_run, write_status
 from tunewright.remote.host import MOST_LOG, Host, read_file, read_tail
-from tunewright.remote.host_run import ask_worker, find_on_host
 from tunewright.remote.new_run import earlier_unstarted, new_run
 from tunewright.remote.pull import PULLED, pull_run
 from tunewright.remote.retry import Unreachable, persist
 from tunewright.remote.run_list import RunRow, list_runs
 from tunewright.remote.transfer import link_blobs, make_folders, put_blobs, whole_files, write_file
+from tunewright.remote.worker_client import ask_worker, find_on_host
 
 __all__ = [
     "RunRow",

@@ -17,7 +17,7 @@ from tunewright.contract.run import Forced, RunFolder, RunSpec, new_run_id
 from tunewright.contract.suite import read_suite
 from tunewright.remote.environment import Environment
 from tunewright.remote.host import Host
-from tunewright.remote.host_run import RECORD, write_record
+from tunewright.remote.worker_client import RECORD, write_record
 
 DROPPED = "dropped.jsonl"
 PREPARATION = (

@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 
 from tunewright.contract.embedded import PackagedModel, packaged_model
 from tunewright.contract.errors import HostError
+from tunewright.remote.bundle import group_file
 from tunewright.remote.environment import UV_SETTINGS, Environment, environment_folder, failure_reason
 from tunewright.remote.host import Host
 from tunewright.remote.probe import probe_host
-from tunewright.remote.shipment import group_file
 
 INSTALL_SECONDS = 900
 

@@ -13,10 +13,10 @@ from tunewright.contract.manifest import MANIFEST, Manifest, damaged_files, now,
 from tunewright.contract.run import STAGES, RunFolder, Stage
 from tunewright.remote.follow import Mirror
 from tunewright.remote.host import Host, read_file, read_tail
-from tunewright.remote.host_run import HostRun, find_on_host
-from tunewright.remote.names import safe_names
 from tunewright.remote.retry import Unreachable, persist
+from tunewright.remote.safe_paths import safe_names
 from tunewright.remote.transfer import get_file
+from tunewright.remote.worker_client import HostRun, find_on_host
 
 PULLED = "pulled.json"  # written last: everything that was to come has come
 

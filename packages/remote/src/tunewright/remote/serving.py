@@ -13,9 +13,9 @@ from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.manifest import MANIFEST, read_manifest
 from tunewright.contract.run import RunFolder
 from tunewright.remote.host import LOCAL, Host
-from tunewright.remote.host_run import WORKER_SETTINGS, find_on_host
 from tunewright.remote.process import HeldProcess, hold_process
 from tunewright.remote.tunnel import Tunnel, listen_on
+from tunewright.remote.worker_client import WORKER_SETTINGS, find_on_host
 
 TELL = 5.0  # seconds between two words about loading
 

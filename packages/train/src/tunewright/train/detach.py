@@ -13,9 +13,9 @@ from typing import Any
 from tunewright.contract.manifest import now
 from tunewright.contract.run import RunFolder, State, Status
 from tunewright.train.failures import recognise
-from tunewright.train.journal import Journal, record_death, write_status
 from tunewright.train.lock import Owner, acquire, is_held, read_owner
 from tunewright.train.machine import boot_id, memory_kills, worker_environment
+from tunewright.train.run_events import Journal, record_death, write_status
 
 PATIENCE = 10.0  # seconds a worker gets to write its checkpoint before it is killed
 TAIL = 20_000  # bytes of the log that are searched for a cause

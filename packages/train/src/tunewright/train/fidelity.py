@@ -18,9 +18,9 @@ from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import RunFolder
 from tunewright.train.base import Base, load_base, load_folder
 from tunewright.train.batches import in_order, lay_out
+from tunewright.train.cpu_streams import Lanes
 from tunewright.train.encode import Encoded
 from tunewright.train.fuse import STORE_LIMIT, base_weight, float_weight, intended_update
-from tunewright.train.lanes import Lanes
 from tunewright.train.lora import load_adapters, updates
 from tunewright.train.loss import arrays, scores_of, shares_prefixes
 from tunewright.train.machine import physical_memory

@@ -27,9 +27,9 @@ from tunewright.contract.run import STAGES, RunFolder, RunSpec, Stage
 from tunewright.contract.suite import Prediction, Suite, read_suite
 from tunewright.train.base import Base, check_unchanged, load_base, load_tokenizer, read_config
 from tunewright.train.encode import Dropped, Encoded, EncodedSplit, encode_all, encoder_for
-from tunewright.train.journal import Journal
-from tunewright.train.keys import prediction_key, stage_keys
+from tunewright.train.fingerprints import prediction_key, stage_keys
 from tunewright.train.predict_part import other_part, read_part
+from tunewright.train.run_events import Journal
 from tunewright.train.staging import (
     adopt,
     finished,

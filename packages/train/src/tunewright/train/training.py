@@ -25,10 +25,10 @@ from tunewright.contract.recipe import Train
 from tunewright.train.batches import Schedule, in_order, lay_out
 from tunewright.train.checkpoint import Checkpoints, LossPoint, Progress
 from tunewright.train.encode import Encoded
-from tunewright.train.journal import Cancelled
 from tunewright.train.lora import attach, trainable
 from tunewright.train.loss import arrays, batch_loss, scores_of, shares_prefixes
 from tunewright.train.ranks import ALONE, SHARDS, Ring
+from tunewright.train.run_events import Cancelled
 from tunewright.train.tensors import number
 
 SEEDS = 1 << 63  # more than mlx's generator takes

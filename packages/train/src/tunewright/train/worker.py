@@ -106,8 +106,8 @@ def _size(path: Path) -> int:
 def work(folder: RunFolder, *, fresh: bool) -> Status:
     """Do what is left of a run, and return its final status. A bug keeps its traceback in the log."""
     from tunewright.train.blas import CHOSEN, has_compiler
-    from tunewright.train.journal import Cancelled, Journal
     from tunewright.train.machine import keep_awake
+    from tunewright.train.run_events import Cancelled, Journal
 
     # A crash in native code names its signal in the log; without a word it was killed from outside.
     faulthandler.enable()
@@ -163,7 +163,7 @@ def _failed(journal: Any, folder: RunFolder, error: BaseException) -> Status:
 
 
 def _facts(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tunewright.train.facts import facts
+    from tunewright.train.system_info import facts
 
     del options
     return facts(), ExitCode.DONE

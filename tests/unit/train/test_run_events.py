@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tunewright.contract.run import RunFolder
-from tunewright.train import journal as journal_module
-from tunewright.train.journal import Cancelled, Journal
+from tunewright.train import run_events as journal_module
+from tunewright.train.run_events import Cancelled, Journal
 
 
 class Clock:
@@ -109,7 +109,7 @@ def test_an_event_that_does_not_fit_on_the_disk_leaves_no_half_line(tmp_path: Pa
 import resource
 from pathlib import Path
 from tunewright.contract.run import RunFolder
-from tunewright.train.journal import Journal
+from tunewright.train.run_events import Journal
 journal = Journal(RunFolder(Path({str(tmp_path)!r})), 1)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 try:

@@ -1,6 +1,6 @@
 """Every rejected candidate is counted under its family and reason."""
 
-from tunewright.datagen.ledger import Ledger, ledger_table
+from tunewright.datagen.rejections import Ledger, ledger_table
 
 
 def test_counts_add_up_over_ledgers_and_the_commonest_reason_comes_first() -> None:

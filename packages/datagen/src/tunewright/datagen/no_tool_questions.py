@@ -10,7 +10,7 @@ from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.families.snippets import snippet_questions
-from tunewright.datagen.ledger import Ledger
+from tunewright.datagen.rejections import Ledger
 
 DIRECT = 0.15  # share of examples that need no call
 GROUPS = ("navigation", "other")

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-import tunewright.train.keys as keys_module
+import tunewright.train.fingerprints as keys_module
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import read_manifest
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import STAGES, RunFolder, RunSpec, Stage
 from tunewright.train.failures import explain, recognise
-from tunewright.train.keys import MODULES, prediction_key, stage_keys
+from tunewright.train.fingerprints import MODULES, prediction_key, stage_keys
 from tunewright.train.staging import adopt, finished, open_workspace, publish, siblings, sweep, workspace
 
 BASE = {
@@ -137,7 +137,7 @@ def test_the_base_models_answers_do_not_depend_on_training() -> None:
 def test_keys_cover_every_module_that_stages_compute_with() -> None:
     """What `stages` imports, and what that imports, less what only tells about it."""
     folder = Path(keys_module.__file__).parent
-    telling = {"failures", "journal", "machine", "staging", "lock", "tiny"}
+    telling = {"failures", "run_events", "machine", "staging", "lock", "tiny"}
     found: set[str] = set()
     waiting = ["stages"]
     while waiting:

@@ -14,8 +14,8 @@ from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families import check_chains, files
 from tunewright.datagen.families.scenario import Scenario
-from tunewright.datagen.maker import Made, Maker, unfit
 from tunewright.datagen.program import Call, Outcome, Sandbox
+from tunewright.datagen.synthesize import Made, Maker, unfit
 from tunewright.datagen.workspace import Workspace, open_workspace
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tunewright.contract.errors import UserError
-from tunewright.remote.shipment import find_uv, prepare_shipment, source_hash
+from tunewright.remote.bundle import find_uv, prepare_shipment, source_hash
 
 ROOT = Path(__file__).parents[3]
 

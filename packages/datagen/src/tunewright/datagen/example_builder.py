@@ -16,11 +16,11 @@ from tunewright.contract.recipe import Data
 from tunewright.datagen.conversation import Exchange, Message, TooLong, compose
 from tunewright.datagen.families.direct import BEYOND, Question
 from tunewright.datagen.families.scenario import Scenario
-from tunewright.datagen.maker import VOLATILE, Made, Maker
-from tunewright.datagen.offers import ALWAYS, Offer, decline, draw_offer
 from tunewright.datagen.reword import Reworder
 from tunewright.datagen.round_trip import unrenderable
 from tunewright.datagen.structure import Form, choose_preamble, draw_forms
+from tunewright.datagen.synthesize import VOLATILE, Made, Maker
+from tunewright.datagen.tool_sampling import ALWAYS, Offer, decline, draw_offer
 
 Row = dict[str, Any]
 CALLS_ONLY = "You are a coding assistant. You can call tools."

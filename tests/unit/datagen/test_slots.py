@@ -6,7 +6,7 @@ import pytest
 
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.families.scenario import Site
-from tunewright.datagen.sites import SLOW_COMMANDS, Slots, sites_of, symbol_sites
+from tunewright.datagen.slots import SLOW_COMMANDS, Slots, sites_of, symbol_sites
 
 TWICE = "def double(x):\n    return x\n\n\ndef start():\n    return double(1) + double(2)\n\n\nvalue = double(3)\n"
 

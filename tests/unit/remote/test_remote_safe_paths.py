@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunewright.contract.errors import HostError
-from tunewright.remote.names import safe_names, safe_relative
+from tunewright.remote.safe_paths import safe_names, safe_relative
 
 
 @given(st.text(max_size=40))

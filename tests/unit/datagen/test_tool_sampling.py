@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tunewright.chat.tools import tools_in_prompt
 from tunewright.contract.catalog import Catalog, Tool, load_catalog
+from tunewright.datagen.example_builder import deal, true_beside
 from tunewright.datagen.families.direct import BEYOND, Question, questions
-from tunewright.datagen.offers import DECOYS, INSTEAD, Offer, decline, draw_offer
-from tunewright.datagen.series import deal, true_beside
+from tunewright.datagen.tool_sampling import DECOYS, INSTEAD, Offer, decline, draw_offer
 
 CATALOG = load_catalog("coding")
 NEEDED = st.sampled_from(CATALOG.tool_names)

@@ -16,10 +16,10 @@ from tunewright.datagen.crosscheck import CrossCheck
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.scenario import PLACES, Scenario, fill
 from tunewright.datagen.language_server import ServerDied
-from tunewright.datagen.ledger import Ledger
 from tunewright.datagen.own_tools import OwnTools, ToolFailed
 from tunewright.datagen.program import Call, Outcome, ProgramFailed, Sandbox
-from tunewright.datagen.sites import Slots, sites_of
+from tunewright.datagen.rejections import Ledger
+from tunewright.datagen.slots import Slots, sites_of
 from tunewright.datagen.tools import Rejected, Toolbox
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 
