@@ -12,7 +12,7 @@ VALUES = ("run", "app.py", "12")
 LAST = 'source = read_file("a/b.py")\nprint(source.content.splitlines()[-1])'
 NONE = 'if result.success:\n    print(result.symbols[0].file)\nelse:\n    print("none")'
 COUNT = 'result = ruff_check("a/b.py")\nprint(result.fixable_count)'
-IS_NO_REQUEST = "the new wording is no request"
+IS_NO_REQUEST = "the new wording is not a request"
 LOST_WORD = "the new wording lost a condition or a number word"
 LOST_OUTPUT = "the new wording lost what to print"
 DENIES = "the new wording denies more or less than the request"

@@ -77,7 +77,7 @@ class Corpus:
 def _parse(text: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # other people's invalid escapes are no news here
+            warnings.simplefilter("ignore")  # other people's invalid escapes do not matter here
             return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

@@ -70,7 +70,7 @@ class CrossCheck:
         file, line = str(call.arguments["file"]), int(call.arguments["line"])
         column = box.column_of(file, line, str(call.arguments["symbol"]))
         if column is None:
-            return None  # nothing stands there, which needs no engine to see
+            return None  # no symbol is there, which needs no engine to see
         try:
             if call.tool == "goto_definition":
                 theirs = {place[:2] for place, _ in self._jedi.ask("definition", box, file, line, column)}

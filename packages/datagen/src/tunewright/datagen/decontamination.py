@@ -32,7 +32,7 @@ class SuiteGuard:
         if _plain(template) in self.templates or _plain(request) in self._requests:
             return "a suite has that wording"
         if self._ngrams & shingles(request, NGRAM):
-            return f"{NGRAM} words in a row stand in a suite"
+            return f"{NGRAM} words in a row are also in a suite"
         return None
 
 

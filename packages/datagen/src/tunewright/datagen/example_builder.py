@@ -237,7 +237,7 @@ class Series:
 
     def _system(self, offer: Offer | None) -> str:
         system = self._style.system
-        # Single calls get their tools beside the messages, where chat templates look for them.
+        # Single calls get their tools in the row's `tools`, where chat templates look for them.
         if offer is None or self._style.single_calls:
             return system
         return f"{system}\n\nTools:\n{offer.listing()}"
@@ -250,7 +250,7 @@ class Series:
         return row
 
     def _exchange(self, place: int, offer: Offer | None, unlike: str = "") -> Exchange | None:
-        """An earlier exchange that is true beside what is offered, if there is one. Each repository (`place` from
+        """An earlier exchange that is true given what is offered, if there is one. Each repository (`place` from
         1) and the direct answers (0) have questions of their own, so that a shared first turn never ties two
         repositories together."""
         own, all_of_them = (
@@ -279,7 +279,7 @@ def true_beside(question: Question, offer: Offer | None) -> bool:
 
 def deal(questions: Sequence[Question], places: int) -> list[list[Question]]:
     """Each question to one of the places, so that each has its part of those that speak of tools and of those that
-    do not: beside a list without a tool only the others are true."""
+    do not: next to a list without a tool only the others are true."""
     dealt: list[list[Question]] = [[] for _ in range(places)]
     for kind in (
         [q for q in questions if not q.tools and q.family != BEYOND],

@@ -73,7 +73,7 @@ _QUOTED = re.compile(r"`([^`]+)`|(?<!\w)'([^']+)'(?!\w)|\"([^\"]+)\"")
 
 
 def unfaithful(request: str, text: str, values: Sequence[str], program: str = "") -> str | None:
-    """Why `text` may not stand for `request`, whose work `program` does; None when it may.
+    """Why `text` may not replace `request`, whose work `program` does; None when it may.
 
     `values` are the parts of the request that a call needs. Besides them have to survive: quoted text, numbers, the
     strings and the fields of the program that the request speaks of, and words such as first, every, only, how many.
@@ -81,9 +81,9 @@ def unfaithful(request: str, text: str, values: Sequence[str], program: str = ""
     if not 5 <= len(text) <= 2 * len(request) + 80:
         return "the new wording is too short or too long"
     if "<tool_call>" in text or "```" in text or _quoted_whole(text):
-        return "the new wording is no request"
+        return "the new wording is not a request"
     if _TALK.search(text) and not _TALK.search(request):
-        return "the new wording is no request"
+        return "the new wording is not a request"
     quoted = ["".join(groups) for groups in _QUOTED.findall(request)]
     # A whole word: 12 must not be found in 120, nor a name inside a longer one.
     if any(not _stands_in(value, text) for value in (*values, *quoted)):
@@ -136,6 +136,6 @@ def _words_of(program: str) -> Iterator[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value.lower()
         elif isinstance(node, ast.Attribute):
-            # Words that stand in a row, such as count, have others that say the same.
+            # Words in a row, such as count, have others that say the same.
             words = [word for word in node.attr.split("_") if not any(word in row for row in _ROWS)]
             yield from (word.removesuffix("s")[:6] for word in words if len(word) > 2)

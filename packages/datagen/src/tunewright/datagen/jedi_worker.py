@@ -1,6 +1,6 @@
 """Answers questions about code with jedi, one JSON line each way: run as `python -m` in a process of its own.
 
-A second opinion beside ty. It runs apart because jedi can recurse for long or fail inside itself, and
+A second opinion next to ty's. It runs apart because jedi can recurse for long or fail inside itself, and
 neither may stop the work.
 """
 

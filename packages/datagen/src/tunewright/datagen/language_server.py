@@ -78,19 +78,19 @@ class LanguageServer:
                     pipe.close()
 
     def definition(self, file: str, line: int, column: int) -> list[tuple[Path, int, int]]:
-        """Places that define what stands there: `(path, line, column)`."""
+        """Places that define the symbol there: `(path, line, column)`."""
         answer = self._at("textDocument/definition", file, line, column)
         return self._places(answer)
 
     def references(
         self, file: str, line: int, column: int, *, declaration: bool
     ) -> list[tuple[Path, int, int]]:
-        """Places that use what stands there, imports among them, the declaration only if asked for."""
+        """Places that use the symbol there, imports among them, the declaration only if asked for."""
         context = {"context": {"includeDeclaration": declaration}}
         return self._places(self._at("textDocument/references", file, line, column, context))
 
     def hover(self, file: str, line: int, column: int) -> str:
-        """What the server says about what stands there, as markdown; empty when nothing."""
+        """What the server says about the symbol there, as markdown; empty when nothing."""
         answer = self._at("textDocument/hover", file, line, column)
         contents = (answer or {}).get("contents") or ""
         return str(contents.get("value", "") if isinstance(contents, dict) else contents)

@@ -15,7 +15,7 @@ _TURNED = {"assertEqual": "assertNotEqual", "assertTrue": "assertFalse", "assert
 def with_failing_tests(corpus: Corpus, random: Random) -> Corpus:
     """The corpus with a few of its assertions turned into their opposites.
 
-    Lines keep their numbers, so whatever is true about where things stand stays true.
+    Lines keep their numbers, so whatever is true about places stays true.
     """
     files = dict(corpus.files)
     for path in corpus.tests:

@@ -1,4 +1,4 @@
-"""Renders a row through a model's chat template and reads its calls back: what does not survive is no example."""
+"""Renders a row through a model's chat template and reads its calls back: what does not survive is not an example."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 def unrenderable(row: Row, template: ChatTemplate, syntax: str, catalog: Catalog) -> str | None:
     """Why the row does not survive the template; None when each message is found again, calls equal.
 
-    Every assistant message has to stand in the rendered text: as it is, or, for OpenAI's form, as calls that
+    Every assistant message has to be in the rendered text: as it is, or, for OpenAI's form, as calls that
     the template itself wrote in a syntax we can read.
     """
     messages = [_decoded(message) for message in row["messages"]]
@@ -78,7 +78,7 @@ def _decoded(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _written(text: str, wanted: list[Call], catalog: Catalog) -> bool:
-    """Whether the calls stand in the rendered text, in whatever dialect the template writes."""
+    """Whether the calls are in the rendered text, in whatever dialect the template writes."""
     schemas = _schemas(catalog)
     found = [call for part in _turns(text) for call in find(part, tools=schemas).calls if not call.error]
     return all(any((each.name, each.arguments) == call[:2] for each in found) for call in wanted)

@@ -48,7 +48,7 @@ _MODULES = ("os", "sys", "json", "math", "re", "time", "random", "logging", "ite
 
 
 def symbol_sites(corpus: Corpus) -> Iterator[Slots]:
-    """Uses of names that the corpus itself defines: `symbol`, `file`, `line`. A name that stands twice on its line
+    """Uses of names that the corpus itself defines: `symbol`, `file`, `line`. A name that is twice on its line
     is left out: which of the two is meant, file and line do not say."""
     defined: set[str] = set()
     for tree in corpus.trees.values():
@@ -198,7 +198,7 @@ def defines(corpus: Corpus, slots: Slots) -> bool:
 
 
 def absent_sites(corpus: Corpus, random: Random) -> Iterator[Slots]:
-    """Names with a line of the same file on which they do not stand: `symbol`, `file`, `line`."""
+    """Names with a line of the same file on which they do not appear: `symbol`, `file`, `line`."""
     for slots in symbol_sites(corpus):
         lines = corpus.files[str(slots["file"])].split("\n")
         line = random.randint(1, min(len(lines), MAX_LINE))

@@ -250,7 +250,7 @@ def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:
         ):
             return "no definition was found"
         if call.tool == "goto_definition" and defines_itself(call.arguments, call.result):
-            return "stands at its own definition"
+            return "is at its own definition"
     return None
 
 
@@ -265,7 +265,7 @@ def in_vain(call: Call, *, later: bool) -> bool:
 
 
 def says_failed(result: dict[str, object]) -> bool:
-    """Whether a user's own tool had no success and nothing to show: what its fields hold then is no answer."""
+    """Whether a user's own tool had no success and nothing to show: what its fields hold then is not an answer."""
     shown = [value for key, value in result.items() if key != "success" and not isinstance(value, str | bool)]
     return result.get("success") is False and not any(shown)
 

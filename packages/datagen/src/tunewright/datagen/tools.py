@@ -118,7 +118,7 @@ class Toolbox:
     # Navigation
 
     def column_of(self, file: str, line: int, symbol: str) -> int | None:
-        """Where `symbol` first stands as a whole word on that line, from 1; None when it does not."""
+        """Where `symbol` first appears as a whole word on that line, from 1; None when it does not."""
         text = self.workspace.corpus.files.get(file)
         lines = text.split("\n") if text is not None else []
         if not 1 <= line <= len(lines):

@@ -32,9 +32,9 @@ def engine_path(name: str) -> Path:
 
     Raises UserError when it is not there.
     """
-    beside = Path(sysconfig.get_path("scripts")) / name
-    if beside.is_file():
-        return beside
+    installed = Path(sysconfig.get_path("scripts")) / name
+    if installed.is_file():
+        return installed
     found = shutil.which(name)
     if found is None:
         raise UserError(

@@ -205,7 +205,7 @@ def expand_on_cpu(loaded: Loaded, dtype: str | None = None) -> Loaded:
 
     mlx's quantized products on a CPU are some ten times slower than float ones (measured: 178 against 1,378
     tokens a second). What is stored stays quantized. With `dtype` all floats become that first: scales in half
-    precision stand for exact products, and a CPU is slow in half precision.
+    precision give exact products, and a CPU is slow in half precision.
     """
     import mlx.core as mx
     from mlx_lm.utils import dequantize_model

@@ -1,7 +1,7 @@
 """Which examples are trained at which step, and how they are laid out.
 
 mlx-lm's own batching leaves out the last rows of every pass and groups consecutive rows of the file. Here
-every row trains once a pass, rows of similar length stand together so that little is padding, and the batch
+every row trains once a pass, rows of similar length are batched together so that little is padding, and the batch
 of a step is a pure function of seed and step: a resumed run needs no generator state.
 """
 
@@ -61,7 +61,7 @@ def shared_prefix(rows: Sequence[Encoded], align: int = ALIGN) -> int:
 
 
 def lay_out(rows: Sequence[Encoded], align: int = ALIGN, *, share: bool = False) -> Batch:
-    """Put examples side by side; with `share`, what all begin with stands once, as the prefix.
+    """Put examples side by side; with `share`, what all begin with is kept once, as the prefix.
 
     Raises ValueError for no rows, or rows shorter than two tokens.
     """

@@ -3,7 +3,7 @@
 No generator is among them: order and dropout of a step are drawn from the recipe's seed and the step alone.
 
 Each is a folder with a manifest, renamed into place whole. The last two are kept, so that one that was
-damaged on the disk costs a few steps and not the run; the best adapters so far are kept beside them.
+damaged on the disk costs a few steps and not the run; the best adapters so far are kept with them.
 """
 
 from pathlib import Path

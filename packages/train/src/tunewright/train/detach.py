@@ -163,7 +163,7 @@ def _log_since(run: RunFolder, owner: Owner) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    # The other process of a training says so when the worker is gone: it is no cause.
+    # The other process of a training says so when the worker is gone: that is not the cause.
     return "".join(line for line in text.splitlines(keepends=True) if "[ring]" not in line)
 
 

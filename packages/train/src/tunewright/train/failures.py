@@ -69,7 +69,7 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def recognise(text: str) -> Failure | None:
-    """The known failure whose words stand in `text` (an exception's, or the end of a log), if any."""
+    """The known failure whose words are in `text` (an exception's, or the end of a log), if any."""
     return next((failure for pattern, failure in _KNOWN if re.search(pattern, text)), None)
 
 

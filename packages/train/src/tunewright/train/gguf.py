@@ -68,7 +68,7 @@ class Quantized:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of the matrix that it stands for."""
+        """The shape of the matrix that it packs."""
         return self.packed.shape[0], self.packed.shape[1] * 32 // self.bits
 
 

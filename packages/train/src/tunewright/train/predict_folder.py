@@ -40,7 +40,7 @@ class Question(BaseModel):
 def predict_folder(question: Question, tick: Callable[[str, int, int], None]) -> dict[str, str]:
     """Write every suite's predictions; their paths by suite. `tick` gets suite, answers done, answers in all.
 
-    Raises UserError for what is no model, no suite, or does not fit the other.
+    Raises UserError for what is not a model or not a suite, or where they do not fit each other.
     """
     from tunewright.train.base import expand_on_cpu, load_folder, model_files
     from tunewright.train.predict import answer_suite, write_predictions

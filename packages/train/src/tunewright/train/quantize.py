@@ -52,7 +52,7 @@ def quantize(out: Path, run: RunFolder, recipe: Recipe, base: Base, report: Repo
     for name in facts["left_float"]:
         report.event(
             "warning",
-            message=f"{name} was left in floats: its width is no multiple of {wanted.group_size}",
+            message=f"{name} was left in floats: its width is not a multiple of {wanted.group_size}",
             hint="Choose a smaller quantize.group_size if the model is too large.",
         )
     return facts | {
@@ -109,7 +109,7 @@ def check_whole(bits_per_weight: float, wanted: Quantize, left: Sequence[str], m
         raise UserError(
             f"the model came out at {bits_per_weight:.1f} bits a weight where {wanted.bits} bits in groups of "
             f"{wanted.group_size} make {expected:.2f}: {len(left)} of {modules} modules were left in floats, their "
-            f"width is no multiple of {wanted.group_size}",
+            f"width is not a multiple of {wanted.group_size}",
             "Set a smaller quantize.group_size in the recipe (64 or 32).",
         )
 

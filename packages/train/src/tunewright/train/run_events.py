@@ -1,4 +1,4 @@
-"""What a worker tells the world: `events.jsonl`, appended, and `status.json`, replaced.
+"""Append a run's events to `events.jsonl`; replace its `status.json`.
 
 A thread keeps the heartbeat, so that a long kernel does not look like death. The training thread gives signs of its
 own; when they stop, the heartbeat says so.
@@ -105,7 +105,7 @@ class Journal:
                 return
             self._last_progress = at
             done = step - self._first_step
-            # The first steps stand for nothing: kernels are compiled and a long prompt is read in them.
+            # The first steps say nothing about the rest: kernels are compiled and a long prompt is read in them.
             if left is None and done >= min(FIRST, max(2, steps // 20)):
                 left = (at - self._started) / done * (steps - step)
             seconds = None if left is None else round(left, 1)
@@ -146,7 +146,7 @@ class Journal:
         self._file.close()
 
     def beat(self) -> None:
-        """Write `status.json` as things stand."""
+        """Replace `status.json` by the present state."""
         with self._guard:
             if self._status.state == "running":
                 message, hint = self._stall()

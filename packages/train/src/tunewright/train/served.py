@@ -61,7 +61,7 @@ def _first_state(tokenizer: Any, prompt: Sequence[int]) -> str:
 
 
 def _calls(segments: Sequence[tuple[str, str]]) -> list[str]:
-    """The text of each call: what stands in one stay in the state `tool`."""
+    """The text of each call: what one stay in the state `tool` read."""
     calls: list[str] = []
     inside, previous = "", ""
     for state, part in segments:

@@ -3,7 +3,7 @@
     train -> fuse -> quantize -> fidelity -> predict
 
 What a stage needs is in the stages before it and in the run's inputs; what it makes is one folder with a
-manifest. A stage whose key stands in a finished manifest, of this run or of a sibling on the same host, is
+manifest. A stage whose key is in a finished manifest, of this run or of a sibling on the same host, is
 not done again.
 """
 

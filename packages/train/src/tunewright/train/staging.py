@@ -1,7 +1,7 @@
 """How a stage's folder comes to be: worked on under a hidden name, renamed when complete, found again later.
 
 Work in progress is kept when the worker dies, because a stage may go on from it; the key it was begun under
-stands in it, so that it is never continued with other inputs.
+is in it, so that it is never continued with other inputs.
 """
 
 import os
@@ -18,7 +18,7 @@ KEY = ".key"
 
 
 def workspace(run: Path, stage: Stage) -> Path:
-    """Where a stage's unfinished work stands."""
+    """The folder of a stage's unfinished work."""
     return run / f".{stage}.partial"
 
 
@@ -56,7 +56,7 @@ def finished(out: Path, key: str) -> Manifest | None:
 
 
 def siblings(run: RunFolder, stage: Stage, key: str) -> Iterator[tuple[RunFolder, Manifest]]:
-    """Other runs beside this one whose outputs of that stage were made from the same inputs and are whole.
+    """Other runs on this host whose outputs of that stage were made from the same inputs and are whole.
 
     The latest first. Each is read and hashed only when asked for.
     """

@@ -11,7 +11,7 @@ from tunewright.contract.errors import UserError
 
 
 def save_tensors(path: Path, arrays: dict[str, Any]) -> None:
-    """Write a safetensors file. `path` ends in `.safetensors` and stands in a folder nobody reads yet.
+    """Write a safetensors file. `path` ends in `.safetensors` and is in a folder that nobody reads yet.
 
     Raises OSError when fewer bytes arrived than the header promises.
     """

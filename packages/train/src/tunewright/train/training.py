@@ -47,7 +47,7 @@ class Diverged(UserError):
 
 
 class Reporter(Protocol):
-    """What training tells the world."""
+    """What training reports."""
 
     def event(self, kind: str, stage: str | None = None, /, **data: Any) -> Any: ...
     def progress(self, step: int, total: int | None = None, left: float | None = None) -> None: ...
@@ -102,7 +102,7 @@ class Trainer:
         self._step = self._make_step()
 
     def run(self) -> Progress:
-        """Train from wherever the checkpoints stand to the last step.
+        """Train from the last checkpoint to the last step.
 
         Raises Diverged at the first loss or gradient that is not finite; nothing is saved from then on.
         """
@@ -345,7 +345,7 @@ class Trainer:
 def exploded(norms: Sequence[float]) -> bool:
     """Whether the last gradients' norms are out of all proportion to those before, and to the first ones.
 
-    Both, because a model that knows its rows by heart has gradients near zero, and any new row is large beside them.
+    Both, because a model that knows its rows by heart has gradients near zero, and any new row is large against them.
     """
     before, last = norms[:-IN_A_ROW], norms[-IN_A_ROW:]
     if len(before) < SETTLED:
