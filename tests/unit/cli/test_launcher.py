@@ -118,3 +118,37 @@ def test_it_works_from_any_folder_and_imports_nothing_from_there(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["n", "2000"]
     assert "OWNED" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "taken"),
+    [
+        ("0.7.22", False),
+        ("0.8.0", True),
+        ("0.13.9", True),
+        ("0.20.1 (abc 2027-01-01)", True),
+        ("1.0.0", True),
+    ],
+)
+def test_every_uv_that_reads_the_lock_is_taken(version: str, taken: bool, tmp_path: Path) -> None:
+    clone, tools = tmp_path / "clone", tmp_path / "bin"
+    clone.mkdir()
+    tools.mkdir()
+    (clone / "inv").write_bytes((ROOT / "inv").read_bytes())
+    for name in ("dirname", "sh"):
+        found = next(p for p in (Path("/usr/bin") / name, Path("/bin") / name) if p.exists())
+        (tools / name).symlink_to(found)
+    uv = tools / "uv"
+    uv.write_text(
+        f'#!/bin/sh\nif [ "$1" = --version ]; then echo "uv {version}"; else echo "taken: $*"; fi\n'
+    )
+    uv.chmod(0o755)
+    done = subprocess.run(
+        ["sh", str(clone / "inv"), "audit"],
+        env={"PATH": str(tools), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("taken: run") == taken, done.stderr
+    assert taken or "no Python 3.11" in done.stderr
