@@ -127,7 +127,7 @@ def run(clone: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str
     )
 
 
-def whole_way() -> bool:
+def whole_way(wanted: list[str]) -> bool:
     examples = conversations(ROWS)
     good = True
     print(f"\n{'dataset':<14} {'recipe.new':>10} {'train':>6} {'cases':>6} {'seconds':>8}")
@@ -135,6 +135,8 @@ def whole_way() -> bool:
         clone = Path(name) / "tunewright"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
         for title, row in FIXTURES.items():
+            if wanted and title not in wanted:
+                continue
             kept = [e for e in examples if title != "xLAM" or e.messages[1].tool_calls]
             slug = re.sub("[^a-z0-9]", "-", title.lower())
             data = write(Path(name) / f"{slug}.jsonl", [row(example) for example in kept])
@@ -165,5 +167,6 @@ def whole_way() -> bool:
 
 if __name__ == "__main__":
     # Both are measured, whatever came of the first.
-    results = [same_in_every_shape(), *([] if "--same" in sys.argv else [whole_way()])]
-    sys.exit(not all(results))
+    named = sys.argv[1:]
+    results = [] if named else [same_in_every_shape()]
+    sys.exit(not all([*results, whole_way(named)]))

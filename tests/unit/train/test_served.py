@@ -1,5 +1,6 @@
 """What mlx-lm's server would hand on: its own parser on the raw text, and nothing where it has none."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ def serve(tokenizer: Any, text: str, *, stopped: bool = True) -> Any:
 
 
 def test_calls_are_taken_out_of_the_text(tokenizer: Any) -> None:
-    from importlib.metadata import version
 
     found = serve(tokenizer, f"One moment. {GOOD} {GOOD}")
     assert (found.parser, found.version) == ("json_tools", version("mlx-lm"))
@@ -59,9 +59,11 @@ def test_words_alone_stay_words(tokenizer: Any) -> None:
     assert (found.content, found.tool_calls, found.failed) == ("No call: weather(city)", (), ())
 
 
-def test_a_model_without_a_parser_has_no_served_answer(tmp_path: Path) -> None:
+def test_a_model_without_a_parser_is_said_to_have_none(tmp_path: Path) -> None:
     write_tokenizer(tmp_path, TEMPLATE)
-    assert serve(load_tokenizer(tmp_path, {"eos_token_id": 2}), GOOD) is None
+    found = serve(load_tokenizer(tmp_path, {"eos_token_id": 2}), GOOD)
+    assert (found.parser, found.version) == ("", version("mlx-lm"))
+    assert (found.content, found.tool_calls, found.failed) == ("", (), ())
 
 
 def test_it_is_what_the_server_itself_answers(tokenizer: Any) -> None:

@@ -90,7 +90,7 @@ class ServedAnswer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    parser: str  # mlx-lm's parser of the model's calls
+    parser: str  # mlx-lm's parser of the model's calls; empty: it has none, and hands the text on as it is
     version: str  # of mlx-lm
     content: str = ""  # text outside of calls and reasoning
     tool_calls: tuple[dict[str, Any], ...] = ()  # {"name", "arguments"}
@@ -111,7 +111,7 @@ class Prediction(BaseModel):
     finish: Literal["stop", "length"] = "stop"
     # Calls that an endpoint returned as data, as it wrote them: {"name", "arguments"}, arguments as text or object.
     tool_calls: tuple[dict[str, Any], ...] = ()
-    served: ServedAnswer | None = None  # None: mlx-lm has no parser of calls for the model
+    served: ServedAnswer | None = None  # None: not known
 
 
 class Suite(BaseModel):

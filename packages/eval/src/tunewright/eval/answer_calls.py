@@ -27,6 +27,11 @@ class Called:
     arguments: Mapping[str, Any]
     id: str = ""
 
+    @property
+    def shown(self) -> str:
+        """In a line: `tool({"parameter": "value"})`."""
+        return f"{self.name}({json.dumps(dict(self.arguments), ensure_ascii=False, default=str)})"
+
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "arguments": dict(self.arguments)}
 

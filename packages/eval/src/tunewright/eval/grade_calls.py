@@ -129,20 +129,31 @@ def grade_calls(case: Case, prediction: Prediction | None, dialect: str = "") ->
 
     With `dialect`, calls written in another one are not right: the server that reads that dialect would not see them.
     """
-    golds = [expected_calls(answer.tool_calls) for answer in case.gold_calls]
-    first = golds[0] if golds else ()
+    first = expected_calls(case.gold_calls[0].tool_calls) if case.gold_calls else ()
     if prediction is None:
         return CallGrade("no_prediction", "there is no prediction for it", first)
-    schemas = parameters_by_tool(offered_tools(case.tools, case.messages))
+    schemas = schemas_of(case)
     cut = prediction.finish == "length"
     try:
-        answer = read_answer(prediction, schemas)
-        grades = [_compare(gold, answer, schemas, dialect) for gold in golds]
+        return grade_answer(case, read_answer(prediction, schemas), schemas, cut=cut, dialect=dialect)
     except CallSyntaxError as error:
         result: Result = "cut_off" if cut else "unparseable"
         return CallGrade(result, f"the answer cannot be read: {error}", first)
     except RecursionError:
         return CallGrade("unparseable", "the answer is nested too deeply", first)
+
+
+def schemas_of(case: Case) -> dict[str, Schema]:
+    """The schema of each offered tool's parameters, by name."""
+    return parameters_by_tool(offered_tools(case.tools, case.messages))
+
+
+def grade_answer(
+    case: Case, answer: Answer, schemas: Mapping[str, Schema], *, cut: bool, dialect: str = ""
+) -> CallGrade:
+    """Compare an answer that has been read; `cut`: at the token limit."""
+    golds = [expected_calls(answer.tool_calls) for answer in case.gold_calls]
+    grades = [compare_calls(gold, answer, schemas, dialect) for gold in golds]
     best = min(grades, key=lambda grade: (RESULTS.index(grade.result), len(grade.differences)))
     if cut and best.result in (
         "right",
@@ -161,9 +172,10 @@ def expected_calls(calls: Sequence[Any]) -> tuple[Called, ...]:
     return tuple(Called(call.function.name, call.function.arguments, call.id) for call in calls)
 
 
-def _compare(
-    gold: tuple[Called, ...], answer: Answer, schemas: Mapping[str, Schema], dialect: str
+def compare_calls(
+    gold: tuple[Called, ...], answer: Answer, schemas: Mapping[str, Schema], dialect: str = ""
 ) -> CallGrade:
+    """Compare an answer with one right answer, given as its calls."""
     calls = answer.calls
     if not calls:
         return _without_calls(gold, answer)

@@ -12,6 +12,7 @@ from tunewright.eval.dataflow import follow
 from tunewright.eval.grade_calls import CallGrade, grade_calls
 from tunewright.eval.mlx_lenient_parser import served_answer
 from tunewright.eval.parse import Answer, parse_answer
+from tunewright.eval.served_calls import ServedCalls, grade_served
 from tunewright.eval.trace import Guard, Trace, TracedCall
 from tunewright.eval.trial import Trials
 from tunewright.eval.values import Value
@@ -37,11 +38,12 @@ class Outcome:
     missing: bool = False  # there is no prediction for the case
     tokens: int = 0
     seconds: float = 0.0
-    served: bool = False  # whether it passes as a lenient server would hand it on
+    served: bool = False  # whether it passes as mlx-lm's server would hand it on
     judged: str = (
         "read"  # how: `run` in worlds against a gold, `read` only, or `cannot` be judged on this machine
     )
     calls: CallGrade | None = None  # of a case whose right answers are given as calls
+    served_calls: ServedCalls | None = None  # of such a case, where the prediction says what was handed on
 
     @property
     def passed(self) -> bool:
@@ -64,6 +66,7 @@ class Outcome:
             "seconds": self.seconds,
             "text": self.text,
             **({"calls": self.calls.to_json()} if self.calls else {}),
+            **({"served_calls": self.served_calls.to_json()} if self.served_calls else {}),
         }
 
 
@@ -110,6 +113,7 @@ def _judge_calls(case: Case, prediction: Prediction | None, dialect: str) -> Out
     reasons = () if grade.right else (grade.reason,)
     if prediction is None:
         return Outcome(case.id, case.category, checks=checks, reasons=reasons, missing=True, calls=grade)
+    served = grade_served(case, prediction, grade)
     return Outcome(
         case.id,
         case.category,
@@ -119,8 +123,9 @@ def _judge_calls(case: Case, prediction: Prediction | None, dialect: str) -> Out
         reasons,
         tokens=prediction.tokens,
         seconds=prediction.seconds,
-        served=grade.right,
+        served=served.right if served else grade.right,
         calls=grade,
+        served_calls=served,
     )
 
 

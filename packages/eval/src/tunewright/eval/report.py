@@ -21,6 +21,7 @@ from tunewright.eval.outcome import Outcome, said
 from tunewright.eval.page import render_report
 from tunewright.eval.run_scores import RunScores, read_json_object
 from tunewright.eval.score import SuiteScore
+from tunewright.eval.served_calls import server_lines
 from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.summary import render_summary
 from tunewright.eval.terminal import MOST_TOOLS
@@ -67,6 +68,7 @@ class SuiteView:
     paired: Paired | None
     said: str
     has_target: bool
+    server: tuple[str, ...] = ()  # what its parser makes of the answers, where calls are compared
 
 
 def write_report(run: RunFolder, scores: RunScores) -> tuple[Path, Path]:
@@ -142,6 +144,7 @@ def _suite_view(scores: RunScores, name: str) -> SuiteView:
         paired,
         said_difference(paired) if paired else "",
         bool(targets),
+        tuple(server_lines(tuned.firsts, tuned.served_differently)) if tuned.by_calls else (),
     )
 
 

@@ -21,6 +21,7 @@ from tunewright.eval.call_metrics import (
 from tunewright.eval.clusters import proportion
 from tunewright.eval.floor import floor
 from tunewright.eval.outcome import Outcome, judge
+from tunewright.eval.served_calls import handed_on_otherwise, parsers
 from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.trial import Trials, shared_trials
 
@@ -96,7 +97,7 @@ class SuiteScore:
 
     @property
     def served_differently(self) -> tuple[str, ...]:
-        """Cases whose verdict would be another one if a lenient server had handed the answer on."""
+        """Cases whose verdict would be another one as mlx-lm's server hands the answer on."""
         return tuple(outcome.case for outcome in self.firsts if outcome.served != outcome.passed)
 
     def _share(
@@ -185,6 +186,8 @@ class SuiteScore:
             "tools": {name: share.to_json() for name, share in self.tools.items()},
             "results": results(self.firsts),
             "dialects": dialects(self.firsts),
+            "server_parsers": parsers(self.firsts),
+            "handed_on_otherwise": list(handed_on_otherwise(self.firsts)),
             "long_texts": loose_texts(self.firsts),
             "changes": {kind: change.to_json() for kind, change in self.changes.items()},
         }

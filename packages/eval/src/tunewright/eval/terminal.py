@@ -6,6 +6,7 @@ from tunewright.eval.call_metrics import dialects, loose_texts, results
 from tunewright.eval.gates import GateResult, said_difference
 from tunewright.eval.run_scores import RunScores
 from tunewright.eval.score import SuiteScore
+from tunewright.eval.served_calls import server_lines
 from tunewright.eval.statistics import Proportion
 
 MOST_TOOLS = 20  # that are listed each, those with the most cases
@@ -27,7 +28,11 @@ def scores_text(scores: RunScores) -> str:
     lines: list[str] = []
     for suite in scores.suites:
         columns = [by_suite[suite] for by_suite in scores.scores.values()]
-        lines += [suite, *aligned(_suite_rows(list(scores.scores), columns)), *_floor_lines(columns[-1]), ""]
+        tuned = columns[-1]
+        lines += [suite, *aligned(_suite_rows(list(scores.scores), columns)), *_floor_lines(tuned)]
+        if tuned.by_calls:
+            lines += [f"  {line}" for line in server_lines(tuned.firsts, tuned.served_differently)]
+        lines.append("")
     required = [result for result in scores.gates if result.gate.required]
     beside = [result for result in scores.gates if not result.gate.required]
     if required:
@@ -45,7 +50,9 @@ def suite_text(score: SuiteScore) -> str:
         lines += [f"not judged on this machine, and counted as wrong: {', '.join(unjudged)}", ""]
     if score.by_calls:
         lines += [*_call_lines(score), ""]
-    if score.served_differently:
+    if score.by_calls:
+        lines += [*server_lines(score.firsts, score.served_differently), ""]
+    elif score.served_differently:
         lines += [f"a lenient server would change the verdict of: {', '.join(score.served_differently)}", ""]
     failed = [outcome for outcome in score.outcomes if not outcome.passed]
     if failed:

@@ -13,13 +13,13 @@ from tunewright.contract.suite import ServedAnswer
 
 def served_answer(
     tokenizer: Any, prompt: Sequence[int], tools: Sequence[dict[str, Any]], text: str, *, stopped: bool
-) -> ServedAnswer | None:
-    """An answer as it leaves the server; None when mlx-lm has no parser of calls for the model.
+) -> ServedAnswer:
+    """An answer as it leaves the server; without a parser's name, and otherwise empty, when mlx-lm has none for the model.
 
     `stopped` by an end mark; otherwise cut off. Follows `APIHandler.handle_completion`, whose parts it uses.
     """
     if not tokenizer.has_tool_calling:
-        return None
+        return ServedAnswer(parser="", version=version("mlx-lm"))
     segments = _segments(tokenizer, prompt, text, stopped=stopped)
     content, written = "".join(part for state, part in segments if state == "normal"), _calls(segments)
     calls: list[dict[str, Any]] = []
