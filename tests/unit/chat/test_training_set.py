@@ -102,7 +102,7 @@ def test_rows_too_long_are_dropped_where_their_tokens_can_be_counted(tmp_path: P
     def length(example: Example) -> int:
         return sum(len(message.content.split()) for message in example.messages)
 
-    folder, made = prepare_dataset(data, tmp_path / "store", share=0.2, seed=1, limit=100, length=length)
+    folder, made = prepare_dataset(data, tmp_path / "store", share=0.2, seed=1, limit=100, fit=length)
     [dropped] = lines(folder / "dropped.jsonl")
     assert (dropped["line"], dropped["reason"], dropped["detail"]) == (
         8,

@@ -5,12 +5,26 @@ from typing import Any
 
 import pytest
 
+from tests.support.chat_templates import text_of
 from tests.support.gold import gold, suite
+from tests.support.random_qwen3 import write_tokenizer
 from tunewright.cli.serving import how_to_call
-from tunewright.cli.validating import is_folder, judge, new_folder, prediction_settings, read_suites
+from tunewright.cli.template_fit import folder_template
+from tunewright.cli.validating import (
+    fitted,
+    is_folder,
+    judge,
+    new_folder,
+    prediction_settings,
+    read_suites,
+    run_suites,
+    suites_of,
+)
+from tunewright.contract.atomic import write_jsonl
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
-from tunewright.contract.recipe import Gate, load_recipe
+from tunewright.contract.recipe import Gate, SuiteEntry, load_recipe
+from tunewright.contract.run import RunFolder
 from tunewright.contract.suite import Prediction
 from tunewright.eval.score import SuiteScore, score_predictions
 
@@ -95,3 +109,38 @@ def test_what_to_type_holds_address_and_model() -> None:
     assert "curl http://localhost:8080/v1/chat/completions" in text
     assert '"model": "some-run"' in text
     assert "--name some-run" in text
+
+
+def test_a_model_without_a_place_for_tools_is_asked_as_train_asks_it(tmp_path: Path) -> None:
+    write_tokenizer(tmp_path / "model", text_of("smollm2"))
+    call = {"tool_calls": [{"name": "f", "arguments": {"a": 1}}]}
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    asked = {"id": "1", "category": "c", "messages": [{"role": "user", "content": "Go"}], "tools": [tool]}
+    write_jsonl(tmp_path / "own.jsonl", [{**asked, "gold": [call]}])
+    suites = read_suites([str(tmp_path / "own.jsonl")])
+    base = folder_template(tmp_path / "model")
+    (made,) = fitted(suites, base, None, tmp_path / "out").values()
+    system, user = made.cases[0].messages
+    assert "<tools>" in system.content
+    assert "<tool_call>" in system.content
+    assert user.content == "Go"
+    recipe = TINY.model_copy(update={"data": TINY.data.model_copy(update={"syntax": "qwen_xml"})})
+    (made,) = fitted(suites, base, recipe, tmp_path / "out").values()
+    assert "<function=" in made.cases[0].messages[0].content
+    write_tokenizer(tmp_path / "native", text_of("qwen25"))
+    assert fitted(suites, folder_template(tmp_path / "native"), None, tmp_path / "out") == suites
+    with pytest.raises(UserError, match=r"case 1 offers tools, and the model's chat template is not"):
+        fitted(suites, None, None, tmp_path / "out")
+
+
+def test_a_run_is_asked_what_train_asked_it(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    write_jsonl(
+        run.suites / "valid.jsonl",
+        [{"id": "1", "category": "c", "messages": [{"role": "user", "content": "placed"}]}],
+    )
+    held_out = TINY.model_copy(update={"suites": (SuiteEntry.model_validate({"from": "valid"}),)})
+    (asked,) = run_suites(run, [], held_out, tmp_path / "out").values()
+    assert asked.cases[0].messages[0].content == "placed"
+    with pytest.raises(UserError, match="makes its suites out of held-out rows"):
+        suites_of(held_out)

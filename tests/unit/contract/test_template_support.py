@@ -1,6 +1,7 @@
 """Probes tell what templates render; conversations are put into that form, and nothing is lost silently."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -119,6 +120,40 @@ def test_one_call_a_turn_where_a_template_takes_no_more() -> None:
     ]
     assert told == [("assistant", 1, ""), ("tool", 0, "sunny"), ("assistant", 1, ""), ("tool", 0, "noon")]
     assert [turn.message for turn in turns[2:6]] == [2, 3, 2, 4]
+
+
+def calls_of(messages: Sequence[Message]) -> list[tuple[str, ...]]:
+    return [
+        tuple(call.function.name for call in message.tool_calls) or (message.content,) for message in messages
+    ]
+
+
+def test_of_calls_without_a_result_one_is_kept_behind_those_that_have_one() -> None:
+    """As served: the model that wrote a call waits for its result."""
+    support = TemplateSupport(parallel_calls=False)
+    whole = weather()
+    assert calls_of(place_in_text(whole, support, write_hermes()).messages)[2:6] == [
+        ("weather",), ("sunny",), ("clock",), ("noon",)
+    ]  # fmt: skip
+    unanswered = whole.model_copy(update={"messages": whole.messages[:3]})
+    assert calls_of(place_in_text(unanswered, support, write_hermes()).messages)[2:] == [("weather",)]
+    ids = [call.model_copy(update={"id": f"c{n}"}) for n, call in enumerate(whole.messages[2].tool_calls)]
+    second = (
+        *whole.messages[:2],
+        whole.messages[2].model_copy(update={"tool_calls": tuple(ids), "content": "I look."}),
+        Message(role="tool", content="noon", tool_call_id="c1"),
+    )
+    placed = place_in_text(whole.model_copy(update={"messages": second}), support, write_hermes())
+    assert calls_of(placed.messages)[2:] == [("clock",), ("noon",), ("weather",)]
+    assert [message.content for message in placed.messages[2:]] == ["I look.", "noon", ""]
+    assert place_in_text(placed, support, write_hermes()) == placed, "done once"
+    assert fit(placed.messages, support)[2].row["tool_calls"][0]["function"]["name"] == "clock"
+
+
+@pytest.mark.parametrize("name", ["llama31", "gptoss"])
+def test_templates_that_take_one_call_a_turn_are_known(name: str) -> None:
+    assert encoder(name).support.one_call
+    assert not encoder("smollm2").support.one_call, "calls are text there, and text may hold several"
 
 
 def test_calls_become_text_and_tools_go_into_the_system_message() -> None:

@@ -206,3 +206,28 @@ def test_every_key_of_a_recipe_and_every_metric_is_on_the_page_of_formats() -> N
         assert re.search(rf"\b{key}\b", recipe), key
     for metric in ("overall", "discrimination", "field_access", "parses", "stable"):
         assert f"| `{metric}` |" in page
+
+
+def test_what_preparation_did_to_somebody_s_rows_is_on_the_page(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    preparation = {
+        "read": 300,
+        "dropped": {"longer than 704 tokens": 3, "a call cannot be read": 2},
+        "shapes": {"sharegpt": 295},
+        "dialects": {"hermes_json": 200},
+        "held_out": "cut off by cluster",
+        "calls_as": "hermes_json",
+        "one_call_a_turn": 7,
+        "calls_left_out": 2,
+    }
+    run.write_spec(run.read_spec().model_copy(update={"preparation": preparation}))
+    html, summary = reported(run)
+    for told in (
+        "300 (sharegpt 295)",
+        "longer than 704 tokens 3, a call cannot be read 2",
+        "hermes_json 200",
+        "cut off by cluster",
+        "7 rows had several in one; 2 calls left out",
+    ):
+        assert told in html
+        assert told in summary.replace("\\", "")

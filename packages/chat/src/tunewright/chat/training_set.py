@@ -20,12 +20,13 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.example import SPLITS, Example
 from tunewright.contract.manifest import DatasetManifest
 
-PREPARATION = 2  # raise it when the same rows come out differently
+PREPARATION = 3  # raise it when the same rows come out differently
 DROPPED = "dropped.jsonl"
 SHOWN = 5  # reasons named in an error
 
 Report = Callable[[str, int, int], None]
-Length = Callable[[Example], int]
+# The tokens of an example's longest training row, 0 where they cannot be counted. Raises Untrainable.
+Fit = Callable[[Example], int]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,14 @@ class TrainingSet:
     def reasons(self) -> dict[str, int]:
         """Dropped rows by reason, the commonest first."""
         return dict(Counter(row.reason for row in self.dropped).most_common())
+
+    @property
+    def first_places(self) -> dict[str, str]:
+        """For each reason the first dropped row's `file:line`, and what it says of that row."""
+        return {
+            row.reason: f"{row.file}:{row.line}{f', {row.detail}' if row.detail else ''}"
+            for row in reversed(self.dropped)
+        }
 
 
 def read_training_set(data: Path, report: Report | None = None) -> TrainingSet:
@@ -84,15 +93,20 @@ def read_training_set(data: Path, report: Report | None = None) -> TrainingSet:
         for split, rows in made.rows.items():
             made.rows[split] = [with_tools_of_prompt(row) for row in rows]
     if not any(made.rows.values()):
-        some = "; ".join(
-            f"{row.file}:{row.line}: {row.reason}{f' ({row.detail})' if row.detail else ''}"
-            for row in made.dropped[:SHOWN]
-        )
-        raise UserError(
-            f"{data}: no row that can be trained{f': {some}' if some else ''}",
-            f"See what was read: ./inv audit --data {data}",
-        )
+        raise nothing_left(made, data)
     return made
+
+
+def nothing_left(made: TrainingSet, data: Path) -> UserError:
+    """The error for a dataset of which no row can be trained: the first places and reasons."""
+    some = "; ".join(
+        f"{row.file}:{row.line}: {row.reason}{f' ({row.detail})' if row.detail else ''}"
+        for row in sorted(made.dropped, key=lambda row: row.split != "train")[:SHOWN]
+    )
+    return UserError(
+        f"{data}: no row that can be trained{f': {some}' if some else ''}",
+        f"See what was read: ./inv audit --data {data}",
+    )
 
 
 def _add(made: TrainingSet, texts: dict[str, list[Example]], file: DataFile, line: int, text: str) -> None:
@@ -136,17 +150,27 @@ def _weighted(example: Example, weight: Any) -> Example:
     return example.model_copy(update={"messages": messages})
 
 
-def drop_long(made: TrainingSet, limit: int, length: Length) -> None:
-    """Take out rows of more than `limit` tokens as `length` counts them: cut rows would lose their call."""
+def drop_unfit(made: TrainingSet, limit: int, fit: Fit) -> dict[str, list[int]]:
+    """Take out rows that `fit` refuses, and those of more than `limit` tokens (0: any): cut rows would lose their call.
+
+    The tokens of the rows that are left, by split.
+    """
+    kept: dict[str, list[int]] = {}
     for split, rows in made.rows.items():
-        lengths = [length(example) for example in rows]
-        for tokens, (file, line) in zip(lengths, made.places[split]):
-            if tokens > limit:
-                made.dropped.append(
-                    Dropped(split, file, line, f"longer than {limit:,} tokens", f"{tokens:,} tokens")
-                )
-        made.rows[split] = [row for row, tokens in zip(rows, lengths) if tokens <= limit]
-        made.places[split] = [place for place, tokens in zip(made.places[split], lengths) if tokens <= limit]
+        fits: list[tuple[int, Example, tuple[str, int]]] = []
+        for row, (file, line) in zip(rows, made.places[split]):
+            try:
+                tokens = fit(row)
+                if limit and tokens > limit:
+                    raise Untrainable(f"longer than {limit:,} tokens", f"{tokens:,} tokens")
+            except Untrainable as error:
+                made.dropped.append(Dropped(split, file, line, error.reason, error.detail))
+            else:
+                fits.append((tokens, row, (file, line)))
+        made.rows[split] = [row for _, row, _ in fits]
+        made.places[split] = [place for _, _, place in fits]
+        kept[split] = [tokens for tokens, _, _ in fits]
+    return kept
 
 
 def hold_out(made: TrainingSet, share: float, seed: int) -> bool:
@@ -191,13 +215,14 @@ def prepare_dataset(
     share: float,
     seed: int,
     limit: int = 0,
-    length: Length | None = None,
+    fit: Fit | None = None,
+    base: str = "",
     report: Report | None = None,
 ) -> tuple[Path, DatasetManifest]:
     """Prepare `data` into a folder of `store`, named by its inputs: a JSONL file a split, `dropped.jsonl`, `dataset.json`.
 
-    Rows of more than `limit` tokens are dropped where `length` can count them. A folder made from the same inputs is used
-    again. Raises UserError as `read_training_set` and `hold_out` do.
+    Rows that `fit` refuses are dropped, and those of more than `limit` tokens; `base` names what `fit` stands for. A folder
+    made from the same inputs is used again. Raises UserError as `read_training_set` and `hold_out` do.
     """
     inputs = {str(file.path): sha256_file(file.path) for file in find_files([data])}
     key = sha256_json(
@@ -206,7 +231,8 @@ def prepare_dataset(
             "inputs": sorted(inputs.items()),
             "valid": share,
             "seed": seed,
-            "limit": limit if length else 0,
+            "limit": limit if fit else 0,
+            "base": base,
         }
     )
     out = store / key[:16]
@@ -214,11 +240,15 @@ def prepare_dataset(
         return out, finished
     made = read_training_set(data, report)
     if not made.rows.get("train"):
+        if any(row.split == "train" for row in made.dropped):
+            raise nothing_left(made, data)
         raise UserError(
             f"{data}: no train split in it", "Name the file to train on train.jsonl, or give that file alone."
         )
-    if length is not None:
-        drop_long(made, limit, length)
+    if fit is not None:
+        drop_unfit(made, limit, fit)
+        if not made.rows["train"]:
+            raise nothing_left(made, data)
     cut = hold_out(made, share, seed)
     manifest = write_dataset(
         out,
@@ -229,6 +259,7 @@ def prepare_dataset(
             "key": key,
             "read": made.read,
             "dropped": made.reasons,
+            "first_dropped": made.first_places,
             "shapes": dict(made.shapes.most_common()),
             "dialects": dict(made.dialects.most_common()),
             "held_out": "cut off by cluster" if cut else "the data's own",

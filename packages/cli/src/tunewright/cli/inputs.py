@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from tunewright.cli.door import ROOT
 from tunewright.cli.steps import WORK, Progress, say
-from tunewright.cli.template_fit import base_template, fit_dataset, fit_suite, longest_row
+from tunewright.cli.template_fit import base_template, fit_dataset, fit_identity, fit_suite, row_fit
+from tunewright.contract.visible import one_line
 
 if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
@@ -29,28 +30,33 @@ def prepare_inputs(recipe: "Recipe", data: Path) -> Inputs:
     from tunewright.chat.training_set import prepare_dataset
 
     base = base_template(recipe)
-    length = longest_row(recipe, base)
     folder, made = prepare_dataset(
         data,
-        # Lengths depend on the tokenizer and the mask.
-        WORK / "prepared" / (f"{base.tokenizer[:8]}-{recipe.train.mask}" if base and length else ""),
+        WORK / "prepared",
         share=recipe.data.valid,
         seed=recipe.seed,
         limit=recipe.train.max_seq_length,
-        length=length,
+        fit=row_fit(recipe, base),
+        base=fit_identity(recipe, base),
         report=Progress("prepare"),
     )
     counts = ", ".join(f"{split.examples:,} {name}" for name, split in made.splits.items())
     dropped = made.facts["dropped"]
     if dropped:
-        reasons = "; ".join(f"{count:,} {reason}" for reason, count in dropped.items())
-        say(f"prepare   {counts}; left out: {reasons} (each with its line: {folder / 'dropped.jsonl'})")
+        places = made.facts["first_dropped"]
+        reasons = "; ".join(
+            f"{count:,} {reason} (the first: {one_line(places[reason])})" for reason, count in dropped.items()
+        )
+        say(f"prepare   {counts}; left out: {reasons}; each with its line in {folder / 'dropped.jsonl'}")
     if made.facts["held_out"] != "the data's own":
         say(
             f"prepare   no validation split: {made.splits['valid'].examples:,} rows held out, whole clusters at a time"
         )
+    one_call = base is not None and base.support.one_call
     suites = {
-        entry.name: _held_out_suite(folder, entry.held_out) for entry in recipe.suites if entry.held_out
+        entry.name: _held_out_suite(folder, entry.held_out, one_call)
+        for entry in recipe.suites
+        if entry.held_out
     }
     if base is None:
         return Inputs(folder, str(data), suites)
@@ -62,7 +68,7 @@ def prepare_inputs(recipe: "Recipe", data: Path) -> Inputs:
     return Inputs(fitted, str(data), suites)
 
 
-def _held_out_suite(folder: Path, split: str) -> Path:
+def _held_out_suite(folder: Path, split: str, one_call: bool) -> Path:
     """The split's rows as cases, in a file of the prepared folder. Raises UserError when there is nothing to ask."""
     from tunewright.contract.atomic import write_jsonl
     from tunewright.contract.errors import UserError
@@ -76,7 +82,7 @@ def _held_out_suite(folder: Path, split: str) -> Path:
 
     rows = rows_of(split)
     leaked = dict(same_rows(rows, rows_of("train")))
-    made = make_cases([row for row in rows if row.place not in leaked])
+    made = make_cases([row for row in rows if row.place not in leaked], one_call=one_call)
     if not made.cases:
         raise UserError(
             f"the {split} split gives no case to judge the model on ({len(rows):,} rows, {len(leaked):,} also in train)",

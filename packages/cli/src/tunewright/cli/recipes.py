@@ -12,7 +12,7 @@ from tunewright.cli.door import ROOT, command, need
 from tunewright.cli.steps import Progress, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tunewright.chat.training_set import TrainingSet
     from tunewright.cli.new_recipe import DataFacts, ModelFacts
@@ -45,6 +45,7 @@ def new(
     from tunewright.contract.atomic import check_place, write_text
     from tunewright.contract.errors import UserError
     from tunewright.contract.recipe import parse_recipe
+    from tunewright.contract.visible import one_line
 
     need(data=data, model=model)
     name = recipe_name(Path(out) if out else Path(data))
@@ -56,7 +57,7 @@ def new(
     check_place(path)
     rows = read_training_set(Path(data), Progress("read"))
     draft = _draft(model, revision or cached_revision(model), _dialect(rows))
-    lengths, answer, exact = token_lengths(draft, rows.rows["train"])
+    lengths, answer, exact = token_lengths(draft, rows, Path(data))
     facts = _data_facts(data, rows, lengths, answer, exact)
     seen, fits = _model_facts(draft, host)
     text = recipe_text(name, facts, seen, fits)
@@ -66,7 +67,7 @@ def new(
         f"data      {rows.read:,} rows read, {len(lengths):,} to train on, {len(rows.rows.get('valid', ()))} held out"
     )
     for reason, count in rows.reasons.items():
-        say(f"          {count:,} left out: {reason}")
+        say(f"          {count:,} left out: {reason} (the first: {one_line(rows.first_places[reason])})")
     if not facts.rows_with_calls:
         say(
             "note      no row calls a tool: answers in words are not judged; only format and fidelity are gated"
@@ -101,28 +102,42 @@ def cached_revision(model: str) -> str | None:
     return found if re.fullmatch(r"[0-9a-f]{40}", found) else None
 
 
-def token_lengths(draft: "Recipe", rows: "Sequence[Example]") -> tuple[list[int], int, bool]:
-    """Tokens of each row as a run of `draft` renders it, ascending; what 99 % of the answers have; whether the base's own
-    tokenizer counted them."""
+def token_lengths(draft: "Recipe", made: "TrainingSet", data: Path) -> tuple[list[int], int, bool]:
+    """Tokens of each row to train on as a run of `draft` renders it, ascending; what 99 % of the answers have; whether the
+    base's own tokenizer counted them. Rows that the base's template cannot render leave `made`.
+
+    Raises UserError when none is left.
+    """
     from tunewright.audit.tokenizer import Tokenizer
-    from tunewright.cli.template_fit import base_template, longest_row
+    from tunewright.chat.training_set import drop_unfit, nothing_left
+    from tunewright.cli.template_fit import base_template, row_fit
     from tunewright.contract.base_tokenizer import tokenizer_folder
 
     folder = tokenizer_folder(draft.model.base, draft.model.revision)
     tokenizer = Tokenizer(folder) if folder else None
-    length = longest_row(draft, base_template(draft))
-    show = Progress("tokens")
+    base = base_template(draft)
+    if fit := row_fit(draft, base):
+        show, total = Progress("tokens"), sum(map(len, made.rows.values()))
+        done = iter(range(total))
+
+        def shown(example: "Example") -> int:
+            show("rows:", next(done), total)
+            return fit(example)
+
+        counted = drop_unfit(made, 0, shown)["train"]
+        if not counted:
+            raise nothing_left(made, data)
+    else:
+        counted = [0] * len(made.rows["train"])
     lengths: list[int] = []
     said: list[int] = []
-    for done, row in enumerate(rows):
-        show("rows:", done, len(rows))
+    for row, tokens in zip(made.rows["train"], counted):
         value = row.row()
-        whole = _estimate(json.dumps(value, ensure_ascii=False), len(row.messages))
-        lengths.append((length(row) if length else 0) or whole)
+        lengths.append(tokens or _estimate(json.dumps(value, ensure_ascii=False), len(row.messages)))
         answers = [_text(message) for message in value["messages"] if message["role"] == "assistant"]
         said += [len(tokenizer.encode(text)) if tokenizer else _estimate(text, 1) for text in answers]
     common = sorted(said)[max(0, math.ceil(0.99 * len(said)) - 1)]
-    return sorted(lengths), common, length is not None
+    return sorted(lengths), common, base is not None and base.encoder is not None
 
 
 def _text(message: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """A prepared dataset and its suites put into the form that the base model's chat template renders, and counted."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING
 from tunewright.cli.steps import WORK, Progress, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from tunewright.chat.training_set import Fit
     from tunewright.contract.encoding import EncodedSplit, Encoder
     from tunewright.contract.example import Example
     from tunewright.contract.manifest import DatasetManifest
@@ -28,42 +30,64 @@ class BaseTemplate:
 
 def base_template(recipe: "Recipe") -> BaseTemplate | None:
     """The template of a recipe's base model; None when nothing of it is on this machine."""
-    from tunewright.audit.tokenizer import Tokenizer
     from tunewright.cli.plan_model import EMBEDDED
-    from tunewright.contract.atomic import sha256_file, sha256_json
-    from tunewright.contract.base_tokenizer import chat_template, tokenizer_folder
+    from tunewright.contract.base_tokenizer import tokenizer_folder
     from tunewright.contract.embedded import packaged_model
 
     folder = tokenizer_folder(recipe.model.base, recipe.model.revision)
     if folder is None and recipe.model.base == "embedded:tiny" and EMBEDDED.is_dir():
         folder = EMBEDDED  # the trainer's package is not installed on a laptop; its files are in the checkout
-    if folder is not None and (tokenizer := Tokenizer(folder)).has_template:
-        identity = sha256_json([sha256_file(folder / "tokenizer.json"), chat_template(folder)])
-        return BaseTemplate(tokenizer.encoder.support, tokenizer.encoder, identity)
+    if folder is not None and (found := folder_template(folder)):
+        return found
     packaged = packaged_model(recipe.model.base)
     return BaseTemplate(packaged.template) if packaged else None
 
 
-def longest_row(recipe: "Recipe", base: BaseTemplate | None) -> "Callable[[Example], int] | None":
-    """A count of the tokens of an example's longest training row; None without the base's tokenizer."""
+def folder_template(folder: Path) -> BaseTemplate | None:
+    """The template in a model's folder; None when it has none. Raises UserError for files that cannot be read."""
+    from tunewright.audit.tokenizer import Tokenizer
+    from tunewright.contract.atomic import sha256_file, sha256_json
+    from tunewright.contract.base_tokenizer import chat_template
+
+    if not (folder / "tokenizer.json").is_file() or not (tokenizer := Tokenizer(folder)).has_template:
+        return None
+    identity = sha256_json([sha256_file(folder / "tokenizer.json"), chat_template(folder)])
+    return BaseTemplate(tokenizer.encoder.support, tokenizer.encoder, identity)
+
+
+def row_fit(recipe: "Recipe", base: BaseTemplate | None) -> "Fit | None":
+    """What says of a row whether the base's template renders it, and its tokens; None where nothing of the base is here."""
     from tunewright.audit.tokenizer import call_writer
     from tunewright.chat.calls import CallSyntaxError
+    from tunewright.chat.prepare import Untrainable
     from tunewright.contract.chat_template import TemplateRefusal
     from tunewright.contract.template_support import place_in_text
 
-    if base is None or (encoder := base.encoder) is None:
+    if base is None:
         return None
     write = call_writer(recipe.data.syntax)
 
-    def length(example: "Example") -> int:
+    def fit(example: "Example") -> int:
         try:
-            return max(
-                map(len, encoder.rows(place_in_text(example, encoder.support, write), recipe.train.mask))
-            )
-        except (TemplateRefusal, CallSyntaxError):
-            return 0  # told with its reason when the rows are encoded
+            placed = place_in_text(example, base.support, write)
+            if base.encoder is None:
+                return 0
+            return max(map(len, base.encoder.rows(placed, recipe.train.mask)))
+        except CallSyntaxError as error:
+            raise Untrainable(f"a call cannot be written as {recipe.data.syntax}", str(error)) from error
+        except TemplateRefusal as error:
+            raise Untrainable("the base's chat template refuses it", str(error)) from error
 
-    return length
+    return fit
+
+
+def fit_identity(recipe: "Recipe", base: BaseTemplate | None) -> str:
+    """A hash of everything that `row_fit` depends on."""
+    from tunewright.contract.atomic import sha256_json
+
+    if base is None:
+        return ""
+    return sha256_json([asdict(base.support), base.tokenizer, recipe.data.syntax, recipe.train.mask])
 
 
 def fit_dataset(recipe: "Recipe", folder: Path, made: "DatasetManifest", base: BaseTemplate) -> Path:
@@ -93,12 +117,19 @@ def fit_dataset(recipe: "Recipe", folder: Path, made: "DatasetManifest", base: B
     if fitted is None:
         write = call_writer(recipe.data.syntax)
         rows: dict[str, list[Example]] = {}
-        changed = 0
+        changed = several = left = 0
         for split, entry in made.splits.items():
             path = folder / entry.file
             examples = read_examples(path)
             rows[split] = [_fit(row, base, write, f"{path}:{n}") for n, row in enumerate(examples, start=1)]
-            changed += sum(new.messages != old.messages for new, old in zip(rows[split], examples))
+            if base.support.one_call:
+                several += sum(any(len(m.tool_calls) > 1 for m in row.messages) for row in examples)
+                before, after = _calls(examples), _calls(rows[split])
+                left += before.total() - after.total()
+                if split == "train":
+                    _check_tools_left(before, after, path)
+            else:
+                changed += sum(new.messages != old.messages for new, old in zip(rows[split], examples))
         origin = str(folder / "train.jsonl")
         if counted := _encode(recipe, rows["train"], base, origin):
             check_tools_trained(counted, origin)
@@ -113,6 +144,8 @@ def fit_dataset(recipe: "Recipe", folder: Path, made: "DatasetManifest", base: B
                 "key": key,
                 "calls_as": recipe.data.syntax if changed else "",
                 "fitted": changed,
+                "one_call_a_turn": several,
+                "calls_left_out": left,
                 "tool_tokens": counted.tool_tokens if counted else {},
             },
             extra={"dropped.jsonl": [row for _, row in read_jsonl(dropped)]} if dropped.is_file() else None,
@@ -122,23 +155,58 @@ def fit_dataset(recipe: "Recipe", folder: Path, made: "DatasetManifest", base: B
             f"prepare   the base's chat template has no place for tools or calls: {fitted.facts['fitted']:,} rows have them "
             f"as text ({written})"
         )
+    if several := fitted.facts["one_call_a_turn"]:
+        left = fitted.facts["calls_left_out"]
+        say(
+            f"prepare   the base's chat template takes one call a turn: {several:,} rows with several have them one after "
+            f"another, each behind the result before it; {left:,} calls are left out, as no result comes before them"
+        )
     if tokens := fitted.facts["tool_tokens"]:
         say(f"prepare   trained tokens by tool: {tool_tokens_text(tokens)}")
     return out
 
 
-def fit_suite(path: Path, folder: Path, base: BaseTemplate, syntax: str) -> Path:
-    """The suite whose prompts hold as text what the template would drop; the file itself where nothing is dropped.
+def _calls(examples: "Sequence[Example]") -> "Counter[str]":
+    """How often each tool is called as data."""
+    return Counter(
+        call.function.name for row in examples for message in row.messages for call in message.tool_calls
+    )
 
-    What is right stays as it is. Raises UserError as `fit_dataset` does.
+
+def _check_tools_left(before: "Counter[str]", after: "Counter[str]", path: Path) -> None:
+    from tunewright.contract.errors import UserError
+
+    if lost := sorted(before.keys() - after.keys()):
+        raise UserError(
+            f"{path}: no call of {', '.join(lost[:5])} can be trained: the base's chat template takes one call a turn, and "
+            "these come second in their turn, without a result before them",
+            "Give the rows the calls' results, or one call a turn, or take a base whose template takes several.",
+        )
+
+
+def fit_suite(path: Path, folder: Path, base: BaseTemplate, syntax: str) -> Path:
+    """The suite as the base is to be asked: prompts hold as text what the template would drop, and of several calls any one
+    is right where the model writes one a turn. The file itself where nothing changes; otherwise a file in `folder`.
+
+    Raises UserError, with file and line, for a case that the template refuses.
     """
     from tunewright.audit.tokenizer import call_writer
     from tunewright.contract.atomic import write_jsonl
+    from tunewright.contract.example import read_jsonl
     from tunewright.contract.suite import read_suite
-    from tunewright.eval.held_out import case_row
+    from tunewright.eval.held_out import case_row, one_call_steps
 
     suite, write = read_suite(path), call_writer(syntax)
-    cases = [_placed_case(case, base, write, f"{path}, case {case.id}") for case in suite.cases]
+    cases = list(suite.cases)
+    if base.support.one_call:
+        cases = [one_call_steps(case)[0] for case in cases]
+        if several := sum(new.gold != old.gold for new, old in zip(cases, suite.cases)):
+            say(
+                f"suite     {suite.name}: the base's chat template takes one call a turn, so in {several:,} cases that ask "
+                "for several any one of them is right"
+            )
+    lines = [line for line, _ in read_jsonl(path)]
+    cases = [_placed_case(case, base, write, f"{path}:{line}") for case, line in zip(cases, lines)]
     if tuple(cases) == suite.cases:
         return path
     out = folder / "suites" / path.name
@@ -147,9 +215,19 @@ def fit_suite(path: Path, folder: Path, base: BaseTemplate, syntax: str) -> Path
 
 
 def _placed_case(case: "Case", base: BaseTemplate, write: "WriteCalls", where: str) -> "Case":
+    from tunewright.contract.chat_template import TemplateRefusal
+    from tunewright.contract.errors import UserError
     from tunewright.contract.example import Example
 
     placed = _place(Example(messages=case.messages, tools=case.tools), base, write, where)
+    if base.encoder:
+        try:
+            base.encoder.prompt_pieces(placed.messages, placed.tools)
+        except TemplateRefusal as error:
+            raise UserError(
+                f"{where}: case {case.id}: the base's chat template refuses it ({error})",
+                "Check the order of roles in this case, or take another base.",
+            ) from error
     return case.model_copy(update={"messages": placed.messages})
 
 

@@ -12,14 +12,19 @@ from invoke.exceptions import Exit
 from tunewright.cli.door import ROOT, command
 from tunewright.cli.runs import find
 from tunewright.cli.steps import RUNS, WORK, Progress, say
+from tunewright.cli.template_fit import folder_template
 
 if TYPE_CHECKING:
+    from tunewright.cli.template_fit import BaseTemplate
     from tunewright.contract.recipe import Predict, Recipe
     from tunewright.contract.run import RunFolder
     from tunewright.contract.suite import Suite
     from tunewright.eval.score import SuiteScore
 
 SUITES = ("suites/navigation.jsonl", "suites/field_access.jsonl")
+AS_TEXT = (
+    "hermes_json"  # how tools are asked for without a recipe, where the chat template has no place for them
+)
 WARM = 0.7  # temperature at which several samples of a case differ
 PREDICTING = 24 * 3600.0  # seconds
 
@@ -62,14 +67,19 @@ def validate(
     rules = load_recipe(recipe, ROOT) if recipe else run.read_spec().recipe if run else None
     if catalog:
         load_catalog(catalog)  # what is wrong with it is said before anything is answered
-    suites = read_suites(suite or ([s.path for s in rules.suites] if rules else []))
     settings = prediction_settings(rules, samples)
     if endpoint:
+        # The server renders: it gets messages and tools as they are.
+        suites = read_suites(suite or suites_of(rules))
         label, out = name, predict_at(endpoint, name, suites, settings)
     elif run is None:
-        label, out = Path(model).resolve().name, predict_here(Path(model), suites, settings)
+        out = new_folder(Path(model).resolve().name)
+        suites = fitted(read_suites(suite or suites_of(rules)), folder_template(Path(model)), rules, out)
+        label, out = Path(model).resolve().name, predict_here(Path(model), suites, settings, out)
     else:
-        label, out = run.path.name, predict_run(run, suites, settings)
+        out = new_folder(run.path.name)
+        suites = run_suites(run, suite, rules, out)
+        label, out = run.path.name, predict_run(run, suites, settings, out)
     code = report(label, out, suites, rules, catalog)
     if code:
         raise Exit(code=code)
@@ -93,6 +103,60 @@ def read_suites(names: list[str]) -> "dict[Path, Suite]":
     return found
 
 
+def suites_of(recipe: "Recipe | None") -> list[str]:
+    """The suites that a recipe names by file. Raises UserError when all of its suites come out of held-out rows."""
+    from tunewright.contract.errors import UserError
+
+    named = [entry.path for entry in recipe.suites if entry.path] if recipe else []
+    if recipe and recipe.suites and not named:
+        raise UserError(
+            f"recipe {recipe.name} makes its suites out of held-out rows of its own dataset",
+            "Name one: --suite FILE (./inv suite.make makes it), or a run, which has them: --model RUN",
+        )
+    return named
+
+
+def run_suites(run: "RunFolder", names: list[str], recipe: "Recipe | None", out: Path) -> "dict[Path, Suite]":
+    """The suites that a run was judged on, as it was asked them, or else those named, put into its base's form."""
+    from tunewright.cli.template_fit import base_template
+
+    asked = {path.stem: path for path in sorted(run.suites.glob("*.jsonl"))}
+    if not names and asked:
+        return read_suites([str(path) for path in asked.values()])
+    base = folder_template(run.stage("quantize")) or (base_template(recipe) if recipe else None)
+    return fitted(read_suites(names or suites_of(recipe)), base, recipe, out)
+
+
+def fitted(
+    suites: "dict[Path, Suite]", base: "BaseTemplate | None", recipe: "Recipe | None", out: Path
+) -> "dict[Path, Suite]":
+    """The suites as `train` asks them: prompts in the form that the model's chat template renders.
+
+    Raises UserError for a case that the template refuses, and where it is not known and a case needs it.
+    """
+    from tunewright.cli.template_fit import fit_suite
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.suite import read_suite
+
+    if base is None:
+        for path, suite in suites.items():
+            if case := next(
+                (c for c in suite.cases if c.tools or any(m.tool_calls for m in c.messages)), None
+            ):
+                raise UserError(
+                    f"{path}: case {case.id} offers tools, and the model's chat template is not on this machine",
+                    "Bring the model's folder or tokenizer here, or measure it where it is served: --endpoint URL",
+                )
+        return suites
+    syntax = recipe.data.syntax if recipe else AS_TEXT
+    placed = [fit_suite(path, out, base, syntax) for path in suites]
+    if any(new != old for new, old in zip(placed, suites)) and not base.support.native:
+        say(
+            f"predict   the model's chat template has no place for tools or calls: they are asked for as text ({syntax})"
+        )
+    return {path: read_suite(path) for path in placed}
+
+
 def prediction_settings(recipe: "Recipe | None", samples: int) -> "Predict":
     """How answers are generated: as the recipe says, greedily for one sample and warm for several."""
     from tunewright.contract.recipe import Predict
@@ -108,13 +172,15 @@ def new_folder(label: str) -> Path:
     return WORK / "validations" / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{safe}-{os.getpid()}"
 
 
-def predict_at(url: str, name: str, suites: "dict[Path, Suite]", settings: "Predict") -> Path:
+def predict_at(
+    url: str, name: str, suites: "dict[Path, Suite]", settings: "Predict", out: Path | None = None
+) -> Path:
     """Ask an endpoint every suite; the folder with its predictions."""
     from tunewright.contract.atomic import write_jsonl
     from tunewright.eval.endpoint import answer_suite, make_endpoint
 
     place = make_endpoint(url, name, os.environ)
-    out = new_folder(name)
+    out = out or new_folder(name)
     for suite in suites.values():
         bar = Progress("predict")
         answers = answer_suite(
@@ -134,7 +200,7 @@ def predict_at(url: str, name: str, suites: "dict[Path, Suite]", settings: "Pred
     return out
 
 
-def predict_run(run: "RunFolder", suites: "dict[Path, Suite]", settings: "Predict") -> Path:
+def predict_run(run: "RunFolder", suites: "dict[Path, Suite]", settings: "Predict", out: Path) -> Path:
     """Let a run's quantized model answer: here when it is here, else served on its host."""
     from tunewright.contract.manifest import read_manifest
     from tunewright.remote.environment import install_environment
@@ -146,15 +212,15 @@ def predict_run(run: "RunFolder", suites: "dict[Path, Suite]", settings: "Predic
     with open_host(host, ROOT) as machine:
         folder = model_on_host(machine, run)
         if host == LOCAL:
-            return predict_here(Path(folder), suites, settings, run.path.name)
+            return predict_here(Path(folder), suites, settings, out)
         environment = install_environment(machine, ROOT, say)
         with serve_model(
             machine, environment.python, folder, run.path.name, 0, lambda line: say(f"predict   {line}")
         ) as served:
-            return predict_at(served.url, served.model, suites, settings)
+            return predict_at(served.url, served.model, suites, settings, out)
 
 
-def predict_here(folder: Path, suites: "dict[Path, Suite]", settings: "Predict", label: str = "") -> Path:
+def predict_here(folder: Path, suites: "dict[Path, Suite]", settings: "Predict", out: Path) -> Path:
     """Let a model folder of this machine answer, in this machine's environment.
 
     Raises UserError for what is no model, HostError when the environment cannot be had.
@@ -163,7 +229,6 @@ def predict_here(folder: Path, suites: "dict[Path, Suite]", settings: "Predict",
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import LOCAL, open_host
 
-    out = new_folder(label or folder.resolve().name)
     question = {
         "model": str(folder.resolve()),
         "suites": [str(path) for path in suites],

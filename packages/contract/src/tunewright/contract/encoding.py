@@ -55,9 +55,14 @@ class Encoder:
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[Row] = ()) -> list[int]:
         """The tokens after which the model writes its turn. Raises TemplateRefusal."""
+        pieces = self.prompt_pieces(messages, tools)
+        return [token for piece in pieces for token in self._tokenize(piece.text)]
+
+    def prompt_pieces(self, messages: Sequence[Message], tools: Sequence[Row] = ()) -> list[Piece]:
+        """The text of a prompt. Raises TemplateRefusal."""
         pieces = self._conversation(messages, tools).prompt()
         self._check(messages, tools, "".join(piece.text for piece in pieces))
-        return [token for piece in pieces for token in self._tokenize(piece.text)]
+        return pieces
 
     def rows(self, example: Example, mask: Mask, row: int = 0) -> list[Encoded]:
         """The training rows of an example: one, or several where the template changes earlier turns.

@@ -72,6 +72,11 @@ class TemplateSupport:
         """Whether tools and calls are rendered as the model was trained on them."""
         return self.tools and self.calls
 
+    @property
+    def one_call(self) -> bool:
+        """Whether the model calls one tool a turn, and the next when it has the result."""
+        return self.native and not self.parallel_calls
+
 
 def probe_answer(row: Row, support: TemplateSupport) -> Row:
     """An answer of the same kind as another one, in words or a call, that no conversation holds."""
@@ -140,10 +145,8 @@ class Turn:
 
 def fit(messages: Sequence[Message], support: TemplateSupport) -> list[Turn]:
     """The conversation as turns that the template takes; calls get ids that follow from their place alone."""
-    turns = [_turn(number, message, support) for number, message in enumerate(messages)]
-    turns = _with_ids(turns, support)
-    if not support.parallel_calls:
-        turns = list(_one_call_a_turn(turns))
+    numbered = list(enumerate(messages)) if support.parallel_calls else one_call_a_turn(messages)
+    turns = _with_ids([_turn(number, message, support) for number, message in numbered], support)
     if support.text_arguments:
         _arguments_as_text(turns)
     if any(refused := [_is_refused_result(turn, support) for turn in turns]):
@@ -206,23 +209,35 @@ def _with_ids(turns: Sequence[Turn], support: TemplateSupport) -> list[Turn]:
     return fitted
 
 
-def _one_call_a_turn(turns: Sequence[Turn]) -> Iterable[Turn]:
-    """Several calls of one turn as turns one after the other, each followed by its result."""
-    results = {turn.row.get("tool_call_id"): turn for turn in turns if turn.row["role"] == "tool"}
-    placed: set[int] = set()
-    for turn in turns:
-        calls = turn.row.get("tool_calls") or ()
-        if len(calls) < 2:
-            if id(turn) not in placed:
-                yield turn
+def one_call_a_turn(messages: Sequence[Message]) -> list[tuple[int, Message]]:
+    """The messages with their numbers, from 0, several calls of one turn as turns one after the other.
+
+    Each call is followed by its result: a model that writes one call a turn writes the next when it has that. So of calls
+    without a result only one is kept, behind those that have one.
+    """
+    made: list[tuple[int, Message]] = []
+    at = 0
+    while at < len(messages):
+        message, turn = messages[at], at
+        at += 1
+        if len(message.tool_calls) < 2:
+            made.append((turn, message))
             continue
-        for number, call in enumerate(calls):
-            said = turn.row if number == 0 else {"role": "assistant", "content": ""}
-            thought = turn.reasoning if number == 0 else ""
-            yield Turn({**said, "tool_calls": [call]}, turn.message, turn.weight, thought)
-            if (result := results.get(call["id"])) is not None:
-                placed.add(id(result))
-                yield result
+        waiting = dict(enumerate(message.tool_calls))
+        results: dict[int, tuple[int, Message]] = {}  # by the call's place in its turn
+        while at < len(messages) and messages[at].role == "tool" and waiting:
+            said = messages[at].tool_call_id
+            place = next((n for n, call in waiting.items() if call.id and call.id == said), min(waiting))
+            del waiting[place]
+            results[place] = (at, messages[at])
+            at += 1
+        for count, place in enumerate([*sorted(results), *list(waiting)[:1]]):
+            said_before = {"content": "", "reasoning_content": ""} if count else {}
+            call = message.model_copy(update={**said_before, "tool_calls": (message.tool_calls[place],)})
+            made.append((turn, call))
+            if place in results:
+                made.append(results[place])
+    return made
 
 
 def _arguments_as_text(turns: Iterable[Turn]) -> None:
@@ -255,11 +270,14 @@ def _joined(turns: Iterable[Turn]) -> list[Turn]:
 def place_in_text(example: Example, support: TemplateSupport, write: WriteCalls) -> Example:
     """The example with what the template would drop as text: tools in the system message, calls in the content.
 
-    Reasoning that the template has no place for goes into `<think>`. `meta.calls` keeps which message called what.
+    Where the template takes one call a turn, several become turns one after the other (`one_call_a_turn`). Reasoning that
+    the template has no place for goes into `<think>`. `meta.calls` keeps which message called what.
     Raises what `write` raises for values that its dialect cannot hold.
     """
     has_place = support.reasoning or support.opens_thinking
     messages = [message if has_place else _thinking(message) for message in example.messages]
+    if support.one_call:
+        messages = [message for _, message in one_call_a_turn(messages)]
     if support.native or not (example.tools or any(message.tool_calls for message in messages)):
         return example.model_copy(update={"messages": tuple(messages)})
     messages = with_tools(messages, example.tools, write)

@@ -20,8 +20,10 @@ from tunewright.chat.similar import Clusters, NearDuplicates, words_of
 from tunewright.contract.atomic import sha256_json
 from tunewright.contract.example import Example, Function, Message, ToolCall
 from tunewright.contract.suite import Case, Expectation, GoldCalls
+from tunewright.contract.template_support import one_call_a_turn
 from tunewright.eval.answer_calls import offered_tools, parameters_by_tool
 from tunewright.eval.compare_arguments import Schema
+from tunewright.eval.grade_calls import expected_calls, in_order
 from tunewright.eval.json_schema import standard_schema
 
 DEEPEST = 100  # objects and lists of a gold call inside each other
@@ -55,8 +57,11 @@ class HeldOutSuite:
         )
 
 
-def make_cases(rows: Sequence[HeldOutRow]) -> HeldOutSuite:
-    """Every weighted answer of every row as a case, in the rows' order. Ids are `line-turn`."""
+def make_cases(rows: Sequence[HeldOutRow], *, one_call: bool = False) -> HeldOutSuite:
+    """Every weighted answer of every row as a case, in the rows' order. Ids are `line-turn`.
+
+    `one_call`: for a model that writes one call a turn (`one_call_steps`).
+    """
     cases: list[Case] = []
     left_out: list[tuple[str, str]] = []
     seen: Counter[tuple[str, int]] = Counter()
@@ -71,7 +76,8 @@ def make_cases(rows: Sequence[HeldOutRow]) -> HeldOutSuite:
             if message.role != "assistant" or message.weight == 0:
                 continue
             try:
-                cases.append(_case(f"{name}-{number}", row.example, number, schemas, cluster))
+                case = _case(f"{name}-{number}", row.example, number, schemas, cluster)
+                cases += one_call_steps(case, row.example.messages[number:]) if one_call else [case]
             except _NoCaseError as error:
                 left_out.append((row.place, f"message {number + 1}: {error}"))
     return HeldOutSuite(tuple(cases), tuple(left_out))
@@ -111,6 +117,36 @@ def _case(name: str, example: Example, number: int, schemas: Mapping[str, Schema
         gold=(gold,),
         cluster=cluster,
     )
+
+
+def one_call_steps(case: Case, turns: Sequence[Message] = ()) -> list[Case]:
+    """A case that asks for several calls as a model gets it that writes one a turn; any other case as it is.
+
+    First any of the calls is right, and then, behind each result, any of those that are left: the order is free, unless
+    one call uses another's result. `turns` are the answer and what follows it; without them only the first is asked for.
+    """
+    if len(case.gold) != 1 or len(calls := [c for answer in case.gold_calls for c in answer.tool_calls]) < 2:
+        return [case]
+    ordered = in_order(expected_calls(calls))
+    if not turns or turns[0].tool_calls != tuple(calls):
+        turns = [Message(role="assistant", content="", tool_calls=tuple(calls))]
+    steps: list[Case] = []
+    said = list(case.messages)
+    for number, message in one_call_a_turn(turns):
+        if number == 0:
+            left = calls[:1] if ordered else calls
+            update: dict[str, Any] = {
+                "messages": tuple(said),
+                "gold": tuple(GoldCalls(tool_calls=(call,)) for call in left),
+                "id": f"{case.id}.{len(steps) + 1}" if steps else case.id,
+                "category": f"one of {case.category}" if not steps else category(said, 1),
+            }
+            steps.append(case.model_copy(update=update))
+            calls.remove(message.tool_calls[0])
+        elif message.role != "tool":
+            break
+        said.append(message)
+    return steps
 
 
 def _program_tools(calls: Sequence[ToolCall]) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """`report.html` and `summary.md` of a scored run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
@@ -216,6 +217,7 @@ def run_facts(spec: RunSpec, history: History, scores: RunScores) -> list[tuple[
         ),
         ("quantized to", f"{recipe.quantize.bits} bits, groups of {recipe.quantize.group_size}"),
         ("data", spec.dataset or "as shipped"),
+        *preparation_facts(spec.preparation),
         *((f"{split} sha256", digest) for split, digest in spec.data.items()),
         *((f"suite {name} sha256", digest) for name, digest in spec.suites.items()),
         ("environment", spec.environment),
@@ -238,6 +240,31 @@ def run_facts(spec: RunSpec, history: History, scores: RunScores) -> list[tuple[
     answered = sum(score.tokens for suites in scores.scores.values() for score in suites.values())
     if answered:
         facts.append(("tokens answered", f"{answered:,}"))
+    return facts
+
+
+def preparation_facts(preparation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How the rows were prepared, as (name, value): shapes, what was left out and why, and how calls are written."""
+    counts = {
+        key: ", ".join(f"{name} {count}" for name, count in value.items())
+        for key in ("shapes", "dialects", "dropped")
+        if isinstance(value := preparation.get(key), dict)
+    }
+    facts: list[tuple[str, str]] = []
+    if read := preparation.get("read"):
+        facts.append(("rows read", f"{read:,} ({counts.get('shapes') or 'of no known shape'})"))
+        facts.append(("rows left out", counts.get("dropped") or "none"))
+    if counts.get("dialects"):
+        facts.append(("calls in the data", counts["dialects"]))
+    if held_out := preparation.get("held_out"):
+        facts.append(("validation split", str(held_out)))
+    if written := preparation.get("calls_as"):
+        facts.append(
+            ("calls as text", f"{written}: the base's chat template has no place for tools or calls")
+        )
+    if several := preparation.get("one_call_a_turn"):
+        left = preparation.get("calls_left_out", 0)
+        facts.append(("one call a turn", f"{several:,} rows had several in one; {left:,} calls left out"))
     return facts
 
 

@@ -23,10 +23,13 @@ DROPPED = "dropped.jsonl"
 PREPARATION = (
     "read",
     "dropped",
+    "first_dropped",
     "shapes",
     "dialects",
     "held_out",
     "calls_as",
+    "one_call_a_turn",
+    "calls_left_out",
     "tool_tokens",
 )  # facts of a prepared dataset that a run records
 
