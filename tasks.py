@@ -40,7 +40,7 @@ def train(
     plan = load_recipe(recipe, ROOT)
     dataset = choose_dataset(plan, data)
     audit, forced = audit_gate(dataset, plan, force)
-    inputs = prepare_inputs(plan, dataset)
+    inputs = prepare_inputs(plan, dataset, host)
     with open_host(host, ROOT) as machine:
         for finding in require_fit(machine, ROOT):
             if finding.severity == "warn":

@@ -8,7 +8,7 @@ rows out, and with `--mask-prompt` trains the last answer only.
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,8 @@ def train_as_ours(example: Example, encoder: Encoder, write: WriteCalls, mask: M
     """Prepare, render and mask a row as a run does. Rows above `limit` tokens train nothing."""
     try:
         prepared = prepare(example).example
-        placed = place_in_text(prepared, encoder.support, write)
+        # Calls of one turn stay one message here, as in the row; rendering takes them apart and keeps its number.
+        placed = place_in_text(prepared, replace(encoder.support, parallel_calls=True), write)
         rows = encoder.rows(placed, mask)
     except Untrainable:
         return Trained()

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunewright.cli.base_files import find_template
 from tunewright.cli.door import ROOT
 from tunewright.cli.steps import WORK, Progress, say
-from tunewright.cli.template_fit import base_template, fit_dataset, fit_identity, fit_suite, row_fit
+from tunewright.cli.template_fit import fit_dataset, fit_identity, fit_suite, row_fit
 from tunewright.contract.visible import one_line
 
 if TYPE_CHECKING:
@@ -22,14 +23,15 @@ class Inputs:
     suites: dict[str, Path] = field(default_factory=dict[str, Path])
 
 
-def prepare_inputs(recipe: "Recipe", data: Path) -> Inputs:
+def prepare_inputs(recipe: "Recipe", data: Path, host: str = "local") -> Inputs:
     """Prepare a dataset for a run, once for the same rows, and the suites for its base model.
 
-    Raises UserError when nothing in it can be trained, or the base's chat template refuses what is to be trained.
+    Raises UserError when nothing in it can be trained, when the base's chat template refuses a case, and when it has tools
+    and nobody here or on the host knows that template.
     """
     from tunewright.chat.training_set import prepare_dataset
 
-    base = base_template(recipe)
+    base = find_template(recipe, host)
     folder, made = prepare_dataset(
         data,
         WORK / "prepared",
@@ -59,6 +61,7 @@ def prepare_inputs(recipe: "Recipe", data: Path) -> Inputs:
         if entry.held_out
     }
     if base is None:
+        _check_without_tools(folder, recipe, host)
         return Inputs(folder, str(data), suites)
     fitted = fit_dataset(recipe, folder, made, base)
     for entry in recipe.suites:
@@ -66,6 +69,23 @@ def prepare_inputs(recipe: "Recipe", data: Path) -> Inputs:
         if path.is_file():  # a missing one is told when the run is made
             suites[entry.name] = fit_suite(path, fitted, base, recipe.data.syntax)
     return Inputs(fitted, str(data), suites)
+
+
+def _check_without_tools(folder: Path, recipe: "Recipe", host: str) -> None:
+    """Raises UserError for rows with tools or calls as data: how the base is given them is in its template."""
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.example import read_examples
+
+    rows = read_examples(folder / "train.jsonl")
+    if any(row.tools or any(message.tool_calls for message in row.messages) for row in rows):
+        model = recipe.model
+        raise UserError(
+            f"the chat template of {model.base} is neither here nor on {host} nor to be had from the hub, and the rows have "
+            "tools: how they are given to the model is not known",
+            f"Bring the model to {host} first: hf download {model.base} --revision {model.revision}"
+            if model.revision
+            else f"Put the whole model there, with its tokenizer and chat template: {model.base}",
+        )
 
 
 def _held_out_suite(folder: Path, split: str, one_call: bool) -> Path:

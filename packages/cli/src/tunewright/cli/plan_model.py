@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tunewright.remote.probe import HostFacts
 
 EMBEDDED = ROOT / "packages" / "train" / "src" / "tunewright" / "train" / "tiny" / "model"
-LARGEST = 1 << 20  # bytes of a config.json
+LARGEST = 1 << 26  # bytes of a file from the hub
 PATIENCE = 20.0  # seconds for the hub
 COUNTING = 300.0  # seconds
 _REPOSITORY = re.compile(r"^[\w.-]+/[\w.-]+$")
@@ -74,7 +74,9 @@ def find_config(recipe: Recipe, host: "Host", facts: "HostFacts") -> BaseConfig:
     data = read_file(host, cache / "snapshots" / str(recipe.model.revision) / "config.json")
     if data is not None:
         return BaseConfig(_parse(data, f"{base} on {host.name}"), True)
-    return shipped_config(recipe) or BaseConfig(_parse(_fetch(base, str(recipe.model.revision)), base), False)
+    return shipped_config(recipe) or BaseConfig(
+        _parse(fetch(base, str(recipe.model.revision), "config.json"), base), False
+    )
 
 
 def shipped_config(recipe: Recipe) -> BaseConfig | None:
@@ -93,11 +95,12 @@ def shipped_config(recipe: Recipe) -> BaseConfig | None:
     )
 
 
-def _fetch(repository: str, revision: str) -> bytes:
+def fetch(repository: str, revision: str, file: str) -> bytes:
+    """A small file of a hub repository at a commit. Raises Unknown."""
     if not _REPOSITORY.match(repository):
         raise Unknown(f"{repository} is no name of a hub's repository")
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    url = f"{hub}/{repository}/resolve/{revision}/config.json"
+    url = f"{hub}/{repository}/resolve/{revision}/{file}"
     if not url.startswith("https://"):
         raise Unknown(f"HF_ENDPOINT is {hub}: only https is asked")
     try:
@@ -105,7 +108,7 @@ def _fetch(repository: str, revision: str) -> bytes:
             return answer.read(LARGEST)
     except (OSError, ValueError) as error:
         raise Unknown(
-            f"{repository} is not on the host yet, and its config.json not to be had ({error})"
+            f"{repository} is not on the host yet, and its {file} not to be had ({error})"
         ) from error
 
 

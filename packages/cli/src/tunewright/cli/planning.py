@@ -38,7 +38,7 @@ def make_plan(recipe: "Recipe", host: "Host") -> Plan:
     environment, unpacked = _environment(host, facts)
     cargo = [*_data(recipe, host), environment]
     try:
-        tokens, share, assumed = _batch(recipe)
+        tokens, share, assumed = _batch(recipe, host)
     except UserError as error:
         tokens, share, assumed = 0, 1.0, f"{recipe.train.batch_size} of max_seq_length"
         against.append(error.message)
@@ -118,9 +118,15 @@ def _environment(host: "Host", facts: "HostFacts") -> tuple[Cargo, int]:
 
 def _data(recipe: "Recipe", host: "Host") -> list[Cargo]:
     """The dataset's splits and the suites, and which of them the host has."""
+    from tunewright.chat.read.files import find_files
     from tunewright.contract.errors import UserError
     from tunewright.contract.manifest import find_splits
 
+    if recipe.data.path:
+        # It is put into one form before it is shipped, in about as many bytes.
+        size = sum(file.path.stat().st_size for file in find_files([ROOT / recipe.data.path]))
+        cargo = [Cargo(f"dataset, prepared first ({recipe.data.path})", here=size)]
+        return cargo + [_file(path, host) for path in recipe.suite_files(ROOT) if path.is_file()]
     try:
         splits = list(find_splits(DATA / recipe.name).values())
     except UserError:
@@ -141,13 +147,14 @@ def _file(path: Path, host: "Host") -> Cargo:
     return Cargo(f"{path.parent.name}/{path.name}", here=size, there=there)
 
 
-def _batch(recipe: "Recipe") -> tuple[int, float, str]:
+def _batch(recipe: "Recipe", host: "Host") -> tuple[int, float, str]:
     """The longest example in tokens, its share with loss, and how that is known; 0: the recipe's longest.
 
     Counted by the trainer's own code where the base's tokenizer is on this machine, else estimated. Raises UserError for
     rows that the run would stop at.
     """
     from tunewright.chat.training_set import read_training_set
+    from tunewright.cli.base_files import template_on
     from tunewright.cli.template_fit import base_template, encode_fitted
     from tunewright.contract.encoding import check_tools_trained
 
@@ -157,7 +164,7 @@ def _batch(recipe: "Recipe") -> tuple[int, float, str]:
     if not data.exists():
         return 0, 1.0, longest
     examples = read_training_set(data).rows.get("train", [])
-    base = base_template(recipe)
+    base = base_template(recipe) or template_on(recipe, host)
     step = max(1, len(examples) // SAMPLE)
     if base and (encoded := encode_fitted(recipe, examples[::step], base)):
         if step == 1:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tunewright.chat.training_set import TrainingSet
     from tunewright.cli.new_recipe import DataFacts, ModelFacts
+    from tunewright.cli.template_fit import BaseTemplate
     from tunewright.contract.example import Example
     from tunewright.contract.recipe import Recipe
 
@@ -41,6 +42,7 @@ def new(
 ) -> None:
     """Write a commented recipe for a dataset and a model."""
     from tunewright.chat.training_set import read_training_set
+    from tunewright.cli.base_files import find_template
     from tunewright.cli.new_recipe import recipe_text
     from tunewright.contract.atomic import check_place, write_text
     from tunewright.contract.errors import UserError
@@ -57,7 +59,8 @@ def new(
     check_place(path)
     rows = read_training_set(Path(data), Progress("read"))
     draft = _draft(model, revision or cached_revision(model), _dialect(rows))
-    lengths, answer, exact = token_lengths(draft, rows, Path(data))
+    base = find_template(draft, host or "local")
+    lengths, answer, exact = token_lengths(draft, base, rows, Path(data))
     facts = _data_facts(data, rows, lengths, answer, exact)
     seen, fits = _model_facts(draft, host)
     text = recipe_text(name, facts, seen, fits)
@@ -102,20 +105,17 @@ def cached_revision(model: str) -> str | None:
     return found if re.fullmatch(r"[0-9a-f]{40}", found) else None
 
 
-def token_lengths(draft: "Recipe", made: "TrainingSet", data: Path) -> tuple[list[int], int, bool]:
+def token_lengths(
+    draft: "Recipe", base: "BaseTemplate | None", made: "TrainingSet", data: Path
+) -> tuple[list[int], int, bool]:
     """Tokens of each row to train on as a run of `draft` renders it, ascending; what 99 % of the answers have; whether the
     base's own tokenizer counted them. Rows that the base's template cannot render leave `made`.
 
     Raises UserError when none is left.
     """
-    from tunewright.audit.tokenizer import Tokenizer
     from tunewright.chat.training_set import drop_unfit, nothing_left
-    from tunewright.cli.template_fit import base_template, row_fit
-    from tunewright.contract.base_tokenizer import tokenizer_folder
+    from tunewright.cli.template_fit import row_fit
 
-    folder = tokenizer_folder(draft.model.base, draft.model.revision)
-    tokenizer = Tokenizer(folder) if folder else None
-    base = base_template(draft)
     if fit := row_fit(draft, base):
         show, total = Progress("tokens"), sum(map(len, made.rows.values()))
         done = iter(range(total))
@@ -129,15 +129,16 @@ def token_lengths(draft: "Recipe", made: "TrainingSet", data: Path) -> tuple[lis
             raise nothing_left(made, data)
     else:
         counted = [0] * len(made.rows["train"])
+    encoder = base.encoder if base else None
     lengths: list[int] = []
     said: list[int] = []
     for row, tokens in zip(made.rows["train"], counted):
         value = row.row()
         lengths.append(tokens or _estimate(json.dumps(value, ensure_ascii=False), len(row.messages)))
         answers = [_text(message) for message in value["messages"] if message["role"] == "assistant"]
-        said += [len(tokenizer.encode(text)) if tokenizer else _estimate(text, 1) for text in answers]
+        said += [encoder.count(text) if encoder else _estimate(text, 1) for text in answers]
     common = sorted(said)[max(0, math.ceil(0.99 * len(said)) - 1)]
-    return sorted(lengths), common, base is not None and base.encoder is not None
+    return sorted(lengths), common, encoder is not None
 
 
 def _text(message: dict[str, Any]) -> str:
@@ -196,8 +197,9 @@ def _draft(model: str, revision: str | None, syntax: str, batch: int = 1, tokens
         )
     except ValueError as error:
         raise UserError(
-            f"{model}: no pinned revision",
-            "Give --revision with the 40 hex digits of a commit of the repository.",
+            f"{model}: which commit? A hub repository changes, so a recipe names one",
+            "Give --revision with its 40 hex digits; the first that this prints is the latest:\n"
+            f"  git ls-remote https://huggingface.co/{model} HEAD",
         ) from error
 
 

@@ -266,13 +266,22 @@ def _place(example: "Example", base: BaseTemplate, write: "WriteCalls", where: s
 def encode_fitted(
     recipe: "Recipe", examples: "Sequence[Example]", base: BaseTemplate
 ) -> "EncodedSplit | None":
-    """Training rows as a run would have them, in tokens; None without the base's tokenizer. Raises UserError."""
+    """Training rows as a run would have them, in tokens, without those that it would leave out; None without the base's
+    tokenizer. Raises UserError when no row is left."""
     from tunewright.audit.tokenizer import call_writer
+    from tunewright.chat.prepare import Untrainable
 
-    if base.encoder is None or not examples:
+    fit = row_fit(recipe, base)
+    if base.encoder is None or not examples or fit is None:
         return None
     write = call_writer(recipe.data.syntax)
-    rows = [_fit(row, base, write, f"row {n}") for n, row in enumerate(examples, start=1)]
+    rows: list[Example] = []
+    for number, row in enumerate(examples, start=1):
+        try:
+            fit(row)
+        except Untrainable:
+            continue
+        rows.append(_fit(row, base, write, f"row {number}"))
     return _encode(recipe, rows, base, "rows to train on")
 
 

@@ -118,12 +118,14 @@ def suites_of(recipe: "Recipe | None") -> list[str]:
 
 def run_suites(run: "RunFolder", names: list[str], recipe: "Recipe | None", out: Path) -> "dict[Path, Suite]":
     """The suites that a run was judged on, as it was asked them, or else those named, put into its base's form."""
-    from tunewright.cli.template_fit import base_template
+    from tunewright.cli.base_files import find_template
 
     asked = {path.stem: path for path in sorted(run.suites.glob("*.jsonl"))}
     if not names and asked:
         return read_suites([str(path) for path in asked.values()])
-    base = folder_template(run.stage("quantize")) or (base_template(recipe) if recipe else None)
+    base = folder_template(run.stage("quantize")) or (
+        find_template(recipe, run.read_spec().host) if recipe else None
+    )
     return fitted(read_suites(names or suites_of(recipe)), base, recipe, out)
 
 

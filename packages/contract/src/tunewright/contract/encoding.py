@@ -53,6 +53,10 @@ class Encoder:
         """What the model's template renders."""
         return probe_template(self._render)
 
+    def count(self, text: str) -> int:
+        """How many tokens a text has."""
+        return len(self._tokenize(text))
+
     def prompt(self, messages: Sequence[Message], tools: Sequence[Row] = ()) -> list[int]:
         """The tokens after which the model writes its turn. Raises TemplateRefusal."""
         pieces = self.prompt_pieces(messages, tools)
