@@ -213,3 +213,62 @@ def test_a_tool_that_only_comes_second_without_a_result_stops_the_run(prepare: P
     rows = [row(n, "weather", "clock", results=False) for n in range(8)]
     with pytest.raises(UserError, match=r"no call of clock can be trained: .* one call a turn"):
         prepare("llama31", rows)
+
+
+def own_suite(path: Path, call: dict[str, Any], tools: list[dict[str, Any]]) -> list[dict[str, str]]:
+    asked = {"messages": [{"role": "user", "content": "And?"}], "category": "c"}
+    right = {"name": "weather", "arguments": {"city": "x"}}
+    write_jsonl(
+        path,
+        [
+            {"id": "a", **asked, "tools": TOOLS, "gold": [{"tool_calls": [right]}]},
+            {"id": "b", **asked, "tools": tools, "gold": [{"tool_calls": [call]}]},
+        ],
+    )
+    return [{"path": str(path)}]
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ({"name": "weather", "arguments": {"town": "x"}}, "weather breaks its own schema"),
+        ({"name": "weather", "arguments": {"city": 5}}, "weather breaks its own schema: city"),
+        ({"name": "sunset", "arguments": {}}, "it calls sunset, which is not offered"),
+    ],
+)
+def test_gold_that_no_schema_allows_is_told_with_its_line(
+    call: dict[str, Any], says: str, prepare: Prepare, tmp_path: Path
+) -> None:
+    suites = own_suite(tmp_path / "own.jsonl", call, TOOLS)
+    with pytest.raises(UserError, match=rf"own\.jsonl:2: case b: its gold cannot be right: {says}"):
+        prepare("qwen25", [row(n) for n in range(8)], suites=suites)
+
+
+def test_a_suite_whose_tools_changed_is_told_with_its_line(
+    prepare: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = json.loads(json.dumps(TOOLS).replace("Tells the", "Says the"))
+    same = {"name": "weather", "arguments": {"city": "x"}}
+    prepare("qwen25", [row(n) for n in range(8)], suites=own_suite(tmp_path / "own.jsonl", same, words))
+    assert "warning" not in capsys.readouterr().err, "another description is no other tool"
+    renamed = json.loads(json.dumps(TOOLS).replace("city", "town"))
+    changed = {"name": "weather", "arguments": {"town": "x"}}
+    prepare("qwen25", [row(n) for n in range(8)], suites=own_suite(tmp_path / "own.jsonl", changed, renamed))
+    told = capsys.readouterr().err
+    assert "own.jsonl:2: weather takes town; no row of train offers it so" in told
+    assert "train.jsonl:1). 1 cases offer tools that changed" in told
+
+
+def test_held_out_rows_that_also_appear_in_train_are_told_with_the_user_s_own_lines(
+    prepare: Prepare, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"nothing": 1}, *(row(n) for n in range(8))]
+    prepare("qwen25", rows, [row(100), row(3)])
+    told = capsys.readouterr().err
+    assert "valid: 1 rows also appear in train; the first: " in told
+    assert "data/valid.jsonl:2 is " in told
+    assert "data/train.jsonl:5" in told
+    with pytest.raises(
+        UserError, match=r"valid split gives no case .*valid\.jsonl:1 is .*train\.jsonl:5 in train"
+    ):
+        prepare("qwen25", rows, [row(3)])

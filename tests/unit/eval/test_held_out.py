@@ -12,10 +12,11 @@ from tests.support.made_calls import TOOLS, said
 from tunewright.chat.calls import write
 from tunewright.contract.atomic import write_jsonl
 from tunewright.contract.example import Example
-from tunewright.contract.suite import Case, Prediction, read_suite
+from tunewright.contract.suite import Case, GoldCalls, Prediction, read_suite
 from tunewright.eval.grade_calls import grade_calls
 from tunewright.eval.held_out import HeldOutRow, case_row, clusters_of, make_cases, same_rows
 from tunewright.eval.perturb import LOOKALIKE, MASKED, ORDER, REMOVED, name_of, perturb
+from tunewright.eval.suite_faults import case_fault
 
 
 def user(text: str) -> dict[str, Any]:
@@ -239,3 +240,16 @@ def test_a_tool_that_the_conversation_has_used_is_not_taken_away() -> None:
 def test_changes_are_the_same_each_time(seed: int) -> None:
     case = FIRST.model_copy(update={"id": str(seed)})
     assert perturb([case]) == perturb([case])
+
+
+def test_gold_of_made_and_of_changed_cases_can_be_right() -> None:
+    made = make_cases([CONVERSATION]).cases
+    assert [case_fault(case) for case in (*made, *perturb(made))] == [""] * (len(made) + len(perturb(made)))
+    assert len(perturb(made)) > 3
+    broken = GoldCalls.model_validate(
+        {"tool_calls": [{"name": "get_forecast", "arguments": {"days": "three"}}]}
+    )
+    assert "breaks its own schema" in case_fault(made[0].model_copy(update={"gold": (broken,)}))
+    assert not case_fault(made[0].model_copy(update={"gold": (broken, *made[0].gold)})), (
+        "another one is right"
+    )

@@ -17,11 +17,12 @@ from tunewright.chat.read.lines import read_batches
 from tunewright.chat.split import Linked, divide
 from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.errors import UserError
-from tunewright.contract.example import SPLITS, Example
+from tunewright.contract.example import SPLITS, Example, read_jsonl
 from tunewright.contract.manifest import DatasetManifest
 
-PREPARATION = 3  # raise it when the same rows come out differently
+PREPARATION = 4  # raise it when the same rows come out differently
 DROPPED = "dropped.jsonl"
+PLACES = "places.jsonl"  # of each row where it was read
 SHOWN = 5  # reasons named in an error
 
 Report = Callable[[str, int, int], None]
@@ -264,6 +265,21 @@ def prepare_dataset(
             "dialects": dict(made.dialects.most_common()),
             "held_out": "cut off by cluster" if cut else "the data's own",
         },
-        extra={DROPPED: [asdict(row) for row in made.dropped]},
+        extra={
+            DROPPED: [asdict(row) for row in made.dropped],
+            PLACES: [
+                {"split": split, "file": file, "line": line}
+                for split, places in made.places.items()
+                for file, line in places
+            ],
+        },
     )
     return out, manifest
+
+
+def read_places(folder: Path) -> dict[str, list[tuple[str, int]]]:
+    """Where the rows of a prepared folder were read, as (file, line), by split and in the rows' order."""
+    places: dict[str, list[tuple[str, int]]] = {}
+    for _, row in read_jsonl(folder / PLACES):
+        places.setdefault(row["split"], []).append((row["file"], row["line"]))
+    return places

@@ -11,7 +11,10 @@ from tunewright.cli.template_fit import fit_dataset, fit_identity, fit_suite, ro
 from tunewright.contract.visible import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tunewright.contract.recipe import Recipe
+    from tunewright.contract.suite import Case
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def prepare_inputs(recipe: "Recipe", data: Path, host: str = "local") -> Inputs:
         for entry in recipe.suites
         if entry.held_out
     }
+    _check_suite_files([ROOT / entry.path for entry in recipe.suites if entry.path], folder)
     if base is None:
         _check_without_tools(folder, recipe, host)
         return Inputs(folder, str(data), suites)
@@ -88,32 +92,79 @@ def _check_without_tools(folder: Path, recipe: "Recipe", host: str) -> None:
         )
 
 
+def _check_suite_files(paths: "Sequence[Path]", folder: Path) -> None:
+    """Say which tools of a suite have other parameters than in the training rows. Raises UserError for gold that cannot be
+    right, with file and line."""
+    from tunewright.chat.training_set import read_places
+    from tunewright.contract.example import read_examples
+    from tunewright.eval.suite_faults import known_tools
+
+    suites = [(path, read_checked(path)) for path in paths if path.is_file()]
+    if not any(case.gold_calls for _, cases in suites for _, case in cases):
+        return
+    places = [f"{file}:{line}" for file, line in read_places(folder).get("train", ())]
+    known = known_tools(zip(places, read_examples(folder / "train.jsonl")))
+    for path, cases in suites:
+        changed = [(line, *found) for line, case in cases for found in known.changed(case)]
+        if changed:
+            line, name, has, other = changed[0]
+            count = len({line for line, *_ in changed})
+            say(
+                f"suite     warning: {path}:{line}: {name} takes {has}; no row of train offers it so (see {other}). "
+                f"{count:,} cases offer tools that changed: make the suite again, ./inv suite.make"
+            )
+
+
+def read_checked(path: Path) -> "list[tuple[int, Case]]":
+    """A suite's cases with their lines. Raises UserError for a case whose gold no schema of its tools allows."""
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.example import read_jsonl
+    from tunewright.contract.suite import read_suite
+    from tunewright.eval.suite_faults import case_fault
+
+    lines = [line for line, _ in read_jsonl(path)]
+    cases = list(zip(lines, read_suite(path).cases))
+    for line, case in cases:
+        if fault := case_fault(case):
+            raise UserError(
+                f"{path}:{line}: case {case.id}: its gold cannot be right: {fault}",
+                "A right model would count as wrong: correct the case, or make the suite again: ./inv suite.make",
+            )
+    return cases
+
+
 def _held_out_suite(folder: Path, split: str, one_call: bool) -> Path:
     """The split's rows as cases, in a file of the prepared folder. Raises UserError when there is nothing to ask."""
+    from tunewright.chat.training_set import read_places
     from tunewright.contract.atomic import write_jsonl
     from tunewright.contract.errors import UserError
     from tunewright.contract.example import read_examples
     from tunewright.eval.held_out import HeldOutRow, case_row, make_cases, same_rows
 
+    places = read_places(folder)
+
     def rows_of(name: str) -> list[HeldOutRow]:
         path = folder / f"{name}.jsonl"
         examples = read_examples(path) if path.is_file() else []
-        return [HeldOutRow(str(path), line, row) for line, row in enumerate(examples, start=1)]
+        return [HeldOutRow(*place, row) for place, row in zip(places.get(name, ()), examples)]
 
     rows = rows_of(split)
     leaked = dict(same_rows(rows, rows_of("train")))
     made = make_cases([row for row in rows if row.place not in leaked], one_call=one_call)
     if not made.cases:
+        why = [f"{a}: {b}" for a, b in made.left_out] or [f"{a} is {b} in train" for a, b in leaked.items()]
+        first = f"; the first: {one_line(why[0])}" if why else ""
         raise UserError(
-            f"the {split} split gives no case to judge the model on ({len(rows):,} rows, {len(leaked):,} also in train)",
+            f"the {split} split gives no case to judge the model on "
+            f"({len(rows):,} rows, {len(leaked):,} also in train{first})",
             "Hold out rows with an answer, or take `from` out of the recipe's [[suites]].",
         )
-    for what, places in (
-        ("also appear in train", list(leaked)),
-        ("are no cases", [p for p, _ in made.left_out]),
+    for count, what, first in (
+        (len(leaked), "rows also appear in train", [f"{a} is {b}" for a, b in leaked.items()]),
+        (len(made.left_out), "answers are no cases", [f"{a}: {b}" for a, b in made.left_out]),
     ):
-        if places:
-            say(f"suite     {len(places):,} {split} rows or answers {what}, the first is {places[0]}")
+        if count:
+            say(f"suite     {split}: {count:,} {what}; the first: {one_line(first[0])}")
     if not made.calls_tools:
         say("suite     no held-out row calls a tool: answers in words are not judged right or wrong")
     out = folder / "suites" / f"{split}.jsonl"

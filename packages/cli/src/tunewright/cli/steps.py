@@ -94,8 +94,10 @@ def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "tuple[Path, Forced
         return saved, None
     say(terminal_text(report))
     if not force:
+        first = next(f for f in value["findings"] if f["severity"] == "fail")
+        place = next((f" ({row['file']}:{row['line']})" for row in first["rows"]), "")
         raise CheckFailed(
-            f"the audit of {data} failed; nothing was trained",
+            f"the audit of {data} failed; nothing was trained; first of all {first['check']}{place}: {first['message']}",
             f"See everything: ./inv audit --data {data} --html audit.html. "
             "Train all the same, on record: --force.",
         )

@@ -10,6 +10,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command
+from tunewright.cli.inputs import read_checked
 from tunewright.cli.runs import find
 from tunewright.cli.steps import RUNS, WORK, Progress, say
 from tunewright.cli.template_fit import folder_template
@@ -100,6 +101,7 @@ def read_suites(names: list[str]) -> "dict[Path, Suite]":
     for path in paths or [Path(name) for name in SUITES]:
         there = path if path.is_absolute() or path.is_file() else ROOT / path
         found[there.resolve()] = read_suite(there)
+        read_checked(there)
     return found
 
 
