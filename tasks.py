@@ -39,8 +39,8 @@ def train(
 
     plan = load_recipe(recipe, ROOT)
     dataset = choose_dataset(plan, data)
-    audit, forced = audit_gate(dataset, plan, force)
-    inputs = prepare_inputs(plan, dataset, host)
+    audited = audit_gate(dataset, plan, force)
+    inputs = prepare_inputs(plan, dataset, host, audited.left_out)
     with open_host(host, ROOT) as machine:
         for finding in require_fit(machine, ROOT):
             if finding.severity == "warn":
@@ -51,8 +51,8 @@ def train(
             ROOT,
             plan,
             inputs.folder,
-            audit,
-            forced,
+            audited.report,
+            audited.forced,
             machine,
             environment,
             prepared=inputs.suites,

@@ -10,10 +10,11 @@ import pytest
 from tests.support.chat_templates import text_of
 from tests.support.random_qwen3 import write_tokenizer
 from tunewright.cli import inputs as inputs_module
-from tunewright.cli import template_fit
+from tunewright.cli import steps, template_fit
 from tunewright.cli.inputs import Inputs, prepare_inputs
+from tunewright.cli.steps import Audited, audit_gate, few_bad_rows
 from tunewright.contract.atomic import write_jsonl
-from tunewright.contract.errors import UserError
+from tunewright.contract.errors import CheckFailed, UserError
 from tunewright.contract.example import read_examples
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.suite import Case, Prediction, read_suite
@@ -272,3 +273,68 @@ def test_held_out_rows_that_also_appear_in_train_are_told_with_the_user_s_own_li
         UserError, match=r"valid split gives no case .*valid\.jsonl:1 is .*train\.jsonl:5 in train"
     ):
         prepare("qwen25", rows, [row(3)])
+
+
+def audited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], **flags: bool
+) -> Audited:
+    monkeypatch.setattr(steps, "WORK", tmp_path / "work")
+    write_jsonl(tmp_path / "data.jsonl", rows)
+    recipe = Recipe.model_validate({"name": "test", "model": {"base": "embedded:tiny"}})
+    return audit_gate(tmp_path / "data.jsonl", recipe, flags.get("force", False))
+
+
+def varied(count: int, *broken: int) -> list[dict[str, Any]]:
+    rows = [row(n, ("weather", "clock")[(n * n // 3) % 2]) for n in range(count)]
+    for n in broken:
+        rows[n]["messages"][1]["tool_calls"][0]["function"]["arguments"] = {"city": 5}
+    return rows
+
+
+def test_a_few_rows_that_alone_fail_the_audit_are_left_out_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], prepare: Prepare
+) -> None:
+    found = audited(tmp_path, monkeypatch, varied(100, 41))
+    [(place, reason)] = found.left_out.items()
+    assert (Path(place[0]), place[1]) == (tmp_path / "data.jsonl", 42)
+    assert "call.arguments" in reason
+    assert "it fails by 1 rows alone, which are left out" in capsys.readouterr().err
+    made = inputs_module.prepare_inputs(
+        Recipe.model_validate(
+            {"name": "test", "model": {"base": "embedded:tiny"}, "data": {"syntax": "hermes_json"}}
+        ),
+        tmp_path / "data.jsonl",
+        left_out=found.left_out,
+    )
+    [dropped] = lines(made.folder / "dropped.jsonl")
+    assert (dropped["line"], dropped["reason"]) == (42, "left out by the audit")
+    assert "call.arguments" in dropped["detail"]
+    assert not audited(tmp_path, monkeypatch, varied(100, 41), force=True).left_out, "forced is forced"
+
+
+def test_many_bad_rows_fail_it_and_the_first_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CheckFailed, match=r"the first: .*data\.jsonl:53: call\.arguments"):
+        audited(tmp_path, monkeypatch, varied(100, 41, 52, 63))
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        ({}, 1),
+        ({"check": "split.leak_exact"}, 0),
+        ({"count": 2}, 0),
+        ({"severity": "warn"}, 0),
+    ],
+)
+def test_only_single_rows_with_a_broken_call_can_be_left_out(change: dict[str, Any], left: int) -> None:
+    finding = {
+        "check": "call.arguments",
+        "severity": "fail",
+        "message": "m",
+        "count": 1,
+        "rows": [{"file": "a", "line": 1}],
+    }
+    audit = {"dataset": {"files": [{"examples": 100}]}, "findings": [finding | change]}
+    assert len(few_bad_rows(audit)) == left

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
@@ -151,6 +151,20 @@ def _weighted(example: Example, weight: Any) -> Example:
     return example.model_copy(update={"messages": messages})
 
 
+def drop_places(made: TrainingSet, left_out: Mapping[tuple[str, int], str]) -> None:
+    """Take out the rows at these places, (file, line), each with its reason."""
+    wanted = {(Path(file).resolve(), line): reason for (file, line), reason in left_out.items()}
+    for split, places in made.places.items():
+        reasons = [wanted.get((Path(file).resolve(), line), "") if wanted else "" for file, line in places]
+        made.dropped += [
+            Dropped(split, file, line, "left out by the audit", reason)
+            for (file, line), reason in zip(places, reasons)
+            if reason
+        ]
+        made.rows[split] = [row for row, reason in zip(made.rows[split], reasons) if not reason]
+        made.places[split] = [place for place, reason in zip(places, reasons) if not reason]
+
+
 def drop_unfit(made: TrainingSet, limit: int, fit: Fit) -> dict[str, list[int]]:
     """Take out rows that `fit` refuses, and those of more than `limit` tokens (0: any): cut rows would lose their call.
 
@@ -218,6 +232,7 @@ def prepare_dataset(
     limit: int = 0,
     fit: Fit | None = None,
     base: str = "",
+    left_out: Mapping[tuple[str, int], str] | None = None,
     report: Report | None = None,
 ) -> tuple[Path, DatasetManifest]:
     """Prepare `data` into a folder of `store`, named by its inputs: a JSONL file a split, `dropped.jsonl`, `dataset.json`.
@@ -234,6 +249,7 @@ def prepare_dataset(
             "seed": seed,
             "limit": limit if fit else 0,
             "base": base,
+            "left_out": sorted([file, line] for file, line in left_out or {}),
         }
     )
     out = store / key[:16]
@@ -246,6 +262,7 @@ def prepare_dataset(
         raise UserError(
             f"{data}: no train split in it", "Name the file to train on train.jsonl, or give that file alone."
         )
+    drop_places(made, left_out or {})
     if fit is not None:
         drop_unfit(made, limit, fit)
         if not made.rows["train"]:

@@ -3,6 +3,7 @@
 A few small files are brought; no weights, and nothing of them is run but the sandboxed template.
 """
 
+from contextlib import closing
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tunewright.remote.host import Host
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json")
+LARGEST = 1 << 26  # bytes of one of them; a tokenizer.json of 250,000 words has some 35 million
 GGUF = "embedded:gguf:"
 
 
@@ -57,7 +59,7 @@ def _from_host(host: "Host", folder: PurePosixPath) -> dict[str, bytes]:
 
     if not folder.is_absolute():
         return {}
-    found = {name: read_file(host, folder / name) for name in FILES}
+    found = {name: read_file(host, folder / name, most=LARGEST) for name in FILES}
     return {name: data for name, data in found.items() if data is not None}
 
 
@@ -103,7 +105,8 @@ def _of_gguf(host: "Host", path: PurePosixPath) -> BaseTemplate | None:
             "Say embedded:gguf:/… or embedded:gguf:~/…",
         )
     try:
-        metadata = read_metadata(host.stream(path))
+        with closing(host.stream(path)) as stream:
+            metadata = read_metadata(stream)
     except FileNotFoundError as error:
         raise UserError(
             f"no file {path} on {host.name}", "Put it there, or correct the recipe's model.base."

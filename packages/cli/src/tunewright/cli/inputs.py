@@ -11,7 +11,7 @@ from tunewright.cli.template_fit import fit_dataset, fit_identity, fit_suite, ro
 from tunewright.contract.visible import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tunewright.contract.recipe import Recipe
     from tunewright.contract.suite import Case
@@ -26,8 +26,11 @@ class Inputs:
     suites: dict[str, Path] = field(default_factory=dict[str, Path])
 
 
-def prepare_inputs(recipe: "Recipe", data: Path, host: str = "local") -> Inputs:
-    """Prepare a dataset for a run, once for the same rows, and the suites for its base model.
+def prepare_inputs(
+    recipe: "Recipe", data: Path, host: str = "local", left_out: "Mapping[tuple[str, int], str] | None" = None
+) -> Inputs:
+    """Prepare a dataset for a run, once for the same rows, and the suites for its base model. `left_out` are rows that are
+    not to be trained, as (file, line), each with the reason.
 
     Raises UserError when nothing in it can be trained, when the base's chat template refuses a case, and when it has tools
     and nobody here or on the host knows that template.
@@ -43,6 +46,7 @@ def prepare_inputs(recipe: "Recipe", data: Path, host: str = "local") -> Inputs:
         limit=recipe.train.max_seq_length,
         fit=row_fit(recipe, base),
         base=fit_identity(recipe, base),
+        left_out=left_out,
         report=Progress("prepare"),
     )
     counts = ", ".join(f"{split.examples:,} {name}" for name, split in made.splits.items())

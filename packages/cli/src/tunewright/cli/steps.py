@@ -3,13 +3,14 @@
 import getpass
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunewright.cli.door import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tunewright.contract.manifest import DatasetManifest
     from tunewright.contract.recipe import Recipe
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 DATA = ROOT / "data"
 RUNS = ROOT / "runs"
 WORK = ROOT / ".tunewright"
+
+
+# What is wrong with one row by itself, and in how large a share of a dataset's rows it may be left out.
+ROW_CHECKS = frozenset({"call.arguments", "call.unknown_tool", "call.unparseable"})
+FEW = 0.02
+
+
+@dataclass(frozen=True)
+class Audited:
+    """An audit that a run may go on after: its JSON, on whose word a failed one was passed by, and rows to leave out."""
+
+    report: Path
+    forced: "Forced | None" = None
+    left_out: "Mapping[tuple[str, int], str]" = field(default_factory=dict[tuple[str, int], str])
 
 
 def say(text: str) -> None:
@@ -74,16 +89,18 @@ def own_dataset(
             return path, made
 
 
-def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "tuple[Path, Forced | None]":
-    """Audit the dataset; the audit's JSON, and on whose word a failed one was passed by.
+def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "Audited":
+    """Audit the dataset, and decide whether a run may go on.
 
-    Raises CheckFailed when the audit fails and `force` is not given.
+    It may when the audit does not fail, when a few rows alone fail it, which are left out then, and with `force`. Raises
+    CheckFailed otherwise.
     """
     from tunewright.audit.audit import audit_dataset
     from tunewright.audit.report import terminal_text
     from tunewright.contract.atomic import sha256_json, write_json
     from tunewright.contract.errors import CheckFailed
     from tunewright.contract.run import Forced
+    from tunewright.contract.visible import one_line
 
     report = audit_dataset([data], recipe=recipe, suites=recipe.suite_files(ROOT))
     value = report.to_json()
@@ -91,21 +108,42 @@ def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "tuple[Path, Forced
     write_json(saved, value)
     if report.verdict != "fail":
         say(f"audit     {report.verdict}: {summary_of(value)}")
-        return saved, None
-    say(terminal_text(report))
-    if not force:
-        first = next(f for f in value["findings"] if f["severity"] == "fail")
-        place = next((f" ({row['file']}:{row['line']})" for row in first["rows"]), "")
-        raise CheckFailed(
-            f"the audit of {data} failed; nothing was trained; first of all {first['check']}{place}: {first['message']}",
-            f"See everything: ./inv audit --data {data} --html audit.html. "
-            "Train all the same, on record: --force.",
+        return Audited(saved)
+    failed = [finding for finding in value["findings"] if finding["severity"] == "fail"]
+    worst = next((finding for finding in failed if finding["rows"]), failed[0])
+    place = "".join(f"{row['file']}:{row['line']}: " for row in worst["rows"][:1])
+    first = one_line(f"{place}{worst['check']}: {worst['message']}", 300)
+    if force:
+        say(terminal_text(report))
+        say("audit     FAILED, and forced: the report will say so")
+        reasons = tuple(dict.fromkeys(f"{f['check']}: {f['message']}" for f in failed))
+        return Audited(saved, Forced(by=getpass.getuser(), reasons=reasons))
+    if bad := few_bad_rows(value):
+        say(
+            f"audit     {summary_of(value)}; it fails by {len(bad)} rows alone, which are left out; the first: {first}"
         )
-    reasons = tuple(
-        dict.fromkeys(f"{f['check']}: {f['message']}" for f in value["findings"] if f["severity"] == "fail")
+        return Audited(saved, left_out=bad)
+    say(terminal_text(report))
+    raise CheckFailed(
+        f"the audit of {data} failed; nothing was trained; the first: {first}",
+        f"See everything: ./inv audit --data {data} --html audit.html. "
+        "Train all the same, on record: --force.",
     )
-    say("audit     FAILED, and forced: the report will say so")
-    return saved, Forced(by=getpass.getuser(), reasons=reasons)
+
+
+def few_bad_rows(audit: "dict[str, Any]") -> dict[tuple[str, int], str]:
+    """Rows whose own calls alone fail an audit, each with the reason; empty where anything else fails it, or too many do."""
+    rows: dict[tuple[str, int], str] = {}
+    for finding in audit["findings"]:
+        if finding["severity"] == "fail":
+            if finding["check"] not in ROW_CHECKS or finding["count"] != len(finding["rows"]):
+                return {}
+            for row in finding["rows"]:
+                rows.setdefault(
+                    (str(row["file"]), int(row["line"])), f"{finding['check']}: {finding['message']}"
+                )
+    total = sum(file["examples"] for file in audit["dataset"]["files"])
+    return rows if len(rows) <= FEW * total else {}
 
 
 def summary_of(audit: "dict[str, object]") -> str:
