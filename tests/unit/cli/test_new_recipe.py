@@ -1,5 +1,6 @@
 """A recipe made for a dataset is one that loads, and each of its values follows from the data."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from tunewright.cli.new_recipe import (
     choose_steps,
     recipe_text,
 )
+from tunewright.cli.recipes import check_model
+from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import parse_recipe
 
 
@@ -77,3 +80,16 @@ def test_the_batch_is_the_largest_that_fits() -> None:
 def test_steps_are_whole_passes_over_the_rows_that_fit() -> None:
     assert choose_steps(facts([100] * 90 + [900] * 10), 128, 4).value == 68
     assert choose_steps(facts([100] * 30_000), 128, 4).value == 7500
+
+
+@pytest.mark.parametrize(
+    "model", ["embedded:tiny", "embedded:smollm2-135m", "embedded:gguf:/a.gguf", "/models/a", "org/name"]
+)
+def test_models_that_may_exist_pass(model: str) -> None:
+    check_model(model)
+
+
+def test_a_packaged_model_that_does_not_exist_is_told() -> None:
+    with pytest.raises(UserError, match="embedded:nonsense: no such model") as caught:
+        check_model("embedded:nonsense")
+    assert "embedded:tiny" in caught.value.hint

@@ -57,6 +57,7 @@ def new(
     if path.exists():
         raise UserError(f"{path} exists already", "Give another --out; a recipe is never replaced.")
     check_place(path)
+    check_model(model)
     rows = read_training_set(Path(data), Progress("read"))
     draft = _draft(model, revision or cached_revision(model), _dialect(rows))
     base = find_template(draft, host or "local")
@@ -182,6 +183,19 @@ def _data_facts(data: str, rows: "TrainingSet", lengths: list[int], answer: int,
     )
 
 
+def check_model(model: str) -> None:
+    """Raises UserError for a packaged model that does not exist."""
+    from tunewright.contract.embedded import GGUF, NAMES, PREFIX
+    from tunewright.contract.errors import UserError
+
+    name = model.removeprefix(PREFIX)
+    if model.startswith(PREFIX) and not name.startswith(GGUF) and name not in NAMES:
+        raise UserError(
+            f"{model}: no such model is packaged",
+            f"There are: {', '.join(PREFIX + known for known in NAMES)}, and {PREFIX}{GGUF}PATH.",
+        )
+
+
 def _draft(model: str, revision: str | None, syntax: str, batch: int = 1, tokens: int = 64) -> "Recipe":
     from tunewright.contract.errors import UserError
     from tunewright.contract.recipe import Recipe
@@ -224,7 +238,8 @@ def _model_facts(draft: "Recipe", host: str) -> "tuple[ModelFacts, Callable[[int
         except (Unknown, UserError) as error:
             if isinstance(error, UserError) and host:
                 raise
-            say(f"note      {error}; the recipe is made without the model's config")
+            reason = error.message if isinstance(error, UserError) else error
+            say(f"note      {reason}; the recipe is made without the model's config")
             return ModelFacts(model, revision, cpu=cpu), None
     context = config.get("max_position_embeddings")
 
