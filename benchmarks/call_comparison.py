@@ -1,7 +1,8 @@
 """How far grading by calls can be believed, and how fast it is.
 
 Claims: gold against itself is always right; of 1,000 wrong answers made from right ones at least 99.5 % are found wrong;
-of 500 harmless rewrites all are right; 100,000 predictions are scored in at most 30 s on two cores, reading and judging.
+of 500 harmless rewrites all are right; 100,000 predictions are scored in at most 30 s on two cores, reading and judging,
+each also as a server handed it on.
 With TUNEWRIGHT_REAL_DATA, gold against itself also on a suite out of foreign conversations.
 """
 
@@ -10,6 +11,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -24,8 +26,10 @@ from tests.support.made_calls import (  # noqa: E402
     said,
     wrong_variants,
 )
+from tunewright.chat.calls import CallSyntaxError  # noqa: E402
 from tunewright.contract.catalog import load_catalog  # noqa: E402
-from tunewright.contract.suite import Case, Prediction, Suite  # noqa: E402
+from tunewright.contract.suite import Case, Prediction, ServedAnswer, Suite  # noqa: E402
+from tunewright.eval.answer_calls import Answer, read_answer  # noqa: E402
 from tunewright.eval.grade_calls import grade_calls  # noqa: E402
 from tunewright.eval.score import score_predictions  # noqa: E402
 
@@ -116,6 +120,7 @@ def speed(made: list[Made]) -> bool:
     lines: list[str] = []
     pool = [variant for case, calls in made for variant in [*wrong_variants(case, calls, random)][:20]]
     pool += [variant for case, calls in made for variant in harmless_variants(case, calls, random)]
+    pool = [replace(variant, prediction=with_served(variant.prediction)) for variant in pool]
     counts = Counter[str]()
     while len(lines) < SPEED:
         for variant in pool[: SPEED - len(lines)]:
@@ -135,6 +140,17 @@ def speed(made: list[Made]) -> bool:
         f"each, load {os.getloadavg()[0]:.1f} (claim: {SECONDS:g} s): {'holds' if holds else 'DOES NOT HOLD'}"
     )
     return holds
+
+
+def with_served(prediction: Prediction) -> Prediction:
+    """The prediction with what a server that reads it as we do would hand on, as `predict` keeps it."""
+    try:
+        read = read_answer(prediction, {})
+    except CallSyntaxError:
+        read = Answer("")
+    calls = tuple(call.to_json() for call in read.calls)
+    served = ServedAnswer(parser="json_tools", version="0.32.2", content=read.words, tool_calls=calls)
+    return prediction.model_copy(update={"served": served})
 
 
 def _score(lines: list[str]) -> tuple[int, float]:

@@ -102,3 +102,10 @@ def test_answers_without_the_server_s_view_say_that_it_is_not_known() -> None:
     assert found.outcomes[0].served_calls is None
     assert found.served_differently == ()
     assert "not recorded" in suite_text(found)
+
+
+def test_true_is_not_handed_on_as_one() -> None:
+    call = ("get_forecast", {"city": "Porto", "days": 1})
+    handed = served(("get_forecast", {"city": "Porto", "days": True}))
+    found = score(with_served(handed, said("c", [call])), case_of("c", [call]))
+    assert found.to_json()["handed_on_otherwise"] == ["c"] == list(found.served_differently)

@@ -53,14 +53,21 @@ def grade_served(case: Case, prediction: Prediction, grade: CallGrade) -> Served
     served = prediction.served
     if served is None:
         return None
-    schemas = schemas_of(case)
     calls = tuple(_called(call) for call in served.tool_calls)
+    parser = f"{served.parser or AS_TEXT} of mlx-lm {served.version}"
+    untyped = grade.dialect in UNTYPED
+    if calls and not untyped and grade.result != "other_dialect" and _shown(calls) == _shown(grade.actual):
+        return ServedCalls(parser, calls, served.failed, True, grade.result, grade.reason)
+    schemas = schemas_of(case)
     words = served.content if served.parser else prediction.text
     found = grade_answer(case, Answer(words, calls, NATIVE), schemas, cut=prediction.finish == "length")
-    raw = Answer(words, grade.actual, grade.dialect, grade.dialect in UNTYPED)
+    raw = Answer(words, grade.actual, grade.dialect, untyped)
     same = (not calls and not raw.calls) or compare_calls(calls, raw, schemas).result == "right"
-    parser = f"{served.parser or AS_TEXT} of mlx-lm {served.version}"
     return ServedCalls(parser, calls, served.failed, same, found.result, found.reason)
+
+
+def _shown(calls: Sequence[Called]) -> list[tuple[str, str]]:
+    return [(call.name, repr(call.arguments)) for call in calls]  # by ==, true would be 1
 
 
 def _called(call: dict[str, Any]) -> Called:
