@@ -142,6 +142,35 @@ def test_rows_with_tools_are_trained_and_answered(
         assert all("<tools>" in case.messages[0].content for case in cases)
 
 
+def both(number: int) -> dict[str, Any]:
+    """A row whose first turn calls both tools."""
+    made, other = row(number), row(number + 1)
+    for of_both, of_other in zip(made["messages"][1:3], other["messages"][1:3]):
+        if of_both["role"] == "assistant":
+            of_both["tool_calls"] += of_other["tool_calls"]
+    made["messages"].insert(3, other["messages"][2])
+    return made
+
+
+@pytest.mark.slow
+def test_a_model_that_writes_one_call_a_turn_is_trained_and_asked_so(
+    tmp_path: Path, prepare: Callable[..., tuple[Recipe, Inputs]]
+) -> None:
+    base = write_model(tmp_path / "llama", template=text_of("llama31"), max_position_embeddings=2048)
+    recipe, inputs = prepare(str(base), [both(number) for number in range(20)], max_seq_length=2048)
+    run = ship(tmp_path, recipe, inputs)
+    assert worker("run", run)["state"] == "done", run.log.read_text() if run.log.exists() else ""
+    (event,) = kinds(run, "tool_tokens")
+    told = json.loads((inputs.folder / "dataset.json").read_text())["facts"]
+    assert (told["one_call_a_turn"], told["calls_left_out"]) == (20, 0)
+    assert event["tokens"] == told["tool_tokens"]
+    assert set(event["tokens"]) == {"weather", "clock"}
+    assert all(event["tokens"].values())
+    shipped = read_examples(inputs.folder / "train.jsonl")
+    assert {len(message.tool_calls) for example in shipped for message in example.messages} == {0, 1}
+    assert (run.predictions / "base" / "valid.jsonl").is_file()
+
+
 @pytest.mark.parametrize("base", ["embedded:tiny", "qwen"])
 def test_arguments_as_text_and_as_objects_are_the_same_bytes_on_the_host(
     base: str, qwen: str, prepare: Callable[..., tuple[Recipe, Inputs]]

@@ -1,14 +1,20 @@
 """Which tokens get loss, on a real tokenizer and template."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.chat_templates import ENDS, text_of, write_hermes
+from tests.support.conversations import weather
 from tests.support.random_qwen3 import TEMPLATE, write_tokenizer
+from tunewright.audit.tokenizer import Tokenizer
+from tunewright.contract.chat_template import TemplateRefusal
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import Example, Message
-from tunewright.train.encode import Encoder, encode_all, encoder_for
+from tunewright.contract.template_support import place_in_text
+from tunewright.train.encode import Encoded, Encoder, encode_all, encoder_for, with_a_day
 
 CALL = '<tool_call>goto_definition("a")</tool_call>'
 # As Qwen3's own template treats reasoning: earlier turns are rendered differently from the last.
@@ -147,3 +153,35 @@ def test_a_template_that_raises_names_the_example(tmp_path: Path) -> None:
             max_length=99,
             origin="valid.jsonl",
         )
+
+
+def rows_or_refusal(encoder: Encoder, example: Example) -> list[Encoded]:
+    try:
+        return encoder.rows(example, "assistant")
+    except TemplateRefusal:
+        return []
+
+
+@pytest.mark.parametrize("name", sorted(ENDS))
+def test_laptop_and_host_render_the_same_tokens(name: str, tmp_path: Path) -> None:
+    """What the laptop counts and fits is what the host trains, whichever library renders it."""
+    host = encoder_for(tokenizer_in(tmp_path, text_of(name)))
+    laptop = Tokenizer(tmp_path).encoder
+    # transformers passes reasoning under all of its names.
+    assert replace(host.support, reasoning=laptop.support.reasoning) == laptop.support
+    assert bool(host.support.reasoning) == bool(laptop.support.reasoning)
+    write = write_hermes()
+    for example in (weather(), TALK, messages(("user", "Hi"), ("assistant", "Ho"))):
+        placed = place_in_text(example, laptop.support, write)
+        assert rows_or_refusal(host, placed) == rows_or_refusal(laptop, placed)
+        if rows_or_refusal(host, placed):
+            before = placed.messages[:-1]
+            assert host.prompt(before, placed.tools) == laptop.prompt(before, placed.tools)
+    assert rows_or_refusal(host, place_in_text(weather(), laptop.support, write))
+
+
+def test_a_template_is_told_the_same_day_every_day() -> None:
+    told = with_a_day(
+        "{{ strftime_now('%d %b %Y') }} {{ strftime_now( \"%Y-%m-%d\" ) }} {{ strftime_now(form) }}"
+    )
+    assert told == '{{ "01 Jan 2026" }} {{ "2026-01-01" }} {{ strftime_now(form) }}'

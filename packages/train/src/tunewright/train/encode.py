@@ -1,5 +1,7 @@
 """The encoder of a model that mlx-lm loaded: its own chat template and tokenizer."""
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +14,14 @@ from tunewright.contract.template_support import Row
 __all__ = ["Dropped", "Encoded", "EncodedSplit", "Encoder", "Mask", "encode_all", "encoder_for"]
 
 
+_ASKS_FOR_THE_DAY = re.compile(r"""strftime_now\(\s*(["'])((?:(?!\1).)*)\1\s*\)""")
+
+
+def with_a_day(template: str) -> str:
+    """A chat template whose text does not depend on the day it is rendered: `strftime_now` of `A_DAY`."""
+    return _ASKS_FOR_THE_DAY.sub(lambda asks: json.dumps(strftime_now(asks[2])), template)
+
+
 def encoder_for(tokenizer: Any) -> Encoder:
     """An encoder on mlx-lm's tokenizer. Raises UserError when the model has no chat template."""
     if not tokenizer.has_chat_template:
@@ -19,9 +29,11 @@ def encoder_for(tokenizer: Any) -> Encoder:
             "the base model has no chat template",
             "Use an instruction-tuned base, or add chat_template.jinja.",
         )
-    # A variable of this name goes before transformers' own function, which tells the day.
-    asks = isinstance(tokenizer.chat_template, str) and "strftime_now" in tokenizer.chat_template
-    fixed: dict[str, Any] = {"strftime_now": strftime_now} if asks else {}
+    # transformers' own function tells the day, and since 5.23 no variable of a caller can be a function: what the template
+    # would be told is written into it.
+    text = tokenizer.chat_template
+    dated = isinstance(text, str) and "strftime_now" in text
+    fixed: dict[str, Any] = {"chat_template": with_a_day(text)} if dated else {}
 
     def render(rows: Sequence[Row], tools: Sequence[Row] | None, opened: bool) -> str:
         offered = list(tools) if tools else None
