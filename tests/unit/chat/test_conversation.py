@@ -193,6 +193,14 @@ def test_any_row_is_written_whole_or_refused(row: Row, more: Row) -> None:
             )
 
 
+def test_calls_that_are_no_list_next_to_a_call_are_refused() -> None:
+    row = {"messages": [{"role": "function_call", "content": json.dumps(CALL), "tool_calls": False}]}
+    with pytest.raises(UnknownShapeError, match="tool_calls is a boolean, not a list"):
+        read_conversation(row)
+    row["messages"][0]["tool_calls"] = None
+    assert called_by(read_conversation(row).messages[0]) == ["weather"]
+
+
 def test_calls_in_blocks_and_in_text_are_both_calls() -> None:
     for block in (
         {"type": "tool_call", "value": json.dumps(CALL)},

@@ -81,7 +81,9 @@ def openai_message(item: Mapping[str, Any], number: int = 1) -> Message:
     content = item.get("content", item.get("value"))
     if name in _CALL_ROLES:
         more = others.get("tool_calls")  # null where Arrow gives every turn the keys of all
-        calls = calls_of(content) + (more if isinstance(more, list) else [])
+        if not isinstance(more, list | None):
+            raise UnknownShapeError(f"message {number}: tool_calls is {kind_of(more)}, not a list")
+        calls = calls_of(content) + (more or [])
         return {"role": "assistant", "content": "", **others, "tool_calls": calls}
     role = said_by if said_by in _KNOWN_ROLES else ROLES.get(name)
     if role is None:
