@@ -1,32 +1,43 @@
 """What `validate` makes of its flags, and how it judges."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.chat_templates import text_of
+from tests.support.endpoint import STALL, LookAlike, Reply, completion, look_alike, ok
 from tests.support.gold import gold, suite
+from tests.support.made_run import make_run
 from tests.support.random_qwen3 import write_tokenizer
+from tunewright.cli import validating
 from tunewright.cli.serving import how_to_call
 from tunewright.cli.template_fit import folder_template
 from tunewright.cli.validating import (
+    Limits,
     fitted,
     is_folder,
     judge,
+    keeping,
     new_folder,
+    predict_at,
     prediction_settings,
     read_suites,
     run_suites,
+    start_validation,
     suites_of,
 )
 from tunewright.contract.atomic import write_jsonl
 from tunewright.contract.catalog import load_catalog
-from tunewright.contract.errors import UserError
+from tunewright.contract.errors import CheckFailed, HostError, UserError
 from tunewright.contract.recipe import Gate, SuiteEntry, load_recipe
 from tunewright.contract.run import RunFolder
 from tunewright.contract.suite import Prediction
+from tunewright.eval.predictions import read_predictions
 from tunewright.eval.score import SuiteScore, score_predictions
+from tunewright.eval.validation import ValidationFolder
 
 ROOT = Path(__file__).parents[3]
 TINY = load_recipe("tiny", ROOT)
@@ -144,3 +155,91 @@ def test_a_run_is_asked_what_train_asked_it(tmp_path: Path) -> None:
     assert asked.cases[0].messages[0].content == "placed"
     with pytest.raises(UserError, match="makes its suites out of held-out rows"):
         suites_of(held_out)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run whose base talks, and validations in a folder of this test's."""
+    run = make_run(tmp_path, tuned=1.0)
+    for name in ("navigation", "field_access"):
+        rows = [
+            {"case": case.id, "text": f"I cannot say. {case.messages[-1].content}"}
+            for case in suite(name).cases
+        ]
+        write_jsonl(run.predictions / "base" / f"{name}.jsonl", rows)
+    monkeypatch.setattr(validating, "VALIDATIONS", tmp_path / "validations")
+    monkeypatch.setattr(validating, "find", {run.path.name: run}.__getitem__)
+    return run
+
+
+def started(run: RunFolder | None, server: LookAlike) -> ValidationFolder:
+    folder = ValidationFolder(new_folder("ours"))
+    suites, settings = read_suites(["navigation"]), prediction_settings(TINY, 1)
+    start_validation(folder, "ours", suites, settings, "coding", server.url, "", run)
+    return folder
+
+
+def who_says(run: RunFolder, model: str) -> Callable[[dict[str, Any]], Reply]:
+    said = {
+        json.dumps([m.row() for m in case.messages]): answer.text
+        for name in ("navigation", "field_access")
+        for case, answer in zip(
+            suite(name).cases, read_predictions(run.predictions / model / f"{name}.jsonl"), strict=True
+        )
+    }
+    return lambda body: ok(completion(said[json.dumps(body["messages"])]))
+
+
+def test_the_runs_model_is_proven_and_on_record(place: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    with look_alike() as server:
+        server.behave = who_says(place, "quantized")
+        folder = started(place, server)
+        predict_at(folder, Limits())
+    proof = folder.read_spec().proof
+    assert proof is not None
+    assert (proof["who"], proof["closer_to_run"]) == ("run", 12)
+    assert len(server.asked) == 72
+    assert "proof     the run's model answers" in capsys.readouterr().err
+    assert len(read_predictions(folder.predictions("navigation"))) == 60
+
+
+def test_a_base_in_the_adapters_place_is_not_scored(place: RunFolder) -> None:
+    with look_alike() as server:
+        server.behave = who_says(place, "base")
+        folder = started(place, server)
+        with (
+            pytest.raises(CheckFailed, match="the base, not the adapter, answers"),
+            keeping(folder, fresh=True),
+        ):
+            predict_at(folder, Limits())
+    assert len(server.asked) == 12
+    assert not folder.path.exists()
+
+
+def test_a_deadline_is_for_all_answers_together(place: RunFolder) -> None:
+    with look_alike() as server:
+        good = who_says(place, "quantized")
+
+        def behave(body: dict[str, Any]) -> Reply:
+            return good(body) if len(server.asked) <= 30 else STALL
+
+        server.behave = behave
+        folder = started(None, server)
+        with pytest.raises(HostError, match="deadline") as error, keeping(folder, fresh=True):
+            predict_at(folder, Limits(deadline=4))
+        assert f"--resume {folder.path.name}" in error.value.hint
+        assert 1 <= len(folder.read_answers("navigation")) <= 30
+        server.behave = good
+        predict_at(folder, Limits())
+    assert len(read_predictions(folder.predictions("navigation"))) == 60
+    assert not folder.journal("navigation").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(place: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    with look_alike() as server:
+        folder = started(place, server)
+        folder.append("navigation", Prediction(case="direct_answer-01", text="a"))
+        with pytest.raises(KeyboardInterrupt), keeping(folder, fresh=True):
+            raise KeyboardInterrupt
+    assert f"--resume {folder.path.name}" in capsys.readouterr().err
+    assert len(folder.read_answers("navigation")) == 1

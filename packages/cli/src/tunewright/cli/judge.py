@@ -1,94 +1,181 @@
 """Tasks that judge models: score, compare, promote."""
 
 import getpass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, one_of
 from tunewright.cli.runs import RUN, find
-from tunewright.cli.steps import check_outputs, is_stdout, write_page, write_result
-from tunewright.cli.validating import judge
+from tunewright.cli.steps import check_outputs, is_stdout, say, write_page, write_result
+from tunewright.cli.validating import VALIDATIONS, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tunewright.contract.suite import Suite
+    from tunewright.eval.score import SuiteScore
 
 JSON = "write it as JSON to this file, or - for standard output"
 
 
 @command(
     predictions="a predictions .jsonl file",
+    run="instead: everything of a run, or of a validation",
     suite="the suite it answers (default: by its name)",
     catalog="the catalog of its tools: a shipped name, or a JSON file (default: the recipe's, or coding)",
     recipe="a recipe whose gates decide, as far as one model's scores can",
     dialect="of suites judged by calls: calls in another dialect than this one (hermes_json, qwen_xml, …) are not right",
     json=JSON,
+    inspect_logs="write logs that inspect_ai's viewer opens into this folder: inspect view --log-dir FOLDER",
 )
 def score(
     c: Context,
     predictions: str = "",
+    run: str = "",
     suite: str = "",
     catalog: str = "",
     recipe: str = "",
     dialect: str = "",
     json: str = "",
+    inspect_logs: str = "",
 ) -> None:
     """Score saved predictions again; needs no model and no host."""
-    from tunewright.contract.catalog import load_catalog
     from tunewright.contract.errors import UserError
+
+    if bool(predictions) == bool(run):
+        raise UserError(
+            "one of --predictions and --run is needed",
+            "Say which: ./inv score --predictions runs/RUN/predictions/quantized/navigation.jsonl",
+        )
+    if run and (suite or catalog or recipe or dialect):
+        raise UserError(
+            "--suite, --catalog, --recipe and --dialect belong to --predictions", "A run has its own."
+        )
+    code = (
+        score_place(judged_place(run), json, inspect_logs)
+        if run
+        else score_file(Path(predictions), suite, catalog, recipe, dialect, json, inspect_logs)
+    )
+    if code:
+        raise Exit(code=code)
+
+
+def score_file(
+    path: Path, suite: str, catalog: str, recipe: str, dialect: str, json: str, inspect_logs: str
+) -> int:
+    """Score one suite's predictions; the exit code."""
+    from tunewright.contract.catalog import load_catalog
     from tunewright.contract.recipe import load_recipe
     from tunewright.contract.suite import read_suite
     from tunewright.eval.predictions import read_predictions
     from tunewright.eval.score import score_predictions
     from tunewright.eval.terminal import suite_text
 
-    if not predictions:
-        raise UserError(
-            "no predictions given",
-            "Say which: ./inv score --predictions runs/RUN/predictions/quantized/navigation.jsonl",
-        )
     if dialect:
         from tunewright.chat.calls import DIALECTS
 
         one_of("dialect", dialect, tuple(DIALECTS))
-    path = Path(predictions)
     answered = Path(suite) if suite else ROOT / "suites" / path.name
     check_outputs(json, inputs=[path, answered, *map(Path, filter(None, (catalog, recipe)))])
     cases = read_suite(answered)
     rules = load_recipe(recipe, ROOT) if recipe else None
     tools = load_catalog(catalog or (rules.data.catalog if rules else "coding"))
+    model = path.absolute().parent.name
     result = score_predictions(cases, read_predictions(path), tools, dialect=dialect)
     if json:
         write_result(json, result.to_json())
     if not is_stdout(json):
         print(suite_text(result))
-    code = judge(rules, {cases.name: result}, quiet=is_stdout(json)) if rules else 0
-    if code:
-        raise Exit(code=code)
+    export_logs(inspect_logs, model, {model: {cases.name: result}}, {cases.name: cases}, changed_at(path))
+    return judge(rules, {cases.name: result}, quiet=is_stdout(json)) if rules else 0
+
+
+def score_place(place: Path, json: str, inspect_logs: str) -> int:
+    """Score a run's models, or a validation's, without changing what is there; the exit code of a run's gates."""
+    from tunewright.contract.run import RunFolder
+    from tunewright.eval.judged import read_judged
+    from tunewright.eval.run_scores import judge_run
+    from tunewright.eval.terminal import scores_text, suite_text
+
+    check_outputs(json, inputs=files_of(place))
+    if (place / "spec.json").is_file():
+        run = judge_run(RunFolder(place))
+        value: dict[str, object] = run.to_json()
+        text, code = scores_text(run), int(run.exit_code)
+        export_logs(inspect_logs, run.run, run.scores, run.suites, RunFolder(place).read_spec().created)
+    else:
+        found = read_judged(place, ROOT / "suites")
+        scores = {name: score.to_json() for name, score in found.tuned.items()}
+        value = {"schema": 1, "run": found.run, "scores": {found.model: scores}}
+        text, code = "\n".join(map(suite_text, found.tuned.values())), 0
+        export_logs(inspect_logs, found.run, {found.model: found.tuned}, found.suites, changed_at(place))
+    if json:
+        write_result(json, value)
+    if not is_stdout(json):
+        print(text)
+    return code
+
+
+def changed_at(path: Path) -> str:
+    """When a file or folder was changed last, as an ISO time."""
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+
+
+def export_logs(
+    folder: str,
+    run: str,
+    scores: "Mapping[str, Mapping[str, SuiteScore]]",
+    suites: "Mapping[str, Suite]",
+    created: str,
+) -> None:
+    """Write inspect_ai's logs into the folder, if one is wanted."""
+    from tunewright.contract.atomic import check_place
+    from tunewright.eval.inspect_export import write_inspect_logs
+
+    if not folder:
+        return
+    check_place(Path(folder))
+    for path in write_inspect_logs(Path(folder), run, created, scores, suites):
+        say(f"log       {path}")
 
 
 @command(
-    a="the old run",
-    b="the new run",
+    a="the old model: a run, a validation, saved predictions, or a log of inspect_ai, lm-evaluation-harness or BFCL",
+    b="the new model, likewise",
+    metric="of other tools' logs: which score counts, as `exact` or `exact_match,strict-match` (default: the first)",
+    suite="of saved predictions: the suite they answer (default: their run's, or by the file's name)",
+    catalog="of saved predictions: the catalog of the suite's tools: a shipped name, or a JSON file (default: the run's)",
     json=JSON,
     html="write a page to this file",
 )
-def compare(c: Context, a: str = "", b: str = "", json: str = "", html: str = "") -> None:
-    """May run B replace run A? A paired comparison, per category, with a verdict."""
+def compare(
+    c: Context,
+    a: str = "",
+    b: str = "",
+    metric: str = "",
+    suite: str = "",
+    catalog: str = "",
+    json: str = "",
+    html: str = "",
+) -> None:
+    """May B replace A? A paired comparison of runs, validations or other tools' logs, per category, with a verdict."""
     from tunewright.contract.errors import UserError
-    from tunewright.eval.compare import compare_runs
+    from tunewright.eval.compare import compare_judged
+    from tunewright.eval.judged import read_judged
 
     if not (a and b):
         raise UserError(
-            "two runs are needed", "./inv compare --a RUN --b RUN; see the runs there are: ./inv runs"
+            "two models are needed", "./inv compare --a RUN --b RUN; see the runs there are: ./inv runs"
         )
-    runs = find(a), find(b)
-    read = [
-        file
-        for run in runs
-        for kept in ("spec.json", "predictions/*/*", "scores/**/*")
-        for file in run.path.glob(kept)
-    ]
-    check_outputs(json, html, inputs=read)
-    result = compare_runs(*runs)
+    places = judged_place(a), judged_place(b)
+    check_outputs(json, html, inputs=[file for place in places for file in files_of(place)])
+    result = compare_judged(
+        *(read_judged(place, ROOT / "suites", catalog, metric, suite) for place in places)
+    )
     if json:
         write_result(json, result.to_json())
     if html:
@@ -97,6 +184,36 @@ def compare(c: Context, a: str = "", b: str = "", json: str = "", html: str = ""
         print(result.to_text())
     if result.exit_code:
         raise Exit(code=result.exit_code)
+
+
+def judged_place(name: str) -> Path:
+    """The file or folder that is meant: a path, a validation's name, or a run's id.
+
+    Raises UserError when there is none.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    if (VALIDATIONS / name).is_dir():
+        return VALIDATIONS / name
+    return find(name).path
+
+
+def files_of(place: Path) -> list[Path]:
+    """What is read there, so that no output replaces it."""
+    if place.is_file():
+        return [place]
+    kept = (
+        "*.json",
+        "*.jsonl",
+        "*.eval",
+        "suites/*",
+        "predictions/*/*",
+        "scores/**/*",
+        "score/**/*",
+        "result/**/*",
+    )
+    return [file for pattern in kept for file in place.glob(pattern)]
 
 
 @command(

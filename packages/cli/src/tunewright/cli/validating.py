@@ -2,7 +2,11 @@
 
 import json
 import os
+import shutil
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +24,9 @@ if TYPE_CHECKING:
     from tunewright.contract.recipe import Predict, Recipe
     from tunewright.contract.run import RunFolder
     from tunewright.contract.suite import Suite
+    from tunewright.eval.endpoint import Answers, Endpoint
     from tunewright.eval.score import SuiteScore
+    from tunewright.eval.validation import ValidationFolder
 
 SUITES = ("suites/navigation.jsonl", "suites/field_access.jsonl")
 AS_TEXT = (
@@ -28,6 +34,7 @@ AS_TEXT = (
 )
 WARM = 0.7  # temperature at which several samples of a case differ
 PREDICTING = 24 * 3600.0  # seconds
+VALIDATIONS = WORK / "validations"
 
 
 @command(
@@ -35,55 +42,108 @@ PREDICTING = 24 * 3600.0  # seconds
     model="a model's folder on this machine, or a run (its quantized model, wherever that is)",
     endpoint="instead: an OpenAI-compatible endpoint, http://localhost:8080/v1; a key goes into TUNEWRIGHT_API_KEY",
     name="the id of the endpoint's model",
+    run="the run whose model should be answering at the endpoint: fixed prompts prove it first, or nothing is scored",
     suite="a suite's name or file; repeatable (default: the run's, or both that are shipped)",
     catalog="the catalog of the suites' tools: a shipped name, or a JSON file (default: the recipe's, or coding)",
     recipe="a recipe whose gates decide, as far as one model's scores can (default: the run's)",
     samples=f"answers a case; more than one are drawn at temperature {WARM}",
+    max_tokens="the longest answer, in tokens (default: the recipe's, or 512)",
+    temperature=f"0 is greedy (default: the recipe's, or 0, and {WARM} for several samples)",
+    concurrency="requests to an endpoint at once",
+    timeout="seconds that one answer of an endpoint may take, further attempts included",
+    deadline="seconds for all of an endpoint's answers; what has come by then is kept (default: none)",
+    resume="go on with a validation that was stopped, or ask again what failed: its folder, or `latest`",
 )
 def validate(
     c: Context,
     model: str = "",
     endpoint: str = "",
     name: str = "",
+    run: str = "",
     suite: list[str] = [],
     catalog: str = "",
     recipe: str = "",
     samples: int = 1,
+    max_tokens: int = 0,
+    temperature: str = "",
+    concurrency: int = 4,
+    timeout: int = 300,
+    deadline: int = 0,
+    resume: str = "",
 ) -> None:
     """Let a model answer the suites and score it, without training. The gates of a recipe decide."""
     from tunewright.contract.catalog import load_catalog
     from tunewright.contract.errors import UserError
     from tunewright.contract.recipe import load_recipe
+    from tunewright.eval.validation import ValidationFolder
 
-    if bool(model) == bool(endpoint):
+    if sum(map(bool, (model, endpoint, resume))) != 1:
         raise UserError(
-            "one of --model and --endpoint is needed",
+            "one of --model, --endpoint and --resume is needed",
             "./inv validate --model RUN, or --model FOLDER, or --endpoint http://localhost:8080/v1 --name ID",
         )
-    if name and not endpoint:
-        raise UserError("--name belongs to --endpoint", "A folder or a run needs none.")
-    if samples < 1:
-        raise UserError(f"--samples {samples} leaves nothing to score", "Give 1 or more.")
-    run = None if endpoint or is_folder(model) else find(model)
-    rules = load_recipe(recipe, ROOT) if recipe else run.read_spec().recipe if run else None
-    if catalog:
-        load_catalog(catalog)  # what is wrong with it is said before anything is answered
-    settings = prediction_settings(rules, samples)
-    if endpoint:
-        # The server renders: it gets messages and tools as they are.
-        suites = read_suites(suite or suites_of(rules))
-        label, out = name, predict_at(endpoint, name, suites, settings)
-    elif run is None:
-        out = new_folder(Path(model).resolve().name)
-        suites = fitted(read_suites(suite or suites_of(rules)), folder_template(Path(model)), rules, out)
-        label, out = Path(model).resolve().name, predict_here(Path(model), suites, settings, out)
+    if not endpoint and (name or run):
+        raise UserError(
+            f"--{'name' if name else 'run'} belongs to --endpoint", "A folder or a run needs none."
+        )
+    for flag, value, least in (
+        ("samples", samples, 1),
+        ("max-tokens", max_tokens, 0),
+        ("concurrency", concurrency, 1),
+        ("timeout", timeout, 1),
+        ("deadline", deadline, 0),
+    ):
+        if value < least:
+            raise UserError(f"--{flag} {value} leaves nothing to score", f"Give {max(least, 1)} or more.")
+    limits = Limits(concurrency, timeout, deadline or None)
+    if resume:
+        given = [
+            flag for flag, value in (("suite", suite), ("catalog", catalog), ("recipe", recipe)) if value
+        ]
+        if given or samples != 1 or max_tokens or temperature:
+            raise UserError(
+                "--resume goes on with what was asked", "Leave out what says what is asked, and how."
+            )
+        code = resume_validation(find_validation(resume), limits)
     else:
-        out = new_folder(run.path.name)
-        suites = run_suites(run, suite, rules, out)
-        label, out = run.path.name, predict_run(run, suites, settings, out)
-    code = report(label, out, suites, rules, catalog)
+        asked = None if endpoint or is_folder(model) else find(model)
+        named = find(run) if run else asked
+        rules = load_recipe(recipe, ROOT) if recipe else named.read_spec().recipe if named else None
+        if catalog:
+            load_catalog(catalog)  # what is wrong with it is said before anything is answered
+        settings = prediction_settings(rules, samples, max_tokens, temperature)
+        tools = catalog or (rules.data.catalog if rules else "coding")
+        label = name if endpoint else asked.path.name if asked else Path(model).resolve().name
+        folder = ValidationFolder(new_folder(label))
+        if asked:
+            suites = run_suites(asked, suite, rules, folder.path)
+        elif endpoint:
+            # The server renders: it gets messages and tools as they are, and a run's cases as they were asked then.
+            kept = sorted(map(str, named.suites.glob("*.jsonl"))) if named else []
+            suites = read_suites(suite or kept or suites_of(rules))
+        else:
+            template = folder_template(Path(model))
+            suites = fitted(read_suites(suite or suites_of(rules)), template, rules, folder.path)
+        start_validation(folder, label, suites, settings, tools, endpoint, recipe, named)
+        with keeping(folder, fresh=True):
+            if endpoint:
+                predict_at(folder, limits)
+            elif asked is None:
+                predict_here(Path(model), folder, settings)
+            else:
+                predict_run(asked, folder, settings, limits)
+        code = report(folder, rules)
     if code:
         raise Exit(code=code)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How an endpoint is asked: requests at once, seconds for one answer, and for all of them."""
+
+    concurrency: int = 4
+    timeout: float = 300.0
+    deadline: float | None = None
 
 
 def is_folder(model: str) -> bool:
@@ -161,50 +221,219 @@ def fitted(
     return {path: read_suite(path) for path in placed}
 
 
-def prediction_settings(recipe: "Recipe | None", samples: int) -> "Predict":
-    """How answers are generated: as the recipe says, greedily for one sample and warm for several."""
+def prediction_settings(
+    recipe: "Recipe | None", samples: int, max_tokens: int = 0, temperature: str = ""
+) -> "Predict":
+    """How answers are generated: as the flags say, else the recipe; greedily for one sample and warm for several."""
+    from tunewright.contract.errors import UserError
     from tunewright.contract.recipe import Predict
 
     base = recipe.predict if recipe else Predict()
     warm = base.temperature or (WARM if samples > 1 else 0.0)
-    return base.model_copy(update={"samples": samples, "temperature": warm})
+    if temperature:
+        try:
+            warm = float(temperature)
+        except ValueError:
+            warm = -1.0
+        if not 0 <= warm <= 10:
+            raise UserError(
+                f"--temperature {temperature} is not a temperature", "Give 0 for greedy answers, or up to 10."
+            )
+        if samples > 1 and warm == 0:
+            raise UserError(
+                "several samples at temperature 0 are all the same", "Give one, or a temperature."
+            )
+    changes = {
+        "samples": samples,
+        "temperature": warm,
+        **({"max_tokens": max_tokens} if max_tokens else {}),
+    }
+    return base.model_copy(update=changes)
 
 
 def new_folder(label: str) -> Path:
     """Where this measurement's predictions are kept."""
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in label)[:80].strip(".") or "model"
-    return WORK / "validations" / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{safe}-{os.getpid()}"
+    return VALIDATIONS / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{safe}-{os.getpid()}"
 
 
-def predict_at(
-    url: str, name: str, suites: "dict[Path, Suite]", settings: "Predict", out: Path | None = None
-) -> Path:
-    """Ask an endpoint every suite; the folder with its predictions."""
-    from tunewright.contract.atomic import write_jsonl
+def start_validation(
+    folder: "ValidationFolder",
+    label: str,
+    suites: "dict[Path, Suite]",
+    settings: "Predict",
+    catalog: str,
+    endpoint: str = "",
+    recipe: str = "",
+    run: "RunFolder | None" = None,
+) -> None:
+    """Write down what will be asked. What is wrong with an endpoint is said before."""
+    from tunewright.contract.atomic import sha256_file
+    from tunewright.contract.errors import UserError
+    from tunewright.eval.endpoint import make_endpoint
+    from tunewright.eval.validation import Validation
+
+    if endpoint:
+        make_endpoint(endpoint, label, os.environ)
+    if len({suite.name for suite in suites.values()}) < len(suites):
+        raise UserError("two suites have one name", "A suite's name is its file's: rename one of them.")
+    spec = Validation(
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        model=label,
+        endpoint=endpoint,
+        run=run.path.name if run else "",
+        catalog=catalog,
+        recipe=recipe,
+        suites={suite.name: sha256_file(path) for path, suite in suites.items()},
+        samples=settings.samples,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+    )
+    folder.start(spec, suites)
+
+
+@contextmanager
+def keeping(folder: "ValidationFolder", fresh: bool = False) -> Generator[None]:
+    """When answering ends early, say how it goes on; a fresh folder without an answer goes."""
+    from tunewright.contract.errors import UserError
+
+    try:
+        yield
+    except (UserError, KeyboardInterrupt) as error:
+        go_on = f"go on: ./inv validate --resume {folder.path.name}"
+        if fresh and not folder.has_answers():
+            shutil.rmtree(folder.path, ignore_errors=True)
+        elif isinstance(error, UserError):
+            error.hint = f"{error.hint} To {go_on}".strip()
+        else:
+            say(f"predict   stopped; to {go_on}")
+        raise
+
+
+def find_validation(name: str) -> "ValidationFolder":
+    """A validation by its folder, its folder's name, or `latest`. Raises UserError when there is none."""
+    from tunewright.contract.errors import UserError
+    from tunewright.eval.validation import ValidationFolder
+
+    made = sorted((p.parent for p in VALIDATIONS.glob("*/validation.json")), key=lambda p: p.name)
+    if name == "latest":
+        if not made:
+            raise UserError(
+                f"no validations in {VALIDATIONS}", "Start one: ./inv validate --endpoint URL --name ID"
+            )
+        return ValidationFolder(made[-1])
+    path = Path(name)
+    return ValidationFolder(path if path.is_dir() or path.is_absolute() else VALIDATIONS / name)
+
+
+def resume_validation(folder: "ValidationFolder", limits: Limits) -> int:
+    """Ask what was not answered, and score; the exit code."""
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.recipe import load_recipe
+
+    spec = folder.read_spec()
+    if not (spec.endpoint or spec.run):
+        raise UserError(f"{folder.path} was answered by a folder's model", "Validate that again.")
+    run = find(spec.run) if spec.run else None
+    rules = load_recipe(spec.recipe, ROOT) if spec.recipe else run.read_spec().recipe if run else None
+    with keeping(folder):
+        if spec.endpoint or run is None:
+            predict_at(folder, limits)
+        else:
+            settings = prediction_settings(rules, spec.samples, spec.max_tokens, str(spec.temperature))
+            predict_run(run, folder, settings, limits)
+    return report(folder, rules)
+
+
+def predict_at(folder: "ValidationFolder", limits: Limits, url: str = "") -> None:
+    """Ask an endpoint what a validation still lacks, once it is proven who answers there.
+
+    Raises CheckFailed when another model than the run's answers, and what `answer_suite` raises; what has been answered
+    by then is kept.
+    """
     from tunewright.eval.endpoint import answer_suite, make_endpoint
 
-    place = make_endpoint(url, name, os.environ)
-    out = out or new_folder(name)
-    for suite in suites.values():
+    spec = folder.read_spec()
+    place = make_endpoint(url or spec.endpoint, spec.model, os.environ, limits.timeout, limits.concurrency)
+    began = time.monotonic()
+
+    def left() -> float | None:
+        return None if limits.deadline is None else max(0.0, began + limits.deadline - time.monotonic())
+
+    if spec.run:  # also when it goes on: the server may be another one by now
+        folder.write_spec(spec.model_copy(update={"proof": prove_model(find(spec.run), place, left())}))
+    for suite in folder.read_suites().values():
         bar = Progress("predict")
         answers = answer_suite(
             place,
             suite,
-            samples=settings.samples,
-            temperature=settings.temperature,
-            max_tokens=settings.max_tokens,
+            samples=spec.samples,
+            temperature=spec.temperature,
+            max_tokens=spec.max_tokens,
+            deadline=left(),
+            known=folder.read_answers(suite.name),
+            keep=lambda prediction, suite=suite: folder.append(suite.name, prediction),
             tick=lambda done, total, bar=bar, suite=suite: bar(f"{suite.name}: answer", done, total),
         )
-        if answers.rebuilt:
-            say(
-                f"predict   warning: the server's own parser took {answers.rebuilt} calls out of {suite.name}'s "
-                "answers; they were written down again, and what it dropped is lost"
-            )
-        write_jsonl(out / f"{suite.name}.jsonl", (p.model_dump(mode="json") for p in answers.predictions))
-    return out
+        folder.finish(suite.name, answers.predictions)
+        for line in answer_warnings(suite.name, answers):
+            say(f"predict   warning: {line}")
 
 
-def predict_run(run: "RunFolder", suites: "dict[Path, Suite]", settings: "Predict", out: Path) -> Path:
+def prove_model(run: "RunFolder", place: "Endpoint", deadline: float | None) -> dict[str, Any]:
+    """Ask fixed prompts and say who answers. Raises CheckFailed when that is not the run's model."""
+    from tunewright.contract.errors import CheckFailed
+    from tunewright.eval.adapter_proof import prove
+    from tunewright.eval.endpoint import answer_suite
+
+    limit = run.read_spec().recipe.predict.max_tokens
+    proof = prove(
+        run, lambda suite: answer_suite(place, suite, max_tokens=limit, deadline=deadline).predictions
+    )
+    if proof.who in ("base", "other"):
+        raise CheckFailed(
+            f"{place.url}: {proof.text}",
+            "Nothing was scored. Serve the run's model (./inv serve), or leave out --run to score whatever answers.",
+        )
+    say(f"proof     {'warning: ' if proof.who != 'run' else ''}{proof.text}")
+    return proof.to_json()
+
+
+def answer_warnings(suite: str, answers: "Answers") -> list[str]:
+    """What somebody has to know about a suite's answers before believing their score."""
+    found = answers.predictions
+    failed = [one for one in found if one.error]
+    empty = [one for one in found if not (one.error or one.text.strip() or one.tool_calls)]
+    thought = sum(bool(one.reasoning) for one in empty)
+    cut = sum(one.finish == "length" for one in found)
+    lines: list[str] = []
+    if failed:
+        lines.append(
+            f"{len(failed)} of {len(found)} cases of {suite} got no answer and count as wrong "
+            f"({failed[0].case}: {failed[0].error})"
+        )
+    if empty:
+        why = f"; {thought} of them hold thoughts alone, raise --max-tokens" if thought else ""
+        lines.append(f"{len(empty)} of {len(found)} answers of {suite} are empty{why}")
+    if cut:
+        lines.append(f"{cut} of {len(found)} answers of {suite} were cut at the token limit (--max-tokens)")
+    if answers.rebuilt:
+        lines.append(
+            f"the server's own parser took the calls out of {answers.rebuilt} answers of {suite}; they were written "
+            "down again, and what it dropped is lost"
+        )
+    lines += [f"the server does not take {name}; {_INSTEAD[name]}" for name in answers.not_taken]
+    return lines
+
+
+_INSTEAD = {
+    "max_tokens": "it got max_completion_tokens",
+    "temperature": "its own was used, so that answers may differ from time to time",
+    "seed": "samples cannot be repeated",
+}
+
+
+def predict_run(run: "RunFolder", folder: "ValidationFolder", settings: "Predict", limits: Limits) -> None:
     """Let a run's quantized model answer: here when it is here, else served on its host."""
     from tunewright.contract.manifest import read_manifest
     from tunewright.remote.environment import install_environment
@@ -214,17 +443,18 @@ def predict_run(run: "RunFolder", suites: "dict[Path, Suite]", settings: "Predic
     pulled = read_manifest(run.stage("quantize")) is not None
     host = LOCAL if pulled else run.read_spec().host
     with open_host(host, ROOT) as machine:
-        folder = model_on_host(machine, run)
+        model = model_on_host(machine, run)
         if host == LOCAL:
-            return predict_here(Path(folder), suites, settings, out)
+            predict_here(Path(model), folder, settings)
+            return
         environment = install_environment(machine, ROOT, say)
         with serve_model(
-            machine, environment.python, folder, run.path.name, 0, lambda line: say(f"predict   {line}")
+            machine, environment.python, model, run.path.name, 0, lambda line: say(f"predict   {line}")
         ) as served:
-            return predict_at(served.url, served.model, suites, settings, out)
+            predict_at(folder, limits, served.url)
 
 
-def predict_here(folder: Path, suites: "dict[Path, Suite]", settings: "Predict", out: Path) -> Path:
+def predict_here(model: Path, folder: "ValidationFolder", settings: "Predict") -> None:
     """Let a model folder of this machine answer, in this machine's environment.
 
     Raises UserError for what is no model, HostError when the environment cannot be had.
@@ -234,9 +464,9 @@ def predict_here(folder: Path, suites: "dict[Path, Suite]", settings: "Predict",
     from tunewright.remote.host import LOCAL, open_host
 
     question = {
-        "model": str(folder.resolve()),
-        "suites": [str(path) for path in suites],
-        "out": str(out),
+        "model": str(model.resolve()),
+        "suites": [str(path.resolve()) for path in folder.read_suites()],
+        "out": str(folder.path),
         "settings": settings.model_dump(mode="json"),
     }
     with open_host(LOCAL, ROOT) as machine:
@@ -256,7 +486,6 @@ def predict_here(folder: Path, suites: "dict[Path, Suite]", settings: "Predict",
         ) from None
     if "error" in answer:
         raise UserError(answer["error"], answer.get("hint", ""))
-    return out
 
 
 class Told:
@@ -275,9 +504,7 @@ class Told:
         self._bars.setdefault(suite, Progress("predict"))(f"{suite}: answer", done, total)
 
 
-def report(
-    label: str, out: Path, suites: "dict[Path, Suite]", recipe: "Recipe | None", catalog: str = ""
-) -> int:
+def report(folder: "ValidationFolder", recipe: "Recipe | None") -> int:
     """Print the scores, and the verdict where a recipe's gates apply; the exit code."""
     from tunewright.contract.atomic import write_json
     from tunewright.contract.catalog import load_catalog
@@ -285,14 +512,15 @@ def report(
     from tunewright.eval.score import score_predictions
     from tunewright.eval.terminal import suite_text
 
-    tools = load_catalog(catalog or (recipe.data.catalog if recipe else "coding"))
+    spec = folder.read_spec()
+    tools = load_catalog(spec.catalog)
     scores: dict[str, SuiteScore] = {}
-    for suite in suites.values():
-        answers = read_predictions(out / f"{suite.name}.jsonl")
-        scores[suite.name] = score_predictions(suite, answers, tools, label)
-        write_json(out / "scores" / f"{suite.name}.json", scores[suite.name].to_json())
+    for suite in folder.read_suites().values():
+        answers = read_predictions(folder.predictions(suite.name))
+        scores[suite.name] = score_predictions(suite, answers, tools, spec.model)
+        write_json(folder.scores / f"{suite.name}.json", scores[suite.name].to_json())
         print(suite_text(scores[suite.name]))
-    say(f"predictions {out}")
+    say(f"predictions {folder.path}")
     return judge(recipe, scores) if recipe else 0
 
 

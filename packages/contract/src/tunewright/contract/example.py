@@ -126,7 +126,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                 continue
             try:
                 value = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 torn = not line.endswith(b"\n")
                 raise UserError(
                     f"{path}:{number}: not a JSON document ({error})",

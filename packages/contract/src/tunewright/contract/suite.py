@@ -112,6 +112,8 @@ class Prediction(BaseModel):
     # Calls that an endpoint returned as data, as it wrote them: {"name", "arguments"}, arguments as text or object.
     tool_calls: tuple[dict[str, Any], ...] = ()
     served: ServedAnswer | None = None  # None: not known
+    reasoning: str = ""  # thoughts that an endpoint sent apart from the answer; they are not judged
+    error: str = ""  # why an endpoint gave no answer; the case counts as failed
 
 
 class Suite(BaseModel):

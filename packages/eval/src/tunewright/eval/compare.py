@@ -1,8 +1,8 @@
-"""Two runs compared case by case: may the new model replace the old one?
+"""Two models compared case by case: may the new one replace the old one?
 
-The question is decided by one test over all cases that both runs answered (McNemar's, exact), so that looking
-at ten categories cannot find a difference by luck; each category is shown with its p-value after Holm's
-correction over all of them. The verdicts:
+The question is decided by one test over all cases that both answered (McNemar's, exact; where cases come in clusters,
+by turning the sign of whole clusters), so that looking at ten categories cannot find a difference by luck; each category
+is shown with its p-value after Holm's correction over all of them. The verdicts:
 
 - `WORSE`: worse over all cases, or worse in a category even after the correction (exit code 1);
 - `BETTER`: better over all cases, and not worse in any category (0);
@@ -11,23 +11,28 @@ correction over all of them. The verdicts:
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any, Literal
 
 from tunewright.contract.errors import ExitCode, UserError
 from tunewright.contract.run import RunFolder
 from tunewright.contract.suite import Case
+from tunewright.eval.clusters import ClusteredPaired
+from tunewright.eval.clusters import paired as paired_in_clusters
 from tunewright.eval.gates import said_difference
+from tunewright.eval.judged import Judged, judged_run, judged_scores
 from tunewright.eval.outcome import Outcome
-from tunewright.eval.run_scores import RunScores, judge_run
-from tunewright.eval.score import SCHEMA
-from tunewright.eval.statistics import Paired, holm, pair
+from tunewright.eval.run_scores import RunScores
+from tunewright.eval.score import SCHEMA, SuiteScore
+from tunewright.eval.statistics import Paired, holm
 from tunewright.eval.terminal import aligned
 
 CompareVerdict = Literal["BETTER", "NOT WORSE", "WORSE", "INCONCLUSIVE"]
 ALPHA = 0.05
+POWER = 0.8
+SHOWN = 40  # lost cases that the text names; the JSON and the page have all
 MARGIN = 0.05  # the largest drop that still counts as none
 
 
@@ -64,13 +69,14 @@ class Flip:
 class Comparison:
     """`b` against `a`. Differences are b - a."""
 
-    a: RunScores
-    b: RunScores
+    a: Judged
+    b: Judged
     total: Paired
     suites: dict[str, Paired]
     categories: tuple[CategoryComparison, ...]
     flips: tuple[Flip, ...]
-    left_out: tuple[str, ...]  # suites that only one of the runs has
+    left_out: tuple[str, ...]  # suites that only one of them has
+    unpaired: Mapping[str, int] = field(default_factory=dict[str, int])  # suite -> cases that only one has
 
     @property
     def verdict(self) -> CompareVerdict:
@@ -96,6 +102,25 @@ class Comparison:
         return f"{self.total.only_b} cases gained, {self.total.only_a} lost"
 
     @property
+    def detectable(self) -> float | None:
+        """The smallest difference that so many cases would show."""
+        return detectable_difference(self.total)
+
+    @property
+    def said_detectable(self) -> str:
+        """The same in a sentence."""
+        total = self.total
+        worth = (
+            f", worth {total.effective:.0f} independent ones," if isinstance(total, ClusteredPaired) else ""
+        )
+        if self.detectable is None:
+            return f"{self.total.n} cases{worth} can show no difference at all"
+        return (
+            f"{self.total.n} cases{worth} show a difference of {100 * self.detectable:.0f} points or more "
+            f"(power {POWER:.0%}, p < {ALPHA:g})"
+        )
+
+    @property
     def exit_code(self) -> ExitCode:
         if self.verdict == "WORSE":
             return ExitCode.FAILED
@@ -112,6 +137,8 @@ class Comparison:
             "exit_code": int(self.exit_code),
             "margin": MARGIN,
             "alpha": ALPHA,
+            "detectable": self.detectable,
+            "power": POWER,
             "total": self.total.to_json(),
             "suites": {name: paired.to_json() for name, paired in self.suites.items()},
             "categories": [category.to_json() for category in self.categories],
@@ -122,6 +149,7 @@ class Comparison:
                 if f.a.passed
             ],
             "left_out": list(self.left_out),
+            "unpaired": dict(self.unpaired),
         }
 
     def to_text(self) -> str:
@@ -150,9 +178,14 @@ class Comparison:
             "",
         ]
         if lost:
-            lines += [f"lost: {', '.join(lost)}", ""]
+            more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
+            lines += [f"lost: {', '.join(lost[:SHOWN])}{more}", ""]
         if self.left_out:
             lines += [f"not compared, only one run has it: {', '.join(self.left_out)}", ""]
+        if self.unpaired:
+            counts = ", ".join(f"{count} of {name}" for name, count in self.unpaired.items())
+            lines += [f"cases that only one has: {counts}", ""]
+        lines.append(self.said_detectable)
         lines.append(f"b is {self.verdict}: {self.reason}")
         return "\n".join(lines) + "\n"
 
@@ -168,54 +201,112 @@ def compare_runs(a: RunFolder, b: RunFolder) -> Comparison:
 
     Raises UserError when they have no suite in common, or a suite of one name with different cases.
     """
-    return compare_scores(judge_run(a), judge_run(b))
+    return compare_judged(judged_run(a), judged_run(b))
 
 
 def compare_scores(a: RunScores, b: RunScores) -> Comparison:
-    """The pure part of `compare_runs`."""
+    """The same for runs that were judged already."""
+    return compare_judged(judged_scores(a), judged_scores(b))
+
+
+def compare_judged(a: Judged, b: Judged) -> Comparison:
+    """The pure part of `compare_runs`, for anything that was judged."""
     common = [name for name in a.tuned if name in b.tuned]
     if not common:
         raise UserError(
             f"{a.run} and {b.run} have no suite in common",
             f"The first has {', '.join(a.tuned) or 'none'}, the second {', '.join(b.tuned) or 'none'}.",
         )
-    for name in common:
-        if a.tuned[name].suite_sha256 != b.tuned[name].suite_sha256:
-            raise UserError(
-                f"suite {name} holds other cases in {a.run} than in {b.run}",
-                "Figures of different cases cannot be compared: answer the same suite with both (invoke validate).",
-            )
     suites: dict[str, Paired] = {}
     groups: list[tuple[str, str, Paired]] = []
     flips: list[Flip] = []
+    unpaired: dict[str, int] = {}
+    everything: list[tuple[Outcome, Outcome, str]] = []
     for name in common:
-        before, after = a.tuned[name].firsts, b.tuned[name].firsts
+        pairs = _pairs(name, a, b)
+        if missing := len(a.tuned[name].firsts) + len(b.tuned[name].firsts) - 2 * len(pairs):
+            unpaired[name] = missing
         cases = {case.id: case for case in b.suites[name].cases}
-        suites[name] = _pair(before, after)
-        for category in b.tuned[name].categories:
-            kept = [(x, y) for x, y in zip(before, after, strict=True) if y.category == category]
-            groups.append((name, category, _pair([x for x, _ in kept], [y for _, y in kept])))
-        flips += [Flip(name, cases[y.case], x, y) for x, y in zip(before, after) if x.passed != y.passed]
-    corrected = holm([paired.p for _, _, paired in groups])
-    total = Paired(
-        *(sum(getattr(p, part) for p in suites.values()) for part in ("both", "only_a", "only_b", "neither"))
-    )
+        suites[name] = _pair(pairs)
+        groups += [
+            (name, category, _pair([each for each in pairs if each[1].category == category]))
+            for category in dict.fromkeys(y.category for _, y, _ in pairs)
+        ]
+        flips += [Flip(name, cases[y.case], x, y) for x, y, _ in pairs if x.passed != y.passed]
+        everything += [(x, y, f"{name}/{cluster}" if cluster else "") for x, y, cluster in pairs]
+    corrected = holm([each.p for _, _, each in groups])
     return Comparison(
         a,
         b,
-        total,
+        _pair(everything),
         suites,
         tuple(CategoryComparison(*group, q) for group, q in zip(groups, corrected)),
         tuple(flips),
         tuple(sorted(set(a.tuned) ^ set(b.tuned))),
+        unpaired,
     )
 
 
-def _pair(a: Sequence[Outcome], b: Sequence[Outcome]) -> Paired:
-    return pair([outcome.passed for outcome in a], [outcome.passed for outcome in b])
+def _pairs(name: str, a: Judged, b: Judged) -> list[tuple[Outcome, Outcome, str]]:
+    """Both outcomes of each case of a suite, and the case's cluster. Raises UserError when the cases are not the same."""
+    before, after = a.tuned[name], b.tuned[name]
+    if before.suite_sha256 != after.suite_sha256:
+        if not (a.elsewhere or b.elsewhere):
+            raise UserError(
+                f"suite {name} holds other cases in {a.run} than in {b.run}",
+                "Figures of different cases cannot be compared: answer the same suite with both (invoke validate).",
+            )
+        asked = ({case.id: _asked(case) for case in side.suites[name].cases} for side in (a, b))
+        in_a, in_b = asked
+        other = next((case for case in in_a if case in in_b and in_a[case] != in_b[case]), None)
+        if other is not None:
+            raise UserError(
+                f"suite {name}: case {other} asks something else in {a.run} than in {b.run}",
+                "Figures of different cases cannot be compared: evaluate the same ones with both.",
+            )
+    firsts = {outcome.case: outcome for outcome in before.firsts}
+    pairs = [
+        (firsts[outcome.case], outcome, _cluster(outcome.case, after, before))
+        for outcome in after.firsts
+        if outcome.case in firsts
+    ]
+    if not pairs:
+        raise UserError(
+            f"suite {name}: {a.run} and {b.run} have no case in common", "Evaluate the same cases with both."
+        )
+    return pairs
 
 
-def cases_needed(paired: Paired, difference: float, power: float = 0.8) -> int:
+def _asked(case: Case) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in case.messages]
+
+
+def _cluster(case: str, *scores: SuiteScore) -> str:
+    return next((found for score in scores if (found := score.clusters.get(case))), "")
+
+
+def _pair(pairs: Sequence[tuple[Outcome, Outcome, str]]) -> Paired:
+    return paired_in_clusters(
+        [x.passed for x, _, _ in pairs], [y.passed for _, y, _ in pairs], [cluster for _, _, cluster in pairs]
+    )
+
+
+def detectable_difference(paired: Paired, power: float = POWER) -> float | None:
+    """The smallest difference that as many cases would show, if as many disagree as did here: `cases_needed` turned round.
+
+    Cases in clusters count as the independent ones that they are worth. None: no difference could be shown.
+    """
+    n = paired.effective if isinstance(paired, ClusteredPaired) else paired.n
+    if cases_needed(paired, 1.0, power) > n:
+        return None
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if cases_needed(paired, middle, power) <= n else (middle, high)
+    return high
+
+
+def cases_needed(paired: Paired, difference: float, power: float = POWER) -> int:
     """How many paired cases would show `difference` at `ALPHA` with `power`, if as many disagree as did here.
 
     Connor (1987), "Sample size for testing differences in proportions for the paired-sample design",

@@ -1,62 +1,100 @@
-"""Predictions from an OpenAI-compatible endpoint: chat completions, over the standard library alone.
+"""Predictions from an OpenAI-compatible endpoint.
 
 The model's id is the caller's word, never the first one that a server lists: such a list may begin with any
 model in the machine's cache. An answer that comes under another name is an error.
+
+One answer that fails (reset, stalled, cut off, refused, not a completion) is asked for again and then fails alone;
+every other one is kept, the moment it comes.
 """
 
-import email.message
-import http.client
+import asyncio
 import json
-import threading
+import math
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from queue import SimpleQueue
-from typing import IO, Any
+from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
-from tunewright.chat.calls.code_mode import CallSyntaxError, render_program
+import httpx2
+
 from tunewright.contract.errors import HostError, UserError
-from tunewright.contract.example import Message
 from tunewright.contract.suite import Case, Prediction, Suite
 from tunewright.contract.visible import one_line
+from tunewright.eval.chat_completion import (
+    NotACompletion,
+    completion_request,
+    read_reply,
+    refused_parameter,
+    replace_parameters,
+    same_model,
+)
 
 KEY = "TUNEWRIGHT_API_KEY"  # the environment variable that holds a key; a command line is seen by others
-TIMEOUT = 300.0  # seconds without a byte of an answer
+TIMEOUT = 300.0  # seconds for one answer, further attempts and waiting included
+CONNECT = 10.0  # seconds to reach the server
 LARGEST = 16 << 20  # bytes of an answer
 WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
-LONGEST_WAIT = 60.0  # of what a server may ask for
-PARALLEL = 4  # requests at once
+PASSING = frozenset({408, 425, 429})  # refusals that pass, like every 5xx
+CONCURRENCY = 4  # requests at once
+FAILURES = 10  # in a row: the server is gone
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where to ask (`http://localhost:8080/v1`), and for which model. The key is never shown."""
+    """Where to ask (`http://localhost:8080/v1`), for which model, and how. The key is never shown."""
 
     url: str
     model: str
     key: str = field(default="", repr=False)
     timeout: float = TIMEOUT
-
-
-_Found = tuple[Prediction, bool]  # and whether its calls were put together again
+    concurrency: int = CONCURRENCY
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Predictions in the suite's order. `rebuilt` counts those whose calls the server had taken apart."""
+    """Predictions in the suite's order, those with an `error` included. `rebuilt` counts those whose calls the server had
+    taken apart; `not_taken` are parameters that it refused."""
 
     predictions: tuple[Prediction, ...]
     rebuilt: int = 0
+    not_taken: tuple[str, ...] = ()
 
 
-def make_endpoint(url: str, model: str, environment: Mapping[str, str]) -> Endpoint:
+class Clock:
+    """Time as it passes."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Unanswered(Exception):
+    """One case got no answer; `refused` when the server did not want the request, whatever is tried."""
+
+    def __init__(self, message: str, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+def make_endpoint(
+    url: str,
+    model: str,
+    environment: Mapping[str, str],
+    timeout: float = TIMEOUT,
+    concurrency: int = CONCURRENCY,
+) -> Endpoint:
     """Check what the user gave; the key comes from `TUNEWRIGHT_API_KEY`. Raises UserError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise UserError(f"{url!r} is not an endpoint", "It looks like http://localhost:8080/v1.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UserError(
@@ -72,7 +110,7 @@ def make_endpoint(url: str, model: str, environment: Mapping[str, str]) -> Endpo
         raise UserError(f"{KEY} holds characters that no key has", "Set it again, without a line end.")
     if key and parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise UserError(f"{KEY} would go to {parts.hostname} unencrypted", f"Use https, or unset {KEY}.")
-    return Endpoint(url.rstrip("/"), model, key)
+    return Endpoint(url.rstrip("/"), model, key, timeout, concurrency)
 
 
 def answer_suite(
@@ -82,258 +120,309 @@ def answer_suite(
     samples: int = 1,
     temperature: float = 0.0,
     max_tokens: int = 512,
-    tick: Callable[[int, int], None],
-    sleep: Callable[[float], None] = time.sleep,
+    deadline: float | None = None,
+    known: Sequence[Prediction] = (),
+    keep: Callable[[Prediction], None] = lambda _: None,
+    tick: Callable[[int, int], None] = lambda _done, _total: None,
+    clock: Clock | None = None,
 ) -> Answers:
-    """Ask every case, some at once. `tick` gets the answers done and in all.
+    """Ask every case that is not among `known` answers, some at once.
 
-    A busy or failing server (429, 5xx) is asked again a few times. Raises HostError when it cannot be
-    reached or keeps failing, UserError when it refuses a request or answers as another model.
+    `keep` gets each answer when it comes, `tick` the answers done and in all; `deadline` is in seconds from now. A case
+    that got no answer has a prediction with an `error`. Raises HostError when the server cannot be reached, gives no
+    answer at all, `FAILURES` failed in a row, or the deadline is over; UserError when it refuses everything or answers as
+    another model.
     """
-    jobs = [(case, sample) for case in suite.cases for sample in range(samples)]
-    waiting: SimpleQueue[int | None] = SimpleQueue()
-    told: SimpleQueue[tuple[int, _Found | BaseException]] = SimpleQueue()
-    stop = threading.Event()
-
-    def one(number: int) -> _Found:
-        case, sample = jobs[number]
-        began = time.perf_counter()
-        reply = _ask(endpoint, _request(endpoint.model, case, temperature, max_tokens, sample), sleep, stop)
-        return read_reply(reply, endpoint.model, case.id, sample, time.perf_counter() - began)
-
-    def work() -> None:
-        while (number := waiting.get()) is not None and not stop.is_set():
-            try:
-                told.put((number, one(number)))
-            except BaseException as error:  # noqa: BLE001 - raised again where somebody waits for it
-                told.put((number, error))
-
-    tick(0, len(jobs))
-    # The first case alone, so that a wrong address or id is told before others have tried it too.
-    found: dict[int, _Found] = {0: one(0)}
-    tick(1, len(jobs))
-    for number in range(1, len(jobs)):
-        waiting.put(number)
-    threads = min(PARALLEL, len(jobs) - 1)
-    for _ in range(threads):
-        waiting.put(None)
-        # Daemons: Ctrl-C need not wait for answers under way.
-        threading.Thread(target=work, daemon=True).start()
-    try:
-        while len(found) < len(jobs):
-            number, result = told.get()
-            if isinstance(result, BaseException):
-                raise result
-            found[number] = result
-            tick(len(found), len(jobs))
-    finally:
-        stop.set()
-    ordered = [found[number] for number in range(len(jobs))]
-    return Answers(tuple(prediction for prediction, _ in ordered), sum(rebuilt for _, rebuilt in ordered))
+    work = _Work(endpoint, suite, samples, temperature, max_tokens, known, keep, tick, clock or Clock())
+    return asyncio.run(work.answer_all(deadline))
 
 
-class _Stopped(Exception):
-    """Another request has failed; this one need not be sent."""
+class _Work:
+    """One suite's questions and what became of them."""
 
-
-def _request(model: str, case: Case, temperature: float, max_tokens: int, sample: int) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": message_rows(case.messages),
-        "temperature": temperature,
-        "max_tokens": max_tokens,
-        "stream": False,
-    }
-    if case.tools:
-        body["tools"] = list(case.tools)
-    return body | ({"seed": sample + 1} if temperature > 0 else {})
-
-
-def message_rows(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages as OpenAI's API takes them: arguments are JSON text there, and calls and their results share an id. Where the
-    data have none, results answer calls in their order."""
-    rows = [message.row() for message in messages]
-    waiting: list[str] = []
-    for number, row in enumerate(rows):
-        row.pop("weight", None)
-        for place, call in enumerate(row.get("tool_calls", ())):
-            call.setdefault("id", f"call_{number}_{place}")
-            call["function"] = {
-                **call["function"],
-                "arguments": json.dumps(call["function"]["arguments"], ensure_ascii=False),
-            }
-            waiting.append(call["id"])
-        if row["role"] == "tool" and waiting:
-            answered = row.setdefault("tool_call_id", waiting[0])
-            waiting = [known for known in waiting if known != answered]
-    return rows
-
-
-def read_reply(
-    reply: Mapping[str, Any], model: str, case: str, sample: int, seconds: float
-) -> tuple[Prediction, bool]:
-    """A chat completion as a prediction, and whether its calls had to be put together again.
-
-    A dated name (`model-2026-11-01` for `model`) is the same model. Raises UserError for another one, and
-    for what is no chat completion.
-    """
-    answered = reply.get("model")
-    if isinstance(answered, str) and answered != model and not answered.startswith(f"{model}-"):
-        raise UserError(
-            f"the endpoint answered as {answered}, not as {model}", "Nothing of it was scored. Check --name."
-        )
-    try:
-        choice = reply["choices"][0]
-        message = choice["message"]
-        text, rebuilt = _text_of(message)
-        usage = reply.get("usage") or {}
-        prediction = Prediction(
-            case=case,
-            sample=sample,
-            # A lone surrogate is valid in JSON and cannot be written to a file.
-            text=text.encode(errors="replace").decode(),
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            tokens=int(usage.get("completion_tokens") or 0),
-            seconds=round(seconds, 4),
-            finish="length" if choice.get("finish_reason") == "length" else "stop",
-            tool_calls=tuple(_native_call(call["function"]) for call in message.get("tool_calls") or ()),
-        )
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"case {case}: the endpoint's answer is no chat completion ({type(error).__name__}: {error})",
-            "Is it OpenAI-compatible? Its URL usually ends in /v1.",
-        ) from error
-    return prediction, rebuilt
-
-
-def _text_of(message: Mapping[str, Any]) -> tuple[str, bool]:
-    """The model's text. Calls that the server's parser took out are written down again after it."""
-    content = message.get("content") or ""
-    if not isinstance(content, str):
-        raise TypeError("content is not text")
-    calls = message.get("tool_calls") or []
-    parts = [content, *(_call_text(call["function"]) for call in calls)]
-    return "\n\n".join(part for part in parts if part) if calls else content, bool(calls)
-
-
-def _native_call(function: Mapping[str, Any]) -> dict[str, Any]:
-    """A call as the server wrote it, well formed or not."""
-    call = {key: function.get(key) for key in ("name", "arguments")}
-    return json.loads(json.dumps(call, ensure_ascii=False).encode(errors="replace"))
-
-
-def _call_text(function: Mapping[str, Any]) -> str:
-    arguments = function.get("arguments")
-    try:
-        value = json.loads(arguments) if isinstance(arguments, str) else arguments
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):  # one malformed call is one wrong answer
-        return f"<tool_call><function={function['name']}>\n{arguments}"
-    if function["name"] == "execute_code" and set(value) == {"code"}:
-        try:
-            return render_program(str(value["code"]))
-        except CallSyntaxError:
-            return f"<tool_call>{value['code']}"  # what cannot be written as a call is not right either
-    lines = "".join(f"<parameter={key}>\n{each}\n</parameter>\n" for key, each in value.items())
-    return f"<tool_call><function={function['name']}>\n{lines}</function></tool_call>"
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the key to another address."""
-
-    def redirect_request(
+    def __init__(
         self,
-        req: urllib.request.Request,  # noqa: ARG002
-        fp: IO[bytes],  # noqa: ARG002
-        code: int,  # noqa: ARG002
-        msg: str,  # noqa: ARG002
-        headers: http.client.HTTPMessage | email.message.Message,  # noqa: ARG002
-        newurl: str,  # noqa: ARG002
+        endpoint: Endpoint,
+        suite: Suite,
+        samples: int,
+        temperature: float,
+        max_tokens: int,
+        known: Sequence[Prediction],
+        keep: Callable[[Prediction], None],
+        tick: Callable[[int, int], None],
+        clock: Clock,
     ) -> None:
-        return None
+        self.endpoint = endpoint
+        self.temperature = temperature
+        self.max_tokens = max_tokens
+        self.keep = keep
+        self.tick = tick
+        self.clock = clock
+        self.jobs = [(case, sample) for case in suite.cases for sample in range(samples)]
+        wanted = {(case.id, sample) for case, sample in self.jobs}
+        self.found = {
+            (one.case, one.sample): one for one in known if not one.error and (one.case, one.sample) in wanted
+        }
+        self.rebuilt = 0
+        self.failures = 0  # since the last answer
+        self.last: Unanswered | None = None
 
-
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    # A company's proxy does not know our loopback.
-    handlers: Sequence[Any] = [urllib.request.ProxyHandler({})] if urlsplit(url).hostname in LOOPBACK else []
-    return urllib.request.build_opener(_NoRedirect(), *handlers)
-
-
-def _ask(
-    endpoint: Endpoint, body: Mapping[str, Any], sleep: Callable[[float], None], stop: threading.Event
-) -> dict[str, Any]:
-    """One completion, asked again while the server is busy or fails."""
-    url = f"{endpoint.url}/chat/completions"
-    headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    if endpoint.key:
-        headers["Authorization"] = f"Bearer {endpoint.key}"
-    data = json.dumps(body, ensure_ascii=False).encode()
-    for attempt in range(len(WAITS) + 1):
-        if stop.is_set():
-            raise _Stopped
-        request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310 - http and https only
+    async def answer_all(self, deadline: float | None) -> Answers:
+        left = [job for job in self.jobs if (job[0].id, job[1]) not in self.found]
+        self.tick(len(self.found), len(self.jobs))
         try:
-            with _opener(url).open(request, timeout=endpoint.timeout) as answer:
-                return _object(answer.read(LARGEST + 1), endpoint)
-        except urllib.error.HTTPError as error:
-            with error:
-                said = _said(error)
-                if error.code != 429 and error.code < 500:
-                    raise _refused(endpoint, error.code, said) from error
-                if attempt == len(WAITS):
-                    raise HostError(
-                        f"{endpoint.url} keeps failing: {error.code} {said}", "See the server's own log."
-                    ) from error
-                wait = _asked_wait(error.headers.get("Retry-After")) or WAITS[attempt]
-            sleep(wait)
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            late = isinstance(error, TimeoutError) or isinstance(reason, TimeoutError)
+            async with asyncio.timeout(deadline), _Client(self.endpoint, self.clock) as client:
+                # The first case alone, so that a wrong address or id is told before others have tried it too.
+                for job in left[:1]:
+                    await self._answer(client, *job)
+                await self._share_out(client, left[1:])
+        except TimeoutError:
             raise HostError(
-                f"{endpoint.url} "
-                + (f"gave no answer in {endpoint.timeout:g} s" if late else f"cannot be reached: {reason}"),
-                "Is it running, and is the URL right? A run's own model: ./inv serve",
-            ) from error
-    raise AssertionError("the last attempt returns or raises")
+                f"the deadline passed; {self._answered} of {len(self.jobs)} cases are answered",
+                "Nothing was scored; what is answered is kept.",
+            ) from None
+        if not self._answered:
+            raise self._no_answers()
+        predictions = tuple(self.found[case.id, sample] for case, sample in self.jobs)
+        return Answers(predictions, self.rebuilt, tuple(client.not_taken))
 
+    @property
+    def _answered(self) -> int:
+        return sum(not one.error for one in self.found.values())
 
-def _refused(endpoint: Endpoint, code: int, said: str) -> UserError:
-    hint = "See the endpoint's own documentation."
-    if code in (401, 403):
-        hint = f"Put a valid key into {KEY}." if not endpoint.key else f"The key in {KEY} is not accepted."
-    elif code == 404:
-        hint = f"Check --name, and the URL: it usually ends in /v1. GET {endpoint.url}/models lists the ids."
-    elif 300 <= code < 400:
-        hint = "It redirects; give the address that it redirects to."
-    return UserError(f"{endpoint.url} refused {endpoint.model}: {code} {said}", hint)
+    async def _share_out(self, client: "_Client", jobs: Sequence[tuple[Case, int]]) -> None:
+        waiting = iter(jobs)
 
+        async def work() -> None:
+            for job in waiting:
+                await self._answer(client, *job)
 
-def _object(data: bytes, endpoint: Endpoint) -> dict[str, Any]:
-    try:
-        value = json.loads(data) if len(data) <= LARGEST else None
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise UserError(
-            f"{endpoint.url} does not answer in JSON", "Is the URL right? It usually ends in /v1."
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.endpoint.concurrency, len(jobs))):
+                    group.create_task(work())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _answer(self, client: "_Client", case: Case, sample: int) -> None:
+        model = self.endpoint.model
+        began = time.perf_counter()
+        try:
+            reply = await client.ask(
+                completion_request(model, case, self.temperature, self.max_tokens, sample)
+            )
+            answered = reply.get("model")
+            if isinstance(answered, str) and not same_model(model, answered):
+                raise UserError(
+                    f"the endpoint answered as {one_line(answered)}, not as {model}",
+                    "Nothing of it was scored. Check --name.",
+                )
+            prediction, rebuilt = read_reply(reply, case.id, sample, time.perf_counter() - began)
+        except (Unanswered, NotACompletion) as error:
+            self.last = error if isinstance(error, Unanswered) else Unanswered(one_line(str(error), 300))
+            self.failures += not self.last.refused  # who refuses a request is there
+            if self.failures >= FAILURES:
+                raise self._no_answers() from error
+            prediction = Prediction(case=case.id, sample=sample, text="", error=str(self.last))
+        else:
+            self.failures = 0
+            self.rebuilt += rebuilt
+            self.keep(prediction)
+        self.found[case.id, sample] = prediction
+        self.tick(len(self.found), len(self.jobs))
+
+    def _no_answers(self) -> UserError:
+        """Why there is no score."""
+        url, model = self.endpoint.url, self.endpoint.model
+        if self._answered:
+            return HostError(
+                f"{url} stopped answering: {self.failures} requests in a row failed, the last one: {self.last}",
+                f"Nothing was scored; {self._answered} of {len(self.jobs)} cases are answered and kept.",
+            )
+        if self.last and self.last.refused:
+            return UserError(
+                f"{url} refused every request for {model}: {self.last}",
+                "See the endpoint's own documentation.",
+            )
+        return HostError(
+            f"{url} gave no answer as {model}: {self.last}",
+            "Nothing was scored. Has it loaded its model? See the server's own log.",
         )
+
+
+class _TooLong(Exception):
+    """An answer that is too long."""
+
+
+class _Client:
+    """Asks for one completion at a time of each caller, and again while the server is busy or fails."""
+
+    def __init__(self, endpoint: Endpoint, clock: Clock) -> None:
+        self.endpoint = endpoint
+        self.clock = clock
+        self.not_taken: list[str] = []  # parameters that the server refused, and took the request without
+        self._answered = False  # has it ever?
+        self._quiet_until = 0.0  # the server asked everybody to wait
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if endpoint.key:
+            headers["Authorization"] = f"Bearer {endpoint.key}"
+        self._http = httpx2.AsyncClient(
+            headers=headers,
+            # `ask` measures how long an answer takes in all: a server that sends a byte now and then gains nothing.
+            timeout=httpx2.Timeout(None, connect=CONNECT),
+            limits=httpx2.Limits(max_connections=endpoint.concurrency),
+            follow_redirects=False,  # a redirect would carry the key to another address
+            trust_env=urlsplit(endpoint.url).hostname
+            not in LOOPBACK,  # a company's proxy does not know our loopback
+        )
+
+    async def __aenter__(self) -> "_Client":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """One completion, within the endpoint's timeout.
+
+        Raises Unanswered, and UserError or HostError for what would be the same for every case.
+        """
+        end = self.clock.now() + self.endpoint.timeout
+        refused = list(self.not_taken)
+        failure = ""
+        attempt = 0
+        while True:
+            await self._wait(self._quiet_until - self.clock.now(), end, failure)
+            status, headers, data, failure = await self._post(replace_parameters(body, refused), end, failure)
+            if status == 200 and not failure:
+                try:
+                    reply = _object(data)
+                except ValueError as error:
+                    failure = str(error)
+                else:
+                    self._answered = True
+                    self.not_taken += [name for name in refused if name not in self.not_taken]
+                    return reply
+            elif status:
+                said = _said(data)
+                failure = f"{status} {said}".strip()
+                if status not in PASSING and status < 500:
+                    name = refused_parameter(replace_parameters(body, refused), said)
+                    if name is None or status not in (400, 422):
+                        raise self._refused(status, failure)
+                    refused.append(name)
+                    continue
+            if asked := _asked_wait(headers.get("retry-after")):
+                # Who says when to come back is asked again then, for as long as an answer may take.
+                self._quiet_until = max(self._quiet_until, self.clock.now() + asked)
+                continue
+            # So is a server that is still loading its model.
+            if attempt == len(WAITS) and (status != 503 or self._answered):
+                raise Unanswered(failure)
+            await self._wait(WAITS[min(attempt, len(WAITS) - 1)], end, failure)
+            attempt = min(attempt + 1, len(WAITS))
+
+    async def _wait(self, seconds: float, end: float, failure: str) -> None:
+        """Wait before an attempt. Raises Unanswered when there is no time left for it."""
+        if seconds <= 0:
+            return
+        if self.clock.now() + seconds >= end:
+            raise Unanswered(
+                f"{failure or 'the server is busy'}; the next attempt would be {seconds:.0f} s later, "
+                f"and an answer may take {self.endpoint.timeout:g} s"
+            )
+        await self.clock.pause(seconds)
+
+    async def _post(
+        self, body: Mapping[str, Any], end: float, before: str
+    ) -> tuple[int, Mapping[str, str], bytes, str]:
+        """One attempt: the reply's status, headers and body, and why there is none (status 0)."""
+        try:
+            async with asyncio.timeout(end - self.clock.now()):
+                return (*await self._send(body), "")
+        except TimeoutError:
+            last = f"; the attempt before: {before}" if before else ""
+            raise Unanswered(f"no whole answer in {self.endpoint.timeout:g} s{last}") from None
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            if not self._answered:
+                raise HostError(
+                    f"{self.endpoint.url} cannot be reached: {_reason(error)}",
+                    "Is it running, and is the URL right? A run's own model: ./inv serve",
+                ) from error
+            return 0, {}, b"", f"it cannot be reached: {_reason(error)}"
+        except (httpx2.RequestError, _TooLong) as error:
+            return 0, {}, b"", _reason(error)
+
+    async def _send(self, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+        request = self._http.build_request("POST", f"{self.endpoint.url}/chat/completions", json=body)
+        answer = await self._http.send(request, stream=True)
+        try:
+            data = bytearray()
+            async for piece in answer.aiter_bytes():
+                data += piece
+                if len(data) > LARGEST:
+                    raise _TooLong(f"it sent more than {LARGEST >> 20} MiB")
+            return answer.status_code, answer.headers, bytes(data)
+        finally:
+            await answer.aclose()
+
+    def _refused(self, code: int, failure: str) -> Exception:
+        if self._answered or code in (400, 413, 422):
+            return Unanswered(failure, refused=True)
+        url = self.endpoint.url
+        hint = "See the endpoint's own documentation."
+        if code in (401, 403):
+            known = self.endpoint.key
+            hint = f"The key in {KEY} is not accepted." if known else f"Put a valid key into {KEY}."
+        elif code == 404:
+            hint = f"Check --name, and the URL: it usually ends in /v1. GET {url}/models lists the ids."
+        elif 300 <= code < 400:
+            hint = "It redirects; give the address that it redirects to."
+        return UserError(f"{url} refused {self.endpoint.model}: {failure}", hint)
+
+
+def _reason(error: Exception) -> str:
+    """A transport's failure in words."""
+    text = one_line(str(error), 200) or type(error).__name__
+    if isinstance(error, httpx2.ReadError | httpx2.WriteError):
+        return f"the connection broke ({text})"
+    return text
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """A JSON object. Raises ValueError that says what was sent instead."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        shown = one_line(data[:200].decode(errors="replace"), 80)
+        raise ValueError(f"the answer is not JSON: {shown!r}" if shown else "the answer is empty") from None
+    if not isinstance(value, dict):
+        raise ValueError("the answer is not a JSON object")
+    if value.get("error") and "choices" not in value:  # some gateways tell of errors with status 200
+        raise ValueError(_said(data))
     return value
 
 
-def _said(error: urllib.error.HTTPError) -> str:
+def _said(data: bytes) -> str:
     """The server's own words, one short printable line."""
     try:
-        value: Any = json.loads(error.read(1 << 16))
+        value: Any = json.loads(data)
         found = value.get("error", value) if isinstance(value, dict) else value
         text = str(found.get("message", found) if isinstance(found, dict) else found)
-    except (ValueError, OSError, RecursionError, http.client.HTTPException):
-        text = str(error.reason)
+    except (ValueError, RecursionError):
+        text = data[:1000].decode(errors="replace")
     return one_line(text, 300)
 
 
 def _asked_wait(text: str | None) -> float:
+    """The seconds of a Retry-After header, a number or a date; 0 where there is none."""
+    if not text:
+        return 0.0
     try:
-        return max(0.0, min(float(text or 0), LONGEST_WAIT))
+        seconds = float(text)
     except ValueError:
-        return 0.0  # a date: our own wait will do
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - time.time()
+        except ValueError:
+            return 0.0
+    return max(0.0, seconds) if math.isfinite(seconds) else 0.0

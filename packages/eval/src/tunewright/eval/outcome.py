@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tunewright.chat.calls.code_mode import CallSyntaxError
@@ -74,8 +74,12 @@ def judge(case: Case, prediction: Prediction | None, trials: Trials, dialect: st
     """Judge one answer: by its calls where the case has right calls, by running it in worlds where the case has a gold
     program, else by reading it.
 
-    A missing prediction is a failed outcome that says so. `dialect`: the one in which calls have to be written.
+    A missing prediction, or one that only says why there is none, is a failed outcome that says so. `dialect`: the one in
+    which calls have to be written.
     """
+    if prediction is not None and prediction.error:
+        reasons = (f"the endpoint gave no answer: {prediction.error}",)
+        return replace(judge(case, None, trials, dialect), sample=prediction.sample, reasons=reasons)
     if case.gold_calls:
         return _judge_calls(case, prediction, dialect)
     if prediction is None:

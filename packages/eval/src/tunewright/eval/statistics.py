@@ -132,8 +132,11 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     discordant = only_a + only_b
     if discordant == 0:
         return 1.0
-    # Integers first, one division last: exact for any number of cases.
-    tail = sum(math.comb(discordant, i) for i in range(min(only_a, only_b) + 1))
+    # Integers first, one division last: exact for any number of cases. Each term follows from the one before it.
+    term = tail = 1
+    for i in range(min(only_a, only_b)):
+        term = term * (discordant - i) // (i + 1)
+        tail += term
     return min(1.0, 2 * tail / 2**discordant)
 
 
