@@ -54,6 +54,12 @@ def test_counts_sums_and_success_follow_from_what_was_found(number: int, path: s
     assert diff["added"] == sum(hunk["added"] for hunk in diff["hunks"])
 
 
+@given(number=NUMBERS, limit=st.integers(0, 60))
+def test_a_list_is_no_longer_than_the_limit_that_was_asked_for(number: int, limit: int) -> None:
+    assert len(call(number, "git_log", limit=limit)["commits"]) <= limit
+    assert len(call(1, "git_log", limit=60)["commits"]) > 10
+
+
 @pytest.mark.parametrize("tool", CATALOG.tools, ids=lambda tool: tool.name)
 def test_each_tool_finds_nothing_one_and_several_and_works_and_fails(tool: Any) -> None:
     given_ = {p.name: {"str": "a.py", "int": 3}.get(p.type) for p in tool.parameters if p.required}
@@ -62,7 +68,8 @@ def test_each_tool_finds_nothing_one_and_several_and_works_and_fails(tool: Any) 
     for name in lists:
         sizes = {len(result[name]) for result in results}
         assert {0, 1} <= sizes
-        assert max(sizes) > 30
+        limit = next((parameter.default for parameter in tool.parameters if parameter.name == "limit"), 31)
+        assert max(sizes) >= limit
     assert {result["success"] for result in results} == {True, False}
     assert len({str(result) for result in results}) >= WORLDS - 3
 

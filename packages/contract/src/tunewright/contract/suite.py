@@ -15,7 +15,7 @@ class Expectation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # Tools called, in order; each once. Empty: a direct answer, no call at all.
+    # Tools called, in order; a tool that is called twice is listed twice. Empty: a direct answer, no call at all.
     tools: tuple[str, ...] = ()
     # tool -> parameter -> the literal value it must get; or {"from": field}: a value computed from that
     # field of an earlier result; or {"any": [...]}: one of these
@@ -30,6 +30,9 @@ class Expectation(BaseModel):
     # language; and the most words it may have. `*` in a wording is the rest of a word; case does not count.
     facts: tuple[tuple[str, ...], ...] = ()
     forbidden: tuple[str, ...] = ()
+    # Of a program: wordings, as in `facts`, one of which it must print where its gold does, and nowhere else. They say
+    # that something failed or was not found, however the program puts it.
+    notices: tuple[str, ...] = ()
     language: str = "en"
     longest: int = Field(default=150, gt=0)
 
@@ -63,6 +66,16 @@ def _tool_call(item: Any) -> Any:
         raise ValueError(f"arguments are not JSON: {error}") from error
 
 
+class KnownResult(BaseModel):
+    """What a call of the conversation returned, as far as the case depends on it. Worlds return the same again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tool: str
+    arguments: dict[str, Any] = {}
+    result: dict[str, Any]
+
+
 class Case(BaseModel):
     """One prompt. `messages` end with what comes before the answer: the user's last turn, or a tool's result."""
 
@@ -76,8 +89,14 @@ class Case(BaseModel):
     symbols: tuple[str, ...] = ()  # names that were filled in
     tools: tuple[dict[str, Any], ...] = ()  # offered tools as OpenAI's function definitions
     gold: tuple[str | GoldCalls, ...] = ()  # right answers: raw text, or calls
+    results: tuple[KnownResult, ...] = ()  # of the calls that earlier messages made
     cluster: str = ""  # cases of one cluster are not independent of each other
     perturbs: str = ""  # the id of the case that this one is a changed copy of; its category says how
+
+    @property
+    def request(self) -> str:
+        """All that the user said, one turn a line."""
+        return "\n".join(message.content for message in self.messages if message.role == "user")
 
     @property
     def gold_calls(self) -> tuple[GoldCalls, ...]:

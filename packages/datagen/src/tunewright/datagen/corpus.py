@@ -28,7 +28,18 @@ TRAIN = (
     "toolz",
 )
 VALID = ("pystache", "tinydb")
-RESERVED = ("attrs", "click", "flask", "httpx", "networkx")  # for suites
+RESERVED = (  # for suites
+    "attrs",
+    "click",
+    "flask",
+    "httpx",
+    "jinja2",
+    "networkx",
+    "requests",
+    "rich",
+    "starlette",
+    "werkzeug",
+)
 
 MAX_FILE = 400_000  # bytes; what is larger is data, not something a person navigates
 MAX_FILES = 2_000  # files of one corpus, shortest paths first

@@ -21,9 +21,9 @@ class SuiteGuard:
                 self.symbols.update(case.symbols)
                 if case.template:
                     self.templates.add(_plain(case.template))
-                request = case.messages[-1].content
-                self._requests.add(_plain(request))
-                self._ngrams |= {gram for gram in shingles(request, NGRAM) if len(gram) == NGRAM}
+                for request in (message.content for message in case.messages if message.role == "user"):
+                    self._requests.add(_plain(request))
+                    self._ngrams |= {gram for gram in shingles(request, NGRAM) if len(gram) == NGRAM}
 
     def reason(self, request: str, template: str, names: Iterable[str]) -> str | None:
         """Why not, in words; None when the request may be used."""

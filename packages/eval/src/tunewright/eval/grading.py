@@ -8,14 +8,16 @@ stop, say so, or fail, as long as it calls nothing else.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.suite import Case
 from tunewright.eval.execution import WorldCall, WorldRun
+from tunewright.eval.mixed_up import mixed_up
 from tunewright.eval.printed import Output, contains, failed, keys_of, stems
+from tunewright.eval.words import says
 
 # First words of tools that change something; the order of their calls matters.
 _CHANGES = re.compile(
@@ -62,15 +64,23 @@ class Grader:
     """One case with one gold's runs, against which any number of answers are graded."""
 
     def __init__(
-        self, case: Case, golds: Sequence[WorldRun], catalog: Catalog, literals: Iterable[str] = ()
+        self,
+        case: Case,
+        golds: Sequence[WorldRun],
+        catalog: Catalog,
+        literals: Iterable[str] = (),
+        known: Iterable[tuple[str, Mapping[str, Any], Any]] = (),
     ) -> None:
-        """`literals`: texts in the gold's source, whose words say nothing about a result."""
+        """`literals`: texts in the gold's source, whose words say nothing about a result. `known`: calls that the
+        conversation has already made, which an answer may make again."""
         self.case = case
         self.catalog = catalog
         self.literals = frozenset(word for text in literals for word in re.findall(r"[a-z]+", text.lower()))
         self.golds = golds
         self.outputs = [Output(gold) for gold in golds]
-        self.request = " ".join(str(m.content or "") for m in case.messages if m.role == "user").lower()
+        self.known = [(name, arguments) for name, arguments, _ in known if not _changes(name)]
+        self.notices = case.expect.notices
+        self.request = case.request.lower()
         self.strict = bool(case.expect.fields)
         # Fields that the gold prints in some world.
         self._fields = {
@@ -84,6 +94,9 @@ class Grader:
             for output in self.outputs
             for line in output.plain_lines
             if self.strict and contains(self.request, line) and line not in ("true", "false", "none")
+            if not says(line, self.notices)
+            # A label whose value is empty in one world is no text of its own.
+            if all(line in other.plain_lines or not contains(other.words, line) for other in self.outputs)
         }
 
     def world(self, number: int, answer: WorldRun, grade: Grade) -> None:
@@ -106,7 +119,7 @@ class Grader:
 
     def _open(self, number: int, gold: WorldRun) -> bool:
         """Whether the request says nothing about what to do in this world."""
-        if self.conditional:
+        if self.conditional or self.notices:
             return bool(gold.error)
         output = self.outputs[number]
         says = any(line in self.constants or line in ("true", "false") for line in output.plain_lines)
@@ -118,12 +131,22 @@ class Grader:
             grade.wrong["runs"].append(answer.message)
             return
         is_open = self._open(number, gold)
+        answer = replace(answer, calls=self._new(gold.calls, answer.calls))
         if answer.error and not is_open:
             said = f"it fails with {answer.error}: {answer.message}".rstrip(": ")
             grade.wrong["runs"].append(f"{said}, {self._where(gold)}" if gold.calls else said)
         self._calls(gold, answer, grade, is_open)
         if not is_open and not answer.error:
             grade.wrong["fields"] += self._output(number, gold, Output(answer))
+
+    def _new(self, gold: Sequence[WorldCall], calls: Sequence[WorldCall]) -> tuple[WorldCall, ...]:
+        """Calls without those that the conversation has made before and the gold does not make again."""
+        asked = [(call.tool, call.arguments) for call in gold]
+        return tuple(
+            call
+            for call in calls
+            if (call.tool, call.arguments) in asked or (call.tool, call.arguments) not in self.known
+        )
 
     def _where(self, gold: WorldRun) -> str:
         """A world in words: what the gold's calls return in it."""
@@ -180,7 +203,7 @@ class Grader:
 
     def _order(self, calls: Sequence[WorldCall]) -> list[Any]:
         """Calls as far as their order matters: those that change something, and what they share a resource with."""
-        changing = [call for call in calls if _CHANGES.fullmatch(call.tool.split("_")[0])]
+        changing = [call for call in calls if _changes(call.tool)]
         if not changing:
             return []
         if _ORDERED.search(self.request):
@@ -195,6 +218,11 @@ class Grader:
     def _output(self, number: int, gold: WorldRun, answer: Output) -> list[str]:
         output = self.outputs[number]
         where = self._where(gold)
+        notice, given = says(output.text, self.notices), says(answer.text, self.notices)
+        if notice and not given:
+            return [f"it does not say {' or '.join(self.notices[:3])}, {where}"]
+        if given and not notice:
+            return [f"it says {given}, {where}"]
         if self.strict:
             wanted = [line for line in output.plain_lines if line in self.constants]
             for line in wanted:
@@ -208,8 +236,10 @@ class Grader:
             missing = []
         if missing:
             return [f"it prints {_quoted(answer.text)} where {_quoted(output.text)} is right, {where}"]
+        if notice:
+            return []  # what else it tells of a failure does no harm
         if not self.strict:
-            return [] if answer.text.strip() else [f"it prints nothing, {where}"]
+            return [] if answer.text.strip() or self._silent else [f"it prints nothing, {where}"]
         if foreign := self._foreign(output, answer):
             named = ", ".join(sorted({source.field for key in foreign for source in answer.sources[key]}))
             return [f"it prints {named} as well, which was not asked for, {where}"]
@@ -217,6 +247,8 @@ class Grader:
             return [f"it prints {swapped[0]} under the name of {swapped[1]}, and the other way round"]
         if _torn(output, answer):
             return [f"it puts values together that do not belong together, {where}"]
+        if mixed_up(output, answer, self.request):
+            return [f"it prints one call's result as another's, {where}"]
         if _SORTED.search(self.request) and _sequence(output) != _sequence(answer, output.keys):
             return [f"it prints the right values in another order, {where}"]
         return _words_of(output, answer, where, _result_words(gold) - self.literals)
@@ -245,6 +277,10 @@ class Grader:
             if said.setdefault(answer, gold) != gold:
                 grade.wrong["fields"].append(f"it prints {_quoted(answer)} whatever comes out")
                 return
+
+
+def _changes(tool: str) -> bool:
+    return _CHANGES.fullmatch(tool.split("_")[0]) is not None
 
 
 def _named(calls: Sequence[WorldCall]) -> str:

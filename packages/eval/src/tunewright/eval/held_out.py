@@ -290,5 +290,7 @@ def case_row(case: Case) -> dict[str, Any]:
         answer if isinstance(answer, str) else {"tool_calls": [call.row() for call in answer.tool_calls]}
         for answer in case.gold
     ]
+    if case.results:
+        row["results"] = [known.model_dump(mode="json") for known in case.results]
     others = ("template", "symbols", "cluster", "perturbs")
     return row | {key: value for key in others if (value := getattr(case, key))}

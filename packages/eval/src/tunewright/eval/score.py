@@ -242,5 +242,17 @@ def _outcomes(case: Case, samples: dict[int, Prediction], trials: Trials, dialec
 
 
 def suite_hash(suite: Suite) -> str:
-    """SHA-256 of the cases, whatever the file's whitespace."""
-    return sha256_json([case.model_dump(mode="json") for case in suite.cases])
+    """SHA-256 of the cases, whatever the file's whitespace.
+
+    Fields that suites got later count only where a case has them, so that older scores stay comparable.
+    """
+    return sha256_json([_hashed(case) for case in suite.cases])
+
+
+def _hashed(case: Case) -> dict[str, Any]:
+    row = case.model_dump(mode="json")
+    if not row["results"]:
+        del row["results"]
+    if not row["expect"]["notices"]:
+        del row["expect"]["notices"]
+    return row

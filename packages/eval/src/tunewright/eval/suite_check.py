@@ -9,14 +9,17 @@ from tunewright.chat.calls.code_mode import OPEN, CallSyntaxError
 from tunewright.contract.catalog import Catalog, item_type
 from tunewright.contract.suite import Case, Prediction, Suite
 from tunewright.eval.dataflow import follow
+from tunewright.eval.execution import bind
 from tunewright.eval.floor import floor
 from tunewright.eval.grade_calls import grade_calls
 from tunewright.eval.mutants import mutants
 from tunewright.eval.outcome import judge
 from tunewright.eval.parse import Answer, parse_answer, parse_code
+from tunewright.eval.score import METRIC_NAMES
 from tunewright.eval.statistics import Proportion
 from tunewright.eval.terminal import aligned
 from tunewright.eval.trial import Trials
+from tunewright.eval.worlds import WORLDS, World
 
 SCHEMA = 1
 SHOWN = 20  # weak cases that are named with a mutant each
@@ -62,6 +65,12 @@ class SuiteCheck:
         return not any(case.errors or case.escaped for case in self.cases)
 
     @property
+    def ambiguous(self) -> tuple[str, ...]:
+        """The suite's name and its categories that are also metrics' names: a reader of a report cannot tell which."""
+        names = (self.suite, *dict.fromkeys(case.category for case in self.cases))
+        return tuple(dict.fromkeys(name for name in names if name in METRIC_NAMES))
+
+    @property
     def operators(self) -> dict[str, Proportion]:
         """Operator -> the share of cases in which its mutants are all caught."""
         found: dict[str, list[bool]] = {}
@@ -76,6 +85,7 @@ class SuiteCheck:
             "schema": SCHEMA,
             "suite": self.suite,
             "sound": self.sound,
+            "ambiguous": list(self.ambiguous),
             "mutants": sum(case.mutants for case in self.cases),
             "caught": sum(case.caught for case in self.cases),
             "operators": {name: share.to_json() for name, share in self.operators.items()},
@@ -96,6 +106,11 @@ class SuiteCheck:
             )
         lines += [*aligned(rows), "", "models that know nothing"]
         lines += aligned([[name, f"{share.value:.0%}"] for name, share in self.floor.items()])
+        if self.ambiguous:
+            lines += [
+                "",
+                f"warning: also the name of a metric: {', '.join(self.ambiguous)}; name it otherwise",
+            ]
         errors = [(case.case, error) for case in self.cases for error in case.errors]
         if errors:
             lines += ["", "wrong in the suite", *aligned(errors)]
@@ -134,6 +149,7 @@ def _check(case: Case, suite: Suite, trials: Trials, each: int) -> CaseCheck:
     for place, gold in enumerate(case.gold, start=1):
         if isinstance(gold, str):
             check.errors += [f"gold {place}: {reason}" for reason in _wrong_gold(case, gold, trials)]
+    check.errors += _wrong_transcript(case, trials)
     if check.errors:
         return check
     for name, texts in _wrong_answers(case, suite, trials.catalog, each):
@@ -166,10 +182,34 @@ def _unknown(case: Case, catalog: Catalog) -> Iterator[str]:
         for parameter in arguments if tool else ():
             if tool and parameter not in tool.parameter_names:
                 yield f"expects parameter {parameter} of {name}, which it does not have"
+    for known in case.results:
+        tool = catalog.tool(known.tool)
+        if tool is None:
+            yield f"has a result of {known.tool}, which catalog {catalog.name} does not have"
+            continue
+        for parameter in known.arguments:
+            if parameter not in tool.parameter_names:
+                yield f"has a result of {known.tool} for parameter {parameter}, which it does not have"
+        for path in _paths(known.tool, known.result):
+            if not _exists(path, catalog):
+                yield f"has a result with field {path}, which catalog {catalog.name} does not have"
+        try:
+            bind(tool, (), known.arguments)
+        except TypeError as error:
+            yield f"has a result of a call that cannot be: {error}"
     for entry in expect.fields:
         for path in entry.split("|"):
             if not _exists(path, catalog):
                 yield f"expects field {path}, which catalog {catalog.name} does not have"
+
+
+def _paths(path: str, value: Any) -> Iterator[str]:
+    """The fields of a known result, and of its entries, as `tool.field.field`."""
+    for item in value if isinstance(value, list) else [value]:  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(item, dict):
+            for name, inner in item.items():  # pyright: ignore[reportUnknownVariableType]
+                yield f"{path}.{name}"
+                yield from _paths(f"{path}.{name}", inner)
 
 
 def _exists(path: str, catalog: Catalog) -> bool:
@@ -197,6 +237,24 @@ def _wrong_gold(case: Case, gold: str, trials: Trials) -> Iterator[str]:
         outcome = judge(case, Prediction(case=case.id, text=gold), trials)
         if not outcome.passed:
             yield "it does not score as right: " + "; ".join(outcome.reasons)
+
+
+def _wrong_transcript(case: Case, trials: Trials) -> Iterator[str]:
+    """Tool messages of a case with known results that are not what the program before them prints."""
+    for place, (before, after) in enumerate(zip(case.messages, case.messages[1:]), start=2):
+        if not case.results or before.role != "assistant" or after.role != "tool":
+            continue
+        try:
+            sources = parse_answer(before.content).sources
+        except CallSyntaxError as error:
+            yield f"message {place - 1}: it cannot be read: {error}"
+            continue
+        for number in range(WORLDS):
+            world = World(trials.catalog, case.id, number, None, trials.known_results(case))
+            run = trials.executor.run(sources, world)
+            if run.output.strip() != after.content.strip():
+                yield f"message {place}: the program before it prints {run.output.strip()[:80]!r} in world {number}"
+                break
 
 
 def _wrong_answers(case: Case, suite: Suite, catalog: Catalog, each: int) -> Iterator[tuple[str, list[Any]]]:

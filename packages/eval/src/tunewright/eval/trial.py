@@ -4,11 +4,12 @@ import ast
 import atexit
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tunewright.contract.atomic import sha256_json
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.suite import Case
-from tunewright.eval.execution import Executor, WorldRun
+from tunewright.eval.execution import Executor, WorldRun, bind
 from tunewright.eval.grading import Grade, Grader
 from tunewright.eval.parse import Answer, parse_answer
 from tunewright.eval.worlds import WORLDS, World, compared_constants
@@ -72,6 +73,14 @@ class Trials:
         said = failed[0].unjudged or f"{failed[0].error}: {failed[0].message}"
         return f"it fails in {len(failed)} of {len(runs)} worlds: {said}"
 
+    def known_results(self, case: Case) -> list[tuple[str, dict[str, Any], Any]]:
+        """The results that the case's worlds must agree with; those of unknown tools are told by `suite.check`."""
+        return [
+            (known.tool, bind(tool, (), known.arguments), known.result)
+            for known in case.results
+            if (tool := self.catalog.tool(known.tool)) is not None
+        ]
+
     def _grade(self, case: Case, answer: Answer) -> list[Grade]:
         """One grade for each gold program."""
         key = sha256_json(case.model_dump(mode="json"))
@@ -98,14 +107,16 @@ class Trials:
     def _prepare(self, case: Case) -> _Prepared:
         answers = [parse_answer(gold) for gold in case.gold if isinstance(gold, str)]
         constants = compared_constants([tree for answer in answers for tree in answer.programs])
-        prepared = _Prepared([World(self.catalog, case.id, number, constants) for number in range(WORLDS)])
+        known = self.known_results(case)
+        worlds = [World(self.catalog, case.id, number, constants, known) for number in range(WORLDS)]
+        prepared = _Prepared(worlds)
         for answer in answers:
             if answer.programs:
                 runs = [self.executor.run(answer.sources, world) for world in prepared.worlds]
                 prepared.known[answer.sources] = runs
                 if all(run.error for run in runs):
                     continue  # a gold that always fails would take anything for right
-                prepared.graders.append(Grader(case, runs, self.catalog, _literals(answer.programs)))
+                prepared.graders.append(Grader(case, runs, self.catalog, _literals(answer.programs), known))
         return prepared
 
 

@@ -8,6 +8,7 @@ request again.
 
 import re
 import zlib
+from collections.abc import Sequence
 from functools import cache
 
 from tunewright.contract.suite import Case
@@ -24,7 +25,8 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 # The most frequent function words; a text of some length in the language has several.
 _FREQUENT = {
     "en": "the a an of to in is are it that and or for not you with on as be at from which when this its by than has can "
-    "no yes if was all one each there where how does do more but only them they use used",
+    "no yes if was all one each there where how does do more but only them they use used "
+    "i my your we our have has had any so just will would could what which who none",
     "de": "der die das und ist in den von zu mit nicht ein eine auf für es im dem des sich als auch an aus bei wird sind",
     "fr": "le la les de des un une et est en du que qui dans pour pas sur au ce il elle par plus ne se sont avec",
     "es": "el la los las de un una y es en que no por con para se del al lo como más su son está pero",
@@ -70,7 +72,13 @@ def normalized(text: str) -> str:
         .replace("n't", " not")
         .replace("cannot", "can not")
     )
-    return " ".join(re.findall(r"[\w']+", plain.replace("'s ", " ")))
+    return " ".join(re.findall(r"\w+(?:'\w+)*", plain.replace("'s ", " ")))
+
+
+def says(text: str, wordings: Sequence[str]) -> str:
+    """The first of these wordings that occurs in a text, line ends being spaces; empty when none does."""
+    said = normalized(text) if wordings else ""
+    return next((wording for wording in wordings if _says(said, wording)), "")
 
 
 def _says(said: str, wording: str) -> bool:

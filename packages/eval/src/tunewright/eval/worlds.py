@@ -89,22 +89,45 @@ def _constants(node: ast.AST) -> Iterator[Any]:
 class World:
     """One world of a case: `call` answers a tool's call; `number` is its place among `WORLDS`."""
 
-    def __init__(self, catalog: Catalog, seed: str, number: int, constants: Constants | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        seed: str,
+        number: int,
+        constants: Constants | None = None,
+        known: Iterable[tuple[str, Mapping[str, Any], Json]] = (),
+    ) -> None:
+        """`known`: tool, bound arguments and result of calls whose results are the same in all worlds."""
         self.catalog = catalog
         self.seed = seed
         self.number = number
         self.constants = constants or {}
+        self.known = {_call_key(name, arguments): result for name, arguments, result in known}
 
     def call(self, tool: Tool, arguments: Mapping[str, Any]) -> Json:
         """What the tool returns: an object with the catalog's fields, or text for a tool that declares none."""
         said = json.dumps(arguments, sort_keys=True, default=repr)
         random = Random(f"{self.seed}|{self.number}|{tool.name}|{said}")
         shape = self._shape(tool, random)
+        limit = arguments.get("limit")
+        if isinstance(limit, int) and 0 <= limit < shape.size:
+            shape = Shape(limit, shape.kind)
         values = _Values(random)
         if not tool.result:
             words = (values.text(tool.name) for _ in range(max(shape.size, 1)))
             return "\n".join(words)
-        return self._result(tool, arguments, shape, values)
+        made = self._result(tool, arguments, shape, values)
+        for name, value in self.known.get(_call_key(tool.name, arguments), {}).items():
+            record = self.catalog.types.get(item_type(tool.result[name]))
+            if record is not None and isinstance(value, list):
+                value = [self._completed(entry, record, values) for entry in value]  # pyright: ignore[reportUnknownVariableType]
+            made[name] = value
+        return made
+
+    def _completed(self, entry: Mapping[str, Json], record: Mapping[str, str], values: "_Values") -> Json:
+        """A known entry with the fields that the case leaves open."""
+        rest = {name: self._plain(kind, name, values) for name, kind in record.items() if name not in entry}
+        return {**rest, **entry}
 
     def _shape(self, tool: Tool, random: Random) -> Shape:
         """This world's shape for the tool; how many entries `several` are differs from call to call."""
@@ -207,7 +230,11 @@ class World:
         """A field of the result itself: on both sides of what programs compare it with."""
         constants = self.constants.get(name, ())
         if name == "exit_code":
-            return 0 if self.number % 2 else values.random.randrange(3, 90)
+            compared = [code for code in constants if code and isinstance(code, int)]
+            turn = self.number // 2 % (len(compared) + 1)
+            if self.number % 2:
+                return 0
+            return compared[turn - 1] if turn else values.random.randrange(3, 90)
         numbers = [
             value for value in constants if isinstance(value, int | float) and not isinstance(value, bool)
         ]
@@ -271,6 +298,10 @@ class _Values:
         flags = [index < true for index in range(shape.size)]
         start = self.turn % max(shape.size, 1)
         return flags[start:] + flags[:start]
+
+
+def _call_key(name: str, arguments: Mapping[str, Any]) -> str:
+    return json.dumps([name, arguments], sort_keys=True, default=repr)
 
 
 def _counts_of(name: str, tool: Tool) -> list[str]:

@@ -132,6 +132,38 @@ def _turned(program: Program, node: ast.Call) -> ast.AST | None:
 each_place("arguments_swapped", _call(_turned))
 
 
+@wrong("arguments_exchanged")
+def _exchanged(program: Program) -> Iterator[str]:
+    """Two calls of one tool, each with the other's argument, where what they return is printed as it is."""
+    if not program.strict or not _prints_fields_only(program):
+        return
+    calls = [node for node in ast.walk(program.tree) if program.is_tool(node)]
+    for place, first in enumerate(calls):
+        for second in calls[place + 1 :]:
+            one, other = said(first), said(second)
+            same_tool = one.split("(")[0] == other.split("(")[0]
+            if same_tool and one != other and all(_is_literal(call) for call in (first, second)):
+                code = said(program.tree)
+                yield code.replace(one, "\0").replace(other, one).replace("\0", other)
+
+
+def _is_literal(call: ast.AST) -> bool:
+    return all(isinstance(argument, ast.Constant) for argument in call.args)  # type: ignore[attr-defined]
+
+
+def _prints_fields_only(program: Program) -> bool:
+    """Whether no value is computed of several results before it is printed."""
+    return not any(
+        isinstance(node, ast.BinOp | ast.Compare | ast.BoolOp | ast.GeneratorExp | ast.ListComp)
+        or (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("sum", "max", "min")
+        )
+        for node in ast.walk(program.tree)
+    )
+
+
 def _flag(program: Program, node: ast.Call) -> ast.AST | None:
     assert isinstance(node.func, ast.Name)
     tool = program.catalog.tool(node.func.id)
@@ -160,21 +192,21 @@ def _call_twice(program: Program) -> Iterator[str]:
 
 @wrong("another_call_before")
 def _another_before(program: Program) -> Iterator[str]:
-    yield (
-        f"git_status()\n{program.source}"
-        if program.catalog.tool("git_status")
-        else _extra(program) + program.source
-    )
+    yield f"{_extra(program, 'git_status')}{program.source}"
 
 
 @wrong("another_call_after")
 def _another_after(program: Program) -> Iterator[str]:
-    extra = "git_log()\n" if program.catalog.tool("git_log") else _extra(program)
-    yield f"{program.source.rstrip()}\n{extra}"
+    yield f"{program.source.rstrip()}\n{_extra(program, 'git_log')}"
 
 
-def _extra(program: Program) -> str:
-    for tool in program.catalog.tools:
+def _extra(program: Program, likely: str) -> str:
+    """A call that nobody asked for and that the conversation has not made; the likely one if it is such a call."""
+    known = {result.tool for result in program.case.results}
+    tools = [tool for tool in program.catalog.tools if tool.name not in known]
+    if any(tool.name == likely for tool in tools):
+        return f"{likely}()\n"
+    for tool in tools:
         if tool.name not in program.case.expect.tools and not any(p.required for p in tool.parameters):
             return f"{tool.name}()\n"
     return ""

@@ -139,7 +139,19 @@ each_place("condition_and_false", _test(lambda test: expression(f"({said(test)})
 each_place("condition_as_text", _test(lambda test: expression(f"str({said(test)})")), asked)
 each_place("condition_in_tuple", _test(lambda test: expression(f"({said(test)},)")), asked)
 each_place("condition_is_none", _test(lambda test: expression(f"({said(test)}) is None")), asked)
-each_place("condition_is_not_none", _test(lambda test: expression(f"({said(test)}) is not None")), asked)
+
+
+def _is_not_none(program: Program) -> Change:
+    """A field that may be null is tested for just that by its truth."""
+
+    def make(test: ast.expr) -> ast.expr | None:
+        optional = isinstance(test, ast.Attribute) and program.kind(test.attr).endswith("| None")
+        return None if optional else expression(f"({said(test)}) is not None")
+
+    return _test(make)(program)
+
+
+each_place("condition_is_not_none", _is_not_none, asked)
 
 
 def _compared(make: Callable[[ast.Compare], "ast.AST | None"]) -> Callable[[Program], Change]:

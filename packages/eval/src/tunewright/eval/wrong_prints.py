@@ -1,6 +1,7 @@
 """Mutants that print something else, or nothing, and that read another field."""
 
 import ast
+import copy
 from collections.abc import Callable, Iterable, Iterator
 
 from tunewright.contract.catalog import item_type
@@ -19,6 +20,7 @@ from tunewright.eval.rewrites import (
     strict,
     wrong,
 )
+from tunewright.eval.words import says
 
 
 def _print_value(form: str) -> Callable[[Program], Change]:
@@ -183,8 +185,8 @@ def _one_more(program: Program) -> Iterable[str]:
 
     def change(node: ast.AST) -> ast.AST | None:
         call = _with_value(node)
-        if call is None:
-            return None
+        if call is None or _notice(program, "")(copy.deepcopy(call)) is not None:
+            return None  # what else it tells of a failure does no harm
         for argument in call.args:
             for inner in ast.walk(argument):
                 if isinstance(inner, ast.Attribute) and (other := _sibling(program, inner.attr)):
@@ -287,3 +289,49 @@ def _pairs_torn(program: Program) -> Iterator[str]:
                 loop, tree = said(node.iter), said(program.tree)
                 new = f"for a, b in zip({loop}, {loop}[::-1]):\n    print(a.{fields[0]}, b.{fields[1]})"
                 yield tree.replace(said(node), new)
+
+
+def _notice(program: Program, text: str) -> Change:
+    """Changes what a program says where something failed."""
+
+    def change(node: ast.AST) -> ast.AST | None:
+        call = _with_value(node)
+        if call is None or not isinstance(call.args[0], ast.Constant | ast.JoinedStr):
+            return None
+        parts = [n.value for n in ast.walk(call.args[0]) if isinstance(n, ast.Constant)]
+        if not says(" ".join(map(str, parts)), program.case.expect.notices):
+            return None
+        call.args = [ast.Constant(text)]
+        return call
+
+    return change
+
+
+def _has_notices(program: Program) -> bool:
+    return bool(program.case.expect.notices)
+
+
+each_place("failure_as_success", lambda program: _notice(program, "done"), _has_notices)
+each_place("failure_as_zero", lambda program: _notice(program, "0"), _has_notices)
+
+
+@wrong("failure_always")
+def _failure_always(program: Program) -> Iterator[str]:
+    """It says that something failed whatever comes out, after the right output."""
+    if program.case.expect.notices:
+        wording = program.case.expect.notices[0].replace("*", "").replace("...", "").strip("^ ")
+        yield f"{program.source.rstrip()}\nprint({wording!r})\n"
+
+
+@wrong("failure_unsaid")
+def _failure_unsaid(program: Program) -> Iterator[str]:
+    """All that it says of a failure is left out."""
+
+    def change(node: ast.AST) -> ast.AST | None:
+        call = prints(node)
+        return (
+            ast.Pass() if call is not None and _notice(program, "")(copy.deepcopy(call)) is not None else None
+        )
+
+    if program.case.expect.notices:
+        yield from all_at_once(program, change)
