@@ -35,6 +35,20 @@ def test_eight_words_in_a_row_are_refused_and_seven_are_not() -> None:
     assert GUARD.reason("So please tell me on which line of b.py it is.", "t", []) is None
 
 
+def test_every_turn_of_the_user_is_guarded_and_no_result() -> None:
+    words = "Please tell me on which line of app.py the name Blue is bound."
+    later = (
+        *CASE.messages,
+        Message(role="assistant", content="On line three."),
+        Message(role="tool", content="and here are eight words that no user ever said"),
+        Message(role="user", content="And which of the functions there would use it first?"),
+    )
+    guard = SuiteGuard([Suite(name="s", cases=(CASE.model_copy(update={"messages": later}),))])
+    assert guard.reason(words, "t", [])
+    assert guard.reason("And which of the functions there would use it first?", "t", [])
+    assert guard.reason("and here are eight words that no user ever said", "t", []) is None
+
+
 def test_nearly_the_same_request_is_found() -> None:
     near = NearDuplicates(0.75)
     assert near.add("print the line of each use of alpha in the file a.py")

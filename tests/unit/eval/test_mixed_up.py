@@ -3,8 +3,10 @@
 import pytest
 
 from tests.support.gold import answer, trials
-from tunewright.contract.suite import Case, Prediction
+from tunewright.contract.suite import Case, Prediction, Suite
+from tunewright.eval.mutants import mutants
 from tunewright.eval.outcome import judge
+from tunewright.eval.suite_check import check_suite
 
 GOLD = 'for path in ["src/core.py", "src/io.py"]:\n    print(path, read_file(path).line_count)'
 CASE = Case.model_validate(
@@ -80,3 +82,31 @@ def test_digits_of_a_path_are_no_result() -> None:
     assert judge(case, Prediction(case="two", text=answer(gold)), trials()).passed
     swapped = gold.replace("ruff_check(path)", f"ruff_check({files}[path == {files[0]!r}])")
     assert not judge(case, Prediction(case="two", text=answer(swapped)), trials()).passed
+
+
+@pytest.mark.parametrize(
+    ("gold", "operator"),
+    [
+        (TWO + "print(a)\nprint(b)", "arguments_exchanged"),
+        (
+            'for path in ["src/core.py", "src/io.py"]:\n    print(read_file(path).line_count)',
+            "listed_backwards",
+        ),
+    ],
+)
+def test_results_in_the_other_order_are_a_mutant_that_is_caught(gold: str, operator: str) -> None:
+    case = CASE.model_copy(update={"gold": (answer(gold),)})
+    check = check_suite(Suite(name="s", cases=(case,)), trials().catalog).cases[0]
+    assert (check.errors, check.escaped) == ([], {})
+    assert check.operators[operator]
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        TWO + "print(a + b)",  # exchanged, it says the same
+        'write_file("src/core.py", "")\nwrite_file("src/io.py", "")',
+    ],
+)
+def test_what_says_the_same_either_way_is_no_mutant(gold: str) -> None:
+    assert not {"arguments_exchanged", "listed_backwards"} & mutants(gold, CASE, trials().catalog).keys()

@@ -75,3 +75,15 @@ def test_calls_are_checked_by_changed_calls() -> None:
     check = checked(expect={}, gold=[{"tool_calls": [call]}], tools=[tool])
     assert (check.errors, check.escaped) == ([], {})
     assert check.mutants >= 5
+
+
+def test_names_that_a_metric_has_are_a_warning() -> None:
+    case = suite("navigation").cases[0]
+    named = Suite(name="exact", cases=(case.model_copy(update={"category": "overall"}), case))
+    check = check_suite(named, CATALOG)
+    assert check.ambiguous == ("exact", "overall")
+    assert "also the name of a metric: exact, overall" in check.to_text()
+    assert check.to_json()["ambiguous"] == ["exact", "overall"]
+    plain = check_suite(Suite(name="mine", cases=(case,)), CATALOG)
+    assert plain.ambiguous == ()
+    assert "warning" not in plain.to_text()

@@ -43,6 +43,8 @@ def _argument(kind: type, new: Callable[[str], str]) -> Callable[[Program], Chan
             if not (isinstance(node, ast.Constant) and type(node.value) is kind):
                 return None
             plain = repr(node.value)
+            if node.value == "" and new("X") in ("X.swapcase()", "X[:len(X) // 2]"):
+                return None  # of an empty text there is nothing to change
             changed = new(plain) if (plain, node.col_offset) in literals else plain
             return None if changed == plain else expression(changed)
 
@@ -138,11 +140,16 @@ def _exchanged(program: Program) -> Iterator[str]:
     if not program.strict or not _prints_fields_only(program):
         return
     calls = [node for node in ast.walk(program.tree) if program.is_tool(node)]
+    alone = {said(node.value) for node in ast.walk(program.tree) if isinstance(node, ast.Expr)}
     for place, first in enumerate(calls):
         for second in calls[place + 1 :]:
             one, other = said(first), said(second)
             same_tool = one.split("(")[0] == other.split("(")[0]
-            if same_tool and one != other and all(_is_literal(call) for call in (first, second)):
+            if (
+                same_tool
+                and one != other
+                and all(_is_literal(call) and said(call) not in alone for call in (first, second))
+            ):
                 code = said(program.tree)
                 yield code.replace(one, "\0").replace(other, one).replace("\0", other)
 

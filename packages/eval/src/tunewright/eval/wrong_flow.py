@@ -76,6 +76,28 @@ for _name, _form in {
     each_place(_name, _over(_form))
 
 
+@wrong("listed_backwards")
+def _listed_backwards(program: Program) -> Iterable[str]:
+    """What the request names one after the other is gone through from the end, and nothing says which is which."""
+    request = program.case.request.lower()
+
+    def change(node: ast.AST) -> ast.AST | None:
+        if not (isinstance(node, ast.For) and isinstance(node.iter, ast.List | ast.Tuple)):
+            return None
+        texts = [
+            n.value for n in ast.walk(node.iter) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        ]
+        targets = {n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)}
+        shown = [value for n in ast.walk(node) if isinstance(n, ast.Call) and is_print(n) for value in n.args]
+        named = any(isinstance(value, ast.Name) and value.id in targets for value in shown)
+        if named or not shown or len(set(texts)) < 2 or not all(text.lower() in request for text in texts):
+            return None
+        node.iter.elts.reverse()
+        return node
+
+    return one_by_one(program, change) if program.strict else ()
+
+
 def _broken(node: ast.For) -> ast.AST:
     node.body.append(ast.Break())
     return node
