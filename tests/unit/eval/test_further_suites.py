@@ -1,4 +1,4 @@
-"""The suites beside navigation and field access: sound, apart from each other, and of no use to models that know nothing."""
+"""The further suites: golds pass, mutants and trivial models fail, and no request resembles another or a training wording."""
 
 import re
 from collections import Counter
@@ -56,7 +56,7 @@ def test_every_gold_is_right_and_models_that_know_nothing_get_nothing(name: str)
 
 @pytest.mark.parametrize("name", SUITES)
 def test_a_case_of_each_category_catches_every_mutant(name: str) -> None:
-    """A sample, for `suite.check` looks at every case and takes minutes."""
+    """A sample: `suite.check` on every case takes minutes."""
     firsts = {case.category: case for case in reversed(suite(name).cases)}
     check = check_suite(Suite(name=name, cases=tuple(firsts.values())), trials().catalog)
     assert [

@@ -237,7 +237,7 @@ class Grader:
         if missing:
             return [f"it prints {_quoted(answer.text)} where {_quoted(output.text)} is right, {where}"]
         if notice:
-            return []  # what else it tells of a failure does no harm
+            return []  # further details of a failure are harmless
         if not self.strict:
             return [] if answer.text.strip() or self._silent else [f"it prints nothing, {where}"]
         if foreign := self._foreign(output, answer):

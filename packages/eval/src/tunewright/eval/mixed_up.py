@@ -1,4 +1,4 @@
-"""Results of several calls of one tool, printed under another call's name or in another call's place."""
+"""Detect results of several calls to one tool that are printed under another call's name or in its place."""
 
 import json
 import re

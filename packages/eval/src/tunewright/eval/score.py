@@ -244,7 +244,7 @@ def _outcomes(case: Case, samples: dict[int, Prediction], trials: Trials, dialec
 def suite_hash(suite: Suite) -> str:
     """SHA-256 of the cases, whatever the file's whitespace.
 
-    Fields that suites got later count only where a case has them, so that older scores stay comparable.
+    Fields that were added later are hashed only where a case has them, so that older scores stay comparable.
     """
     return sha256_json([_hashed(case) for case in suite.cases])
 

@@ -74,7 +74,7 @@ class Trials:
         return f"it fails in {len(failed)} of {len(runs)} worlds: {said}"
 
     def known_results(self, case: Case) -> list[tuple[str, dict[str, Any], Any]]:
-        """The results that the case's worlds must agree with; those of unknown tools are told by `suite.check`."""
+        """The results that the case's worlds must agree with; `suite.check` reports those of unknown tools."""
         return [
             (known.tool, bind(tool, (), known.arguments), known.result)
             for known in case.results

@@ -208,7 +208,7 @@ def _another_after(program: Program) -> Iterator[str]:
 
 
 def _extra(program: Program, likely: str) -> str:
-    """A call that nobody asked for and that the conversation has not made; the likely one if it is such a call."""
+    """A call that the request does not ask for and the conversation has not made, `likely` if it qualifies."""
     known = {result.tool for result in program.case.results}
     tools = [tool for tool in program.catalog.tools if tool.name not in known]
     if any(tool.name == likely for tool in tools):

@@ -78,7 +78,7 @@ for _name, _form in {
 
 @wrong("listed_backwards")
 def _listed_backwards(program: Program) -> Iterable[str]:
-    """What the request names one after the other is gone through from the end, and nothing says which is which."""
+    """A loop over names from the request runs backwards, and its output has no labels."""
     request = program.case.request.lower()
 
     def change(node: ast.AST) -> ast.AST | None:
@@ -164,7 +164,7 @@ each_place("condition_is_none", _test(lambda test: expression(f"({said(test)}) i
 
 
 def _is_not_none(program: Program) -> Change:
-    """A field that may be null is tested for just that by its truth."""
+    """The truth of a field that may be null is already a test for null."""
 
     def make(test: ast.expr) -> ast.expr | None:
         optional = isinstance(test, ast.Attribute) and program.kind(test.attr).endswith("| None")

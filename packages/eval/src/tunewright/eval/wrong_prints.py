@@ -186,7 +186,7 @@ def _one_more(program: Program) -> Iterable[str]:
     def change(node: ast.AST) -> ast.AST | None:
         call = _with_value(node)
         if call is None or _notice(program, "")(copy.deepcopy(call)) is not None:
-            return None  # what else it tells of a failure does no harm
+            return None  # further details of a failure are harmless
         for argument in call.args:
             for inner in ast.walk(argument):
                 if isinstance(inner, ast.Attribute) and (other := _sibling(program, inner.attr)):
@@ -292,7 +292,7 @@ def _pairs_torn(program: Program) -> Iterator[str]:
 
 
 def _notice(program: Program, text: str) -> Change:
-    """Changes what a program says where something failed."""
+    """Replace the text of a failure message."""
 
     def change(node: ast.AST) -> ast.AST | None:
         call = _with_value(node)
@@ -317,7 +317,7 @@ each_place("failure_as_zero", lambda program: _notice(program, "0"), _has_notice
 
 @wrong("failure_always")
 def _failure_always(program: Program) -> Iterator[str]:
-    """It says that something failed whatever comes out, after the right output."""
+    """The right output, followed by a failure message in every case."""
     if program.case.expect.notices:
         wording = program.case.expect.notices[0].replace("*", "").replace("...", "").strip("^ ")
         yield f"{program.source.rstrip()}\nprint({wording!r})\n"
@@ -325,7 +325,7 @@ def _failure_always(program: Program) -> Iterator[str]:
 
 @wrong("failure_unsaid")
 def _failure_unsaid(program: Program) -> Iterator[str]:
-    """All that it says of a failure is left out."""
+    """The failure message is left out."""
 
     def change(node: ast.AST) -> ast.AST | None:
         call = prints(node)
