@@ -1,4 +1,4 @@
-"""The further suites: golds pass, mutants and trivial models fail, and no request resembles another or a training wording."""
+"""The further suites: golds pass, mutants and trivial models fail, no request resembles another or a training wording."""
 
 import re
 from collections import Counter
