@@ -72,6 +72,36 @@ def test_mutants_of_what_is_said_are_made_and_caught() -> None:
     } <= check.operators.keys()
 
 
+def test_an_empty_list_is_noticed_although_the_call_worked() -> None:
+    gold = 'r = git_log("x")\nif r.commits:\n    print(r.commits[0].sha)\nelse:\n    print("there are no commits")'
+    case = CASE.model_copy(
+        update={
+            "expect": CASE.expect.model_validate(
+                {
+                    "tools": ["git_log"],
+                    "arguments": {"git_log": {"path": "x"}},
+                    "fields": ["git_log.commits.sha"],
+                    "control": ["if"],
+                    "notices": ["no commit*", "none", "nothing"],
+                }
+            ),
+            "gold": (answer(gold),),
+        }
+    )
+
+    def right(code: str) -> bool:
+        return judge(case, Prediction(case="gone", text=answer(code)), trials()).passed
+
+    assert right(gold)
+    assert right(gold.replace("if r.commits", "if r.success and len(r.commits) > 0"))
+    assert not right(gold.replace("if r.commits", "if r.success"))
+    assert not right('r = git_log("x")\nfor c in r.commits[:1]:\n    print(c.sha)')
+    assert (
+        "success_for_found"
+        in check_suite(Suite(name="s", cases=(case,)), trials().catalog).cases[0].operators
+    )
+
+
 def test_an_exit_code_that_the_gold_asks_for_occurs_in_a_world() -> None:
     gold = 'r = run_command("timeout 9 x")\nprint("timed out" if r.exit_code == 124 else r.exit_code)'
     case = CASE.model_copy(

@@ -108,7 +108,10 @@ class Trials:
         answers = [parse_answer(gold) for gold in case.gold if isinstance(gold, str)]
         constants = compared_constants([tree for answer in answers for tree in answer.programs])
         known = self.known_results(case)
-        worlds = [World(self.catalog, case.id, number, constants, known) for number in range(WORLDS)]
+        trees = [tree for answer in answers for tree in answer.programs]
+        # A gold that reports failures without reading `success` looks at what was found, so an answer must do so too.
+        empty = bool(case.expect.notices) and not any(_reads(tree, "success") for tree in trees)
+        worlds = [World(self.catalog, case.id, number, constants, known, empty) for number in range(WORLDS)]
         prepared = _Prepared(worlds)
         for answer in answers:
             if answer.programs:
@@ -118,6 +121,10 @@ class Trials:
                     continue  # a gold that always fails would take anything for right
                 prepared.graders.append(Grader(case, runs, self.catalog, _literals(answer.programs), known))
         return prepared
+
+
+def _reads(tree: ast.Module, field: str) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr == field for node in ast.walk(tree))
 
 
 def _literals(programs: Sequence[ast.Module]) -> list[str]:

@@ -32,7 +32,10 @@ _PATHS = frozenset({"file", "path", "filename", "file_path", "filepath"})
 
 @dataclass(frozen=True)
 class Shape:
-    """How a result looks: how many entries, and whether they are `good`, `bad` or `mixed`; `failed`: nothing found."""
+    """How a result looks: how many entries, and whether they are `good`, `bad` or `mixed`.
+
+    `none`: nothing was found, and the call failed; `empty`: nothing was found, and the call worked.
+    """
 
     size: int
     kind: str = "mixed"
@@ -96,12 +99,17 @@ class World:
         number: int,
         constants: Constants | None = None,
         known: Iterable[tuple[str, Mapping[str, Any], Json]] = (),
+        empty_is_success: bool = False,
     ) -> None:
-        """`known`: tool, bound arguments and result of calls whose results are the same in all worlds."""
+        """`known`: tool, bound arguments and result of calls whose results are the same in all worlds.
+
+        `empty_is_success`: in the second half of the worlds a call that finds nothing is a success with an empty list.
+        """
         self.catalog = catalog
         self.seed = seed
         self.number = number
         self.constants = constants or {}
+        self.empty_is_success = empty_is_success
         self.known = {_call_key(name, arguments): result for name, arguments, result in known}
 
     def call(self, tool: Tool, arguments: Mapping[str, Any]) -> Json:
@@ -142,6 +150,8 @@ class World:
         }
         shapes = (*_SHAPES, *(Shape(size) for size in sorted(limits) if 0 < size <= 400))
         shape = shapes[self._turn(tool, self.number) % len(shapes)]
+        if shape.kind == "none" and self.empty_is_success and lists and self.number >= len(_SHAPES):
+            return Shape(0, "empty")
         wide = shape in _SHAPES and shape.size > 1
         return Shape(shape.size + random.randrange(3), shape.kind) if wide else shape
 
@@ -175,7 +185,7 @@ class World:
                 result[name] = self._scalar(name, annotation, tool, values)
         self._relate(tool, result, lists, values)
         if "success" in tool.result:
-            result["success"] = _success(result, lists, problems, missing)
+            result["success"] = shape.kind == "empty" or _success(result, lists, problems, missing)
         return {name: result[name] for name in tool.result}
 
     def _relate(self, tool: Tool, result: dict[str, Json], lists: list[str], values: "_Values") -> None:

@@ -176,6 +176,21 @@ def _is_not_none(program: Program) -> Change:
 each_place("condition_is_not_none", _is_not_none, asked)
 
 
+def _success_only(program: Program) -> Change:
+    """Whether the call worked is tested in place of whether it found anything."""
+
+    def make(test: ast.expr) -> ast.expr | None:
+        found = isinstance(test, ast.Attribute) and program.kind(test.attr).startswith("list")
+        return (
+            expression(f"{said(test.value)}.success") if found and isinstance(test, ast.Attribute) else None
+        )
+
+    return _test(make)(program)
+
+
+each_place("success_for_found", _success_only, lambda program: bool(program.case.expect.notices))
+
+
 def _compared(make: Callable[[ast.Compare], "ast.AST | None"]) -> Callable[[Program], Change]:
     return lambda program: (
         lambda node: make(node) if isinstance(node, ast.Compare) and len(node.ops) == 1 else None
