@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.small_dataset import ROOT, small_dataset
+from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.example import read_examples
 from tunewright.contract.suite import Case, read_suite
@@ -40,6 +41,23 @@ def test_no_training_wording_is_a_suite_wording() -> None:
     assert not ours & theirs
 
 
+def test_no_training_wording_is_nearly_a_suite_wording() -> None:
+    """Whatever names are filled in: a placeholder is one word, the same for all."""
+    near = NearDuplicates()
+    theirs = [case.template for case in cases() if case.template]
+    for wording in theirs:
+        near.add_all(unnamed(wording))
+    ours = [wording for scenario in SCENARIOS for wording in scenario.requests]
+    ours += [question.template for question in questions(load_catalog("coding"))]
+    assert len(ours) > 500
+    assert len(theirs) >= 600
+    assert [wording for wording in ours if near.knows(unnamed(wording))] == []
+
+
+def unnamed(wording: str) -> str:
+    return re.sub(r"`?\{[^{}]*\}`?", "name", wording)
+
+
 def test_the_repositories_of_the_suites_are_not_trained_on() -> None:
     assert not set(RESERVED) & set(TRAIN + VALID)
     assert not set(TRAIN) & set(VALID)
@@ -49,6 +67,9 @@ def test_the_repositories_of_the_suites_are_not_trained_on() -> None:
 def test_no_generated_request_shares_a_symbol_or_eight_words_in_a_row_with_a_case() -> None:
     symbols = {symbol for case in cases() for symbol in case.symbols}
     taken = {run for case in cases() for run in runs_of_eight(case.messages[-1].content)}
+    near = NearDuplicates()
+    for case in cases():
+        near.add_all(case.messages[-1].content)
     examples = [e for split in ("train", "valid") for e in read_examples(small_dataset() / f"{split}.jsonl")]
     assert len(examples) == 48
     for example in examples:
@@ -56,6 +77,7 @@ def test_no_generated_request_shares_a_symbol_or_eight_words_in_a_row_with_a_cas
             if message.role != "user":
                 continue
             assert not runs_of_eight(message.content) & taken, message.content
+            assert not near.knows(message.content), message.content
             assert not set(re.findall(r"[\w./-]*\w", message.content)) & symbols, message.content
 
 

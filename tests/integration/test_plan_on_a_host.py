@@ -44,8 +44,8 @@ def test_a_bare_host_gets_a_whole_plan_and_stays_as_it_was(
     assert plan.disk_free is not None
     assert plan.problems == ()
     assert [cargo.name for cargo in plan.cargo if "suites/" in cargo.name] == [
-        "suites/navigation.jsonl",
-        "suites/field_access.jsonl",
+        "suites/navigation.jsonl (quick)",
+        "suites/field_access.jsonl (quick)",
     ]
     assert "is fit for tiny" in plan_text(plan)
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.endpoint import RESET, LookAlike, Reply, completion, look_alike, ok
 from tests.support.gold import gold, suite
+from tunewright.contract.suite import read_suite
 from tunewright.eval.predictions import read_predictions
 from tunewright.train.tiny import model_folder
 
@@ -60,7 +61,7 @@ def invoke(*flags: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-FLAGS = ("--name", "oracle", "--suite", "navigation")
+FLAGS = ("--name", "oracle", "--suite", "navigation", "--subset", "quick")
 
 
 def folder_of(done: "subprocess.CompletedProcess[str]") -> Path:
@@ -79,6 +80,11 @@ def test_an_endpoint_is_asked_and_scored(oracle: LookAlike) -> None:
     body = oracle.asked[0][2]
     assert (body["max_tokens"], body["temperature"]) == (77, 0.2)
     assert "warning" not in done.stderr
+    assert [case.id for case in read_suite(folder / "suites" / "navigation.jsonl").cases] == [
+        case.id for case in suite("navigation").cases
+    ]
+    again = invoke("score", "--predictions", str(folder / "navigation.jsonl"))
+    assert "100% of 60" in again.stdout, again.stderr
     shutil.rmtree(folder)
 
 
@@ -188,6 +194,7 @@ def test_a_validation_is_scored_again_exported_and_compared(oracle: LookAlike, t
         ("--endpoint", "http://localhost:99999/v1", "--name", "a"),
         ("--resume", "nowhere"),
         ("--resume", "latest", "--suite", "navigation"),
+        ("--model", ".", "--subset", "slow"),
     ],
 )
 def test_flags_that_do_not_go_together_are_told_in_two_lines(flags: tuple[str, ...]) -> None:

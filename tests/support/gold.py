@@ -1,4 +1,7 @@
-"""The suites with one right answer for every case: what a perfect model would say."""
+"""The suites with one right answer for every case: what a perfect model would say.
+
+Most tests use the quick subset; those about the cases themselves take them all.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -15,6 +18,11 @@ CLOSE = "\n</parameter>\n</function></tool_call>"
 
 @cache
 def suite(name: str) -> Suite:
+    return read_suite(ROOT / "suites" / f"{name}.jsonl", "quick")
+
+
+@cache
+def whole_suite(name: str) -> Suite:
     return read_suite(ROOT / "suites" / f"{name}.jsonl")
 
 
@@ -48,5 +56,12 @@ def answer(code: str) -> str:
 
 
 def all_cases() -> list[tuple[Case, str]]:
-    """Every case of both suites, with its right answer."""
+    """Every quick case of both suites, with its right answer."""
     return [(case, gold(name)[case.id]) for name in SUITES for case in suite(name).cases]
+
+
+def whole_cases() -> list[tuple[Case, str]]:
+    """Every case of both suites, with each of its right answers."""
+    return [
+        (case, str(answer)) for name in SUITES for case in whole_suite(name).cases for answer in case.gold
+    ]

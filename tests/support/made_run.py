@@ -11,7 +11,7 @@ from tunewright.contract.atomic import sha256_bytes, write_bytes, write_json, wr
 from tunewright.contract.manifest import write_manifest
 from tunewright.contract.recipe import Recipe, load_recipe
 from tunewright.contract.run import Forced, RunFolder, RunSpec
-from tunewright.contract.suite import Case
+from tunewright.contract.suite import Case, suite_text
 
 RUN_ID = "20261123-093000-tiny-0a1b2c3d"
 
@@ -67,7 +67,7 @@ def make_run(
         )
     shipped: dict[str, str] = {}
     for name in SUITES:
-        data = (ROOT / "suites" / f"{name}.jsonl").read_bytes()
+        data = suite_text(ROOT / "suites" / f"{name}.jsonl", "quick")
         write_bytes(run.suites / f"{name}.jsonl", data)
         shipped[name] = sha256_bytes(data)
         for model, share in (("base", base), ("quantized", tuned)):

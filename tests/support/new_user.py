@@ -43,6 +43,7 @@ batch_size = 32
 
 [[suites]]
 path = "suites/navigation.jsonl"
+subset = "quick"
 
 [[gates]]
 metric = "fidelity"

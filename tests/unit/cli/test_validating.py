@@ -13,6 +13,7 @@ from tests.support.gold import gold, suite
 from tests.support.made_run import make_run
 from tests.support.random_qwen3 import write_tokenizer
 from tunewright.cli import validating
+from tunewright.cli.judge import suite_of
 from tunewright.cli.serving import how_to_call
 from tunewright.cli.template_fit import folder_template
 from tunewright.cli.validating import (
@@ -20,7 +21,9 @@ from tunewright.cli.validating import (
     fitted,
     is_folder,
     judge,
+    keep_subsets,
     keeping,
+    named_suites,
     new_folder,
     predict_at,
     prediction_settings,
@@ -32,9 +35,9 @@ from tunewright.cli.validating import (
 from tunewright.contract.atomic import write_jsonl
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import CheckFailed, HostError, UserError
-from tunewright.contract.recipe import Gate, SuiteEntry, load_recipe
+from tunewright.contract.recipe import Gate, Recipe, SuiteEntry, load_recipe
 from tunewright.contract.run import RunFolder
-from tunewright.contract.suite import Prediction
+from tunewright.contract.suite import Prediction, read_suite
 from tunewright.eval.predictions import read_predictions
 from tunewright.eval.score import SuiteScore, score_predictions
 from tunewright.eval.validation import ValidationFolder
@@ -90,6 +93,41 @@ def test_suites_are_found_by_name_by_path_and_by_default(tmp_path: Path) -> None
     assert [s.name for s in read_suites(["field_access", str(own)]).values()] == ["field_access", "own"]
     with pytest.raises(UserError):
         read_suites(["nowhere"])
+    assert {len(s.cases) for s in read_suites([]).values()} == {300}
+    assert {len(s.cases) for s in read_suites([], "quick").values()} == {60}
+    with pytest.raises(UserError, match="--subset 'slow' is none of quick"):
+        read_suites([], "slow")
+
+
+def test_what_is_answered_is_what_was_named_then_what_the_recipe_says() -> None:
+    def sizes(names: list[str], subset: str, recipe: Recipe | None) -> dict[str, int]:
+        return {s.name: len(s.cases) for s in named_suites(names, subset, recipe).values()}
+
+    assert sizes([], "", TINY) == {"navigation": 60, "field_access": 60}
+    assert sizes([], "", None) == {"navigation": 300, "field_access": 300}
+    assert sizes([], "quick", None) == {"navigation": 60, "field_access": 60}
+    assert sizes(["navigation"], "", TINY) == {"navigation": 300}
+    assert sizes(["navigation"], "quick", TINY) == {"navigation": 60}
+
+
+def test_of_a_subset_a_file_holds_the_cases_alone(tmp_path: Path) -> None:
+    whole = read_suites(["navigation"])
+    assert keep_subsets(whole, tmp_path) == whole
+    assert list(tmp_path.iterdir()) == []
+    ((path, part),) = keep_subsets(read_suites(["navigation"], "quick"), tmp_path).items()
+    assert path == tmp_path.resolve() / "suites" / "navigation.jsonl"
+    assert read_suite(path).cases == part.cases
+    assert len(part.cases) == 60
+    made = make_run(tmp_path)
+    asked = run_suites(made, [], TINY, tmp_path / "out")
+    assert {len(s.cases) for s in asked.values()} == {60}
+    assert [path.parent for path in asked] == [made.suites.resolve()] * 2
+
+
+def test_predictions_are_scored_against_the_suite_that_was_answered(tmp_path: Path) -> None:
+    made = make_run(tmp_path)
+    assert suite_of(made.predictions / "base" / "navigation.jsonl") == made.suites / "navigation.jsonl"
+    assert suite_of(tmp_path / "navigation.jsonl") == ROOT / "suites" / "navigation.jsonl"
 
 
 def test_a_run_is_no_folder_of_a_model(tmp_path: Path) -> None:
@@ -174,7 +212,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 def started(run: RunFolder | None, server: LookAlike) -> ValidationFolder:
     folder = ValidationFolder(new_folder("ours"))
-    suites, settings = read_suites(["navigation"]), prediction_settings(TINY, 1)
+    suites = keep_subsets(read_suites(["navigation"], "quick"), folder.path)
+    settings = prediction_settings(TINY, 1)
     start_validation(folder, "ours", suites, settings, "coding", server.url, "", run)
     return folder
 

@@ -70,3 +70,18 @@ def test_a_suite_is_a_file_or_held_out_rows_and_not_both() -> None:
     for wrong in ("", 'from = "valid"\npath = "a.jsonl"\n', 'from = "train"\n'):
         with pytest.raises(UserError, match="suites"):
             parse_recipe(text + wrong, "r")
+
+
+def test_a_suite_is_taken_whole_or_in_part() -> None:
+    text = MINIMAL + '[[suites]]\npath = "suites/a.jsonl"\nsubset = "quick"\n'
+    entry = parse_recipe(text, "r").suites[0]
+    assert (entry.name, entry.subset) == ("a", "quick")
+    with pytest.raises(UserError, match="subset"):
+        parse_recipe(text.replace("quick", "slow"), "r")
+    with pytest.raises(UserError, match="subset belongs to a suite with a path"):
+        parse_recipe(text.replace('path = "suites/a.jsonl"', 'from = "valid"'), "r")
+
+
+def test_the_default_recipes_answer_the_quick_subsets() -> None:
+    for name in ("tiny", "smollm2"):
+        assert {entry.subset for entry in load_recipe(name, ROOT).suites} == {"quick"}

@@ -49,6 +49,15 @@ def test_every_turn_of_the_user_is_guarded_and_no_result() -> None:
     assert guard.reason("and here are eight words that no user ever said", "t", []) is None
 
 
+def test_nearly_what_a_suite_asks_is_refused() -> None:
+    case = CASE.model_copy(
+        update={"messages": (Message(role="user", content="Print every use of Blue."),), "template": ""}
+    )
+    guard = SuiteGuard([Suite(name="s", cases=(case,))])
+    assert guard.reason("print EVERY use of blue, blue", "t", []) == "a suite asks nearly the same"
+    assert guard.reason("Print every use of Red.", "t", []) is None
+
+
 def test_nearly_the_same_request_is_found() -> None:
     near = NearDuplicates(0.75)
     assert near.add("print the line of each use of alpha in the file a.py")

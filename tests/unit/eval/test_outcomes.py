@@ -163,7 +163,7 @@ def test_every_metric_has_its_own_denominator() -> None:
     score = score_predictions(suite("navigation"), gold_predictions("navigation"), CATALOG)
     assert (score.overall.n, score.discrimination.n, score.field_access.n) == (60, 60, 36)
     assert {category: share.n for category, share in score.categories.items()} == dict.fromkeys(
-        ["direct_answer", "discrimination", "goto_definition", "find_references", "workflow"], 12
+        ["direct_answer", "which_tool", "goto_definition", "find_references", "workflow"], 12
     )
 
 

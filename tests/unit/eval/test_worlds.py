@@ -1,5 +1,6 @@
 """Worlds are consistent, repeatable and unlike each other; programs run in them, and harm stays inside."""
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,72 @@ def test_each_tool_finds_nothing_one_and_several_and_works_and_fails(tool: Any) 
     assert len({str(result) for result in results}) >= WORLDS - 3
 
 
-def test_worlds_lie_on_both_sides_of_what_programs_compare_with() -> None:
-    import ast
+@given(number=NUMBERS, query=st.sampled_from(["Client", "_merge", "run_all"]), file=TEXTS)
+def test_a_search_finds_names_that_match_and_a_file_holds_its_own_symbols(
+    number: int, query: str, file: str
+) -> None:
+    found = call(number, "workspace_symbols", query=query)["symbols"]
+    assert [symbol["name"] for symbol in found[:1]] == [query][: len(found)]
+    assert all(symbol["name"].startswith(query) for symbol in found)
+    assert len({symbol["name"] for symbol in found}) == len(found)
+    assert {symbol["file"] for symbol in call(number, "document_symbols", file=file)["symbols"]} <= {file}
 
+
+def constants_in(code: str) -> Any:
+    return compared_constants([ast.parse(code)])
+
+
+@pytest.mark.parametrize("limit", [1, 2, 50, 400])
+def test_entries_lie_on_both_sides_of_what_programs_compare_them_with(limit: int) -> None:
+    constants = constants_in(f"[ref for ref in r.references if ref.line > {limit}]")
+    tool = CATALOG.tool("find_references")
+    assert tool is not None
+    arguments = {"file": "a.py", "line": 1, "symbol": "x"}
+    for number in range(WORLDS):
+        lines = [
+            r["line"] for r in World(CATALOG, "s", number, constants).call(tool, arguments)["references"]
+        ]
+        assert len(set(lines)) == len(lines)
+        assert all(line >= 0 for line in lines)
+        if len(lines) >= 8:
+            assert {limit - 1, limit, limit + 1} - {0} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    "tool", ["find_references", "ruff_check", "typecheck", "document_symbols", "pytest_run"]
+)
+@pytest.mark.parametrize("limit", [3, 10, 25])
+def test_each_count_around_a_limit_comes_up_in_some_world(tool: str, limit: int) -> None:
+    fields = {
+        "find_references": ("reference_count",),
+        "ruff_check": ("violation_count",),
+        "typecheck": ("error_count",),
+        "document_symbols": ("symbol_count",),
+        "pytest_run": ("passed", "failed"),
+    }
+    found = CATALOG.tool(tool)
+    assert found is not None
+    arguments = {p.name: {"str": "a.py", "int": 3}.get(p.type) for p in found.parameters if p.required}
+    for field in fields[tool]:
+        constants = constants_in(f"if r.{field} > {limit}: pass")
+        worlds = (World(CATALOG, "s", number, constants) for number in range(WORLDS))
+        counts = {world.call(found, arguments)[field] for world in worlds}
+        assert {limit - 1, limit, limit + 1} <= counts
+
+
+def test_tests_are_skipped_where_a_program_asks_for_skipped_ones() -> None:
+    constants = constants_in('[t for t in r.tests if t.outcome == "skipped"]')
+    tool = CATALOG.tool("pytest_run")
+    assert tool is not None
+    results = [World(CATALOG, "s", n, constants).call(tool, {"path": "a"}) for n in range(WORLDS)]
+    outcomes = {test["outcome"] for result in results for test in result["tests"]}
+    assert outcomes == {"passed", "failed", "skipped"}
+    for result in results:
+        said = [test["outcome"] for test in result["tests"]]
+        assert (result["passed"], result["failed"]) == (said.count("passed"), said.count("failed"))
+
+
+def test_worlds_lie_on_both_sides_of_what_programs_compare_with() -> None:
     code = (
         'r = pytest_run("a")\nn = len(r.tests)\nif r.seconds > 20 and n >= 3 and r.state == "late":\n    pass'
     )

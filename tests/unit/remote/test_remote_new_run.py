@@ -120,6 +120,19 @@ def test_two_suites_of_one_name_are_refused(root: Path) -> None:
         make(root, root / "data", Recipe.model_validate(value))
 
 
+def test_of_a_subset_a_run_holds_its_cases_alone(root: Path) -> None:
+    one, two = (root / "suites" / "small.jsonl").read_text().splitlines()
+    value = small_recipe().model_dump(by_alias=True)
+    value["suites"] = [{"path": "suites/small.jsonl", "subset": "quick"}]
+    with pytest.raises(UserError, match="no case of it is in the subset quick"):
+        make(root, root / "data", Recipe.model_validate(value))
+    marked = two.replace('"category"', '"quick": true, "category"')
+    (root / "suites" / "small.jsonl").write_text(f"{one}\n{marked}\n")
+    run = make(root, root / "data", Recipe.model_validate(value))
+    assert (run.suites / "small.jsonl").read_text() == f"{marked}\n"
+    assert run.read_spec().suites == {"small": sha256_file(run.suites / "small.jsonl")}
+
+
 @pytest.mark.parametrize("name", ["../../etc", "a b", "$(id)"])
 def test_a_spec_with_a_hostile_id_is_not_followed(root: Path, name: str) -> None:
     run = make_run(LocalHost(root), root)

@@ -52,6 +52,10 @@ class NearDuplicates:
         self._remember(pairs)
         return True
 
+    def knows(self, text: str) -> bool:
+        """Whether something nearly the same was added."""
+        return bool(self._similar(shingles(text, 2), all_of_them=False))
+
     def add_all(self, text: str) -> list[int]:
         """Remember `text` in any case; return the numbers of the texts nearly the same, counted from 0."""
         pairs = shingles(text, 2)

@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 from tunewright.cli.door import ROOT, command, one_of
 from tunewright.cli.runs import RUN, find
 from tunewright.cli.steps import check_outputs, is_stdout, say, write_page, write_result
-from tunewright.cli.validating import VALIDATIONS, judge
+from tunewright.cli.validating import VALIDATIONS, checked_subset, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,8 @@ JSON = "write it as JSON to this file, or - for standard output"
 @command(
     predictions="a predictions .jsonl file",
     run="instead: everything of a run, or of a validation",
-    suite="the suite it answers (default: by its name)",
+    suite="the suite it answers (default: the run's own, or the shipped one of its name)",
+    subset="only the cases of this subset: quick",
     catalog="the catalog of its tools: a shipped name, or a JSON file (default: the recipe's, or coding)",
     recipe="a recipe whose gates decide, as far as one model's scores can",
     dialect="of suites judged by calls: calls in another dialect than this one (hermes_json, qwen_xml, …) are not right",
@@ -37,6 +38,7 @@ def score(
     predictions: str = "",
     run: str = "",
     suite: str = "",
+    subset: str = "",
     catalog: str = "",
     recipe: str = "",
     dialect: str = "",
@@ -51,21 +53,22 @@ def score(
             "one of --predictions and --run is needed",
             "Say which: ./inv score --predictions runs/RUN/predictions/quantized/navigation.jsonl",
         )
-    if run and (suite or catalog or recipe or dialect):
+    if run and (suite or subset or catalog or recipe or dialect):
         raise UserError(
-            "--suite, --catalog, --recipe and --dialect belong to --predictions", "A run has its own."
+            "--suite, --subset, --catalog, --recipe and --dialect belong to --predictions",
+            "A run has its own.",
         )
     code = (
         score_place(judged_place(run), json, inspect_logs)
         if run
-        else score_file(Path(predictions), suite, catalog, recipe, dialect, json, inspect_logs)
+        else score_file(Path(predictions), suite, subset, catalog, recipe, dialect, json, inspect_logs)
     )
     if code:
         raise Exit(code=code)
 
 
 def score_file(
-    path: Path, suite: str, catalog: str, recipe: str, dialect: str, json: str, inspect_logs: str
+    path: Path, suite: str, subset: str, catalog: str, recipe: str, dialect: str, json: str, inspect_logs: str
 ) -> int:
     """Score one suite's predictions; the exit code."""
     from tunewright.contract.catalog import load_catalog
@@ -79,9 +82,9 @@ def score_file(
         from tunewright.chat.calls import DIALECTS
 
         one_of("dialect", dialect, tuple(DIALECTS))
-    answered = Path(suite) if suite else ROOT / "suites" / path.name
+    answered = Path(suite) if suite else suite_of(path)
     check_outputs(json, inputs=[path, answered, *map(Path, filter(None, (catalog, recipe)))])
-    cases = read_suite(answered)
+    cases = read_suite(answered, checked_subset(subset))
     rules = load_recipe(recipe, ROOT) if recipe else None
     tools = load_catalog(catalog or (rules.data.catalog if rules else "coding"))
     model = path.absolute().parent.name
@@ -141,6 +144,16 @@ def export_logs(
     check_place(Path(folder))
     for path in write_inspect_logs(Path(folder), run, created, scores, suites):
         say(f"log       {path}")
+
+
+def suite_of(predictions: Path) -> Path:
+    """The suite that was answered: the copy that a run or a validation keeps with its predictions, else the shipped one."""
+    folder = predictions.resolve().parent
+    kept = (folder.parent.parent / "inputs" / "suites", folder / "suites", ROOT / "suites")
+    return next(
+        (place / predictions.name for place in kept if (place / predictions.name).is_file()),
+        kept[-1] / predictions.name,
+    )
 
 
 @command(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunewright.contract.counts import Counts
     from tunewright.contract.example import Example
     from tunewright.contract.recipe import Recipe
+    from tunewright.contract.suite import Subset
     from tunewright.remote.host import Host
     from tunewright.remote.probe import HostFacts
 
@@ -135,16 +136,30 @@ def _data(recipe: "Recipe", host: "Host") -> list[Cargo]:
     if not splits:
         total = recipe.data.navigation + recipe.data.other
         cargo.append(Cargo(f"dataset, made first ({total:,} examples)"))
-    return cargo + [_file(path, host) for path in recipe.suite_files(ROOT) if path.is_file()]
+    suites = [suite for suite in recipe.suites if suite.path and (ROOT / suite.path).is_file()]
+    return cargo + [_suite(ROOT / suite.path, suite.subset, host) for suite in suites]
 
 
 def _file(path: Path, host: "Host") -> Cargo:
     from tunewright.contract.atomic import sha256_file
+
+    return _blob(f"{path.parent.name}/{path.name}", sha256_file(path), path.stat().st_size, host)
+
+
+def _suite(path: Path, subset: "Subset | None", host: "Host") -> Cargo:
+    """What a run ships of a suite."""
+    from tunewright.contract.atomic import sha256_bytes
+    from tunewright.contract.suite import suite_text
+
+    text = suite_text(path, subset)
+    part = f" ({subset})" if subset else ""
+    return _blob(f"{path.parent.name}/{path.name}{part}", sha256_bytes(text), len(text), host)
+
+
+def _blob(name: str, digest: str, size: int, host: "Host") -> Cargo:
     from tunewright.remote.transfer import blob_path
 
-    size = path.stat().st_size
-    there = host.size(blob_path(host, sha256_file(path))) == size
-    return Cargo(f"{path.parent.name}/{path.name}", here=size, there=there)
+    return Cargo(name, here=size, there=host.size(blob_path(host, digest)) == size)
 
 
 def _batch(recipe: "Recipe", host: "Host") -> tuple[int, float, str]:

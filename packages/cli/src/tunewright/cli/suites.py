@@ -155,12 +155,18 @@ def make(
 @command(
     iterable=["suite"],
     suite="a suite's name or file; repeatable (default: both that are shipped)",
+    subset="only the cases of this subset: quick",
     catalog="the catalog of its tools: a shipped name, or a JSON file (default: coding)",
     mutants="wrong answers made by each operator from each case's gold",
     json="write it as JSON to this file, or - for standard output",
 )
 def check(
-    c: Context, suite: list[str] = [], catalog: str = "coding", mutants: int = 1, json: str = ""
+    c: Context,
+    suite: list[str] = [],
+    catalog: str = "coding",
+    mutants: int = 1,
+    json: str = "",
+    subset: str = "",
 ) -> None:
     """Can the suite tell right from wrong? Golds must score as right, mutants of them as wrong."""
     from tunewright.contract.catalog import load_catalog
@@ -169,7 +175,7 @@ def check(
 
     if mutants < 1:
         raise UserError(f"--mutants {mutants} leaves nothing to catch", "Give 1 or more.")
-    suites = read_suites(suite)
+    suites = read_suites(suite, subset)
     check_outputs(json, inputs=list(suites))
     tools = load_catalog(catalog)
     checks = []

@@ -8,12 +8,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tunewright.cli.door import ROOT, command
+from tunewright.cli.door import ROOT, command, one_of
 from tunewright.cli.inputs import read_checked
 from tunewright.cli.runs import find
 from tunewright.cli.steps import RUNS, WORK, Progress, say
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tunewright.cli.template_fit import BaseTemplate
     from tunewright.contract.recipe import Predict, Recipe
     from tunewright.contract.run import RunFolder
-    from tunewright.contract.suite import Suite
+    from tunewright.contract.suite import Subset, Suite
     from tunewright.eval.endpoint import Answers, Endpoint
     from tunewright.eval.score import SuiteScore
     from tunewright.eval.validation import ValidationFolder
@@ -46,6 +46,7 @@ VALIDATIONS = WORK / "validations"
     suite="a suite's name or file; repeatable (default: the run's, or both that are shipped)",
     catalog="the catalog of the suites' tools: a shipped name, or a JSON file (default: the recipe's, or coding)",
     recipe="a recipe whose gates decide, as far as one model's scores can (default: the run's)",
+    subset="only the cases of this subset of the suites: quick",
     samples=f"answers a case; more than one are drawn at temperature {WARM}",
     max_tokens="the longest answer, in tokens (default: the recipe's, or 512)",
     temperature=f"0 is greedy (default: the recipe's, or 0, and {WARM} for several samples)",
@@ -64,6 +65,7 @@ def validate(
     catalog: str = "",
     recipe: str = "",
     samples: int = 1,
+    subset: str = "",
     max_tokens: int = 0,
     temperature: str = "",
     concurrency: int = 4,
@@ -95,11 +97,10 @@ def validate(
     ):
         if value < least:
             raise UserError(f"--{flag} {value} leaves nothing to score", f"Give {max(least, 1)} or more.")
+    checked_subset(subset)
     limits = Limits(concurrency, timeout, deadline or None)
     if resume:
-        given = [
-            flag for flag, value in (("suite", suite), ("catalog", catalog), ("recipe", recipe)) if value
-        ]
+        given = any((suite, catalog, recipe, subset))
         if given or samples != 1 or max_tokens or temperature:
             raise UserError(
                 "--resume goes on with what was asked", "Leave out what says what is asked, and how."
@@ -116,14 +117,15 @@ def validate(
         label = name if endpoint else asked.path.name if asked else Path(model).resolve().name
         folder = ValidationFolder(new_folder(label))
         if asked:
-            suites = run_suites(asked, suite, rules, folder.path)
+            suites = run_suites(asked, suite, rules, folder.path, subset)
         elif endpoint:
             # The server renders: it gets messages and tools as they are, and a run's cases as they were asked then.
             kept = sorted(map(str, named.suites.glob("*.jsonl"))) if named else []
-            suites = read_suites(suite or kept or suites_of(rules))
+            suites = keep_subsets(named_suites(suite or kept, subset, rules), folder.path)
         else:
             template = folder_template(Path(model))
-            suites = fitted(read_suites(suite or suites_of(rules)), template, rules, folder.path)
+            named_here = keep_subsets(named_suites(suite, subset, rules), folder.path)
+            suites = fitted(named_here, template, rules, folder.path)
         start_validation(folder, label, suites, settings, tools, endpoint, recipe, named)
         with keeping(folder, fresh=True):
             if endpoint:
@@ -152,17 +154,52 @@ def is_folder(model: str) -> bool:
     return path.is_dir() and not (path / "spec.json").exists() and (path.resolve().parent != RUNS.resolve())
 
 
-def read_suites(names: list[str]) -> "dict[Path, Suite]":
-    """Suites by file: names of shipped ones, or paths. Raises UserError for what is neither."""
+def checked_subset(name: str) -> "Subset | None":
+    """A subset's name as a flag gives it; None for the whole suite. Raises UserError for an unknown one."""
+    from tunewright.contract.suite import Subset
+
+    return one_of("subset", name, get_args(Subset)) if name else None
+
+
+def read_suites(names: list[str], subset: str = "") -> "dict[Path, Suite]":
+    """Suites by file, or the cases of a subset: names of shipped ones, or paths. Raises UserError for what is neither."""
     from tunewright.contract.suite import read_suite
 
+    part = checked_subset(subset)
     paths = [Path(name) if name.endswith(".jsonl") else Path("suites") / f"{name}.jsonl" for name in names]
     found = {}
     for path in paths or [Path(name) for name in SUITES]:
         there = path if path.is_absolute() or path.is_file() else ROOT / path
-        found[there.resolve()] = read_suite(there)
+        found[there.resolve()] = read_suite(there, part)
         read_checked(there)
     return found
+
+
+def named_suites(names: list[str], subset: str, recipe: "Recipe | None") -> "dict[Path, Suite]":
+    """The suites named, else those of the recipe (each in the part that it names), else the shipped ones."""
+    if names or not suites_of(recipe) or recipe is None:
+        return read_suites(names, subset)
+    found: dict[Path, Suite] = {}
+    for entry in recipe.suites:
+        if entry.path:
+            found |= read_suites([entry.path], subset or entry.subset or "")
+    return found
+
+
+def keep_subsets(suites: "dict[Path, Suite]", out: Path) -> "dict[Path, Suite]":
+    """The same suites, in files of `out` where they are only a part of their file."""
+    from tunewright.contract.atomic import write_jsonl
+    from tunewright.contract.suite import read_suite
+    from tunewright.eval.held_out import case_row
+
+    kept: dict[Path, Suite] = {}
+    for path, suite in suites.items():
+        file = path
+        if read_suite(path).cases != suite.cases:
+            file = out.resolve() / "suites" / path.name
+            write_jsonl(file, (case_row(case) for case in suite.cases))
+        kept[file] = suite
+    return kept
 
 
 def suites_of(recipe: "Recipe | None") -> list[str]:
@@ -178,17 +215,19 @@ def suites_of(recipe: "Recipe | None") -> list[str]:
     return named
 
 
-def run_suites(run: "RunFolder", names: list[str], recipe: "Recipe | None", out: Path) -> "dict[Path, Suite]":
+def run_suites(
+    run: "RunFolder", names: list[str], recipe: "Recipe | None", out: Path, subset: str = ""
+) -> "dict[Path, Suite]":
     """The suites that a run was judged on, as it was asked them, or else those named, put into its base's form."""
     from tunewright.cli.base_files import find_template
 
     asked = {path.stem: path for path in sorted(run.suites.glob("*.jsonl"))}
     if not names and asked:
-        return read_suites([str(path) for path in asked.values()])
+        return keep_subsets(read_suites([str(path) for path in asked.values()], subset), out)
     base = folder_template(run.stage("quantize")) or (
         find_template(recipe, run.read_spec().host) if recipe else None
     )
-    return fitted(read_suites(names or suites_of(recipe)), base, recipe, out)
+    return fitted(keep_subsets(named_suites(names, subset, recipe), out), base, recipe, out)
 
 
 def fitted(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tunewright.contract.errors import UserError
+from tunewright.contract.suite import Subset
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -124,15 +125,21 @@ class Predict(Section):
 
 
 class SuiteEntry(Section):
-    """A suite this recipe is judged on: a file, its `path` relative to the checkout, or cases `from` a held-out split."""
+    """A suite this recipe is judged on: a file, its `path` relative to the checkout, or cases `from` a held-out split.
+
+    Of a file, `subset` takes the cases that are marked so.
+    """
 
     path: str = ""
     held_out: Literal["valid", "test"] | None = Field(None, alias="from")
+    subset: Subset | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "SuiteEntry":
         if bool(self.path) == bool(self.held_out):
             raise ValueError('a suite has a path, or from = "valid" or "test", and not both')
+        if self.subset and not self.path:
+            raise ValueError("subset belongs to a suite with a path")
         return self
 
     @property

@@ -91,6 +91,7 @@ class Case(BaseModel):
     gold: tuple[str | GoldCalls, ...] = ()  # right answers: raw text, or calls
     results: tuple[KnownResult, ...] = ()  # of the calls that earlier messages made
     cluster: str = ""  # cases of one cluster are not independent of each other
+    quick: bool = False  # part of the suite's `quick` subset
     perturbs: str = ""  # the id of the case that this one is a changed copy of; its category says how
 
     @property
@@ -135,6 +136,9 @@ class Prediction(BaseModel):
     error: str = ""  # why an endpoint gave no answer; the case counts as failed
 
 
+Subset = Literal["quick"]  # a part of a suite: the cases that are marked with this field
+
+
 class Suite(BaseModel):
     """A named list of cases; the name is the file's stem."""
 
@@ -144,9 +148,24 @@ class Suite(BaseModel):
     cases: tuple[Case, ...]
 
 
-def read_suite(path: Path) -> Suite:
-    """Read a suite from JSONL, one case a line. Raises UserError with `file:line`."""
-    cases: list[Case] = []
+def read_suite(path: Path, subset: Subset | None = None) -> Suite:
+    """Read a suite from JSONL, one case a line, or a subset of it. Raises UserError with `file:line`."""
+    return Suite(name=path.stem, cases=tuple(case for _, case in _numbered_cases(path, subset)))
+
+
+def suite_text(path: Path, subset: Subset | None = None) -> bytes:
+    """A suite's file as it is, or those of its lines that hold the cases of a subset. Raises as `read_suite`."""
+    kept = {number for number, _ in _numbered_cases(path, subset)}
+    data = path.read_bytes()
+    if subset is None:
+        return data
+    # Lines end as in `read_jsonl`: a line separator inside a text is part of the text.
+    lines = enumerate(data.split(b"\n"), start=1)
+    return b"".join(line.rstrip(b"\r") + b"\n" for number, line in lines if number in kept)
+
+
+def _numbered_cases(path: Path, subset: Subset | None) -> list[tuple[int, Case]]:
+    cases: list[tuple[int, Case]] = []
     seen: dict[str, int] = {}
     for number, value in read_jsonl(path):
         try:
@@ -163,7 +182,15 @@ def read_suite(path: Path) -> Suite:
                 "Give each case its own id.",
             )
         seen[case.id] = number
-        cases.append(case)
+        cases.append((number, case))
     if not cases:
         raise UserError(f"{path}: no cases in it", "A suite needs at least one case a line.")
-    return Suite(name=path.stem, cases=tuple(cases))
+    if subset is None:
+        return cases
+    kept = [(number, case) for number, case in cases if case.quick]
+    if not kept:
+        raise UserError(
+            f"{path}: no case of it is in the subset {subset}",
+            f'Mark some with "{subset}": true, or take the whole suite.',
+        )
+    return kept

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tunewright.chat.similar import shingles, words_of
+from tunewright.chat.similar import NearDuplicates, shingles, words_of
 from tunewright.contract.suite import Suite
 
 NGRAM = 8  # words in a row that a training request may not share with a case
@@ -16,6 +16,7 @@ class SuiteGuard:
         self.templates: set[str] = set()
         self._requests: set[str] = set()
         self._ngrams: set[tuple[str, ...]] = set()
+        self._near = NearDuplicates()
         for suite in suites:
             for case in suite.cases:
                 self.symbols.update(case.symbols)
@@ -23,6 +24,7 @@ class SuiteGuard:
                     self.templates.add(_plain(case.template))
                 for request in (message.content for message in case.messages if message.role == "user"):
                     self._requests.add(_plain(request))
+                    self._near.add_all(request)
                     self._ngrams |= {gram for gram in shingles(request, NGRAM) if len(gram) == NGRAM}
 
     def reason(self, request: str, template: str, names: Iterable[str]) -> str | None:
@@ -33,6 +35,8 @@ class SuiteGuard:
             return "a suite has that wording"
         if self._ngrams & shingles(request, NGRAM):
             return f"{NGRAM} words in a row are also in a suite"
+        if self._near.knows(request):
+            return "a suite asks nearly the same"
         return None
 
 

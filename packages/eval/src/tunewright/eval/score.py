@@ -242,7 +242,7 @@ def _outcomes(case: Case, samples: dict[int, Prediction], trials: Trials, dialec
 
 
 def suite_hash(suite: Suite) -> str:
-    """SHA-256 of the cases, whatever the file's whitespace.
+    """SHA-256 of the cases, whatever the file's whitespace and the labels that cases are reported and chosen by.
 
     Fields that were added later are hashed only where a case has them, so that older scores stay comparable.
     """
@@ -250,7 +250,7 @@ def suite_hash(suite: Suite) -> str:
 
 
 def _hashed(case: Case) -> dict[str, Any]:
-    row = case.model_dump(mode="json")
+    row = case.model_dump(mode="json", exclude={"category", "quick"})
     if not row["results"]:
         del row["results"]
     if not row["expect"]["notices"]:

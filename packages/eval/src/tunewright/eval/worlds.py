@@ -26,6 +26,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "outcome": ("passed", "failed", "skipped"),
 }
 _PROBLEMS = frozenset({"errors", "violations", "problems", "failures", "issues", "diagnostics", "warnings"})
+_NEAR = 8  # entries of a list whose numbers lie around what programs compare them with
 _TEXTS = ("content", "text", "body", "source")
 _PATHS = frozenset({"file", "path", "filename", "file_path", "filepath"})
 
@@ -148,8 +149,16 @@ class World:
             if isinstance(value, int) and value > 0
             for size in (value - 1, value, value + 1)
         }
-        shapes = (*_SHAPES, *(Shape(size) for size in sorted(limits) if 0 < size <= 400))
-        shape = shapes[self._turn(tool, self.number) % len(shapes)]
+        around = [Shape(size) for size in sorted(limits)]
+        for field, kind in (("passed", "good"), ("failed", "bad")):  # tests that all pass, or all fail
+            counts = [
+                v for v in self.constants.get(field, ()) if field in tool.result and type(v) is int and v > 0
+            ]
+            around += [Shape(size, kind) for value in counts for size in (value - 1, value, value + 1)]
+        shapes = (*_SHAPES, *(shape for shape in around if 0 < shape.size <= 400))
+        # With limits there are more shapes: they come one after the other, so that none is left out.
+        turn = self.number + self.catalog.tool_names.index(tool.name)
+        shape = shapes[(turn if around else self._turn(tool, self.number)) % len(shapes)]
         if shape.kind == "none" and self.empty_is_success and lists and self.number >= len(_SHAPES):
             return Shape(0, "empty")
         wide = shape in _SHAPES and shape.size > 1
@@ -170,6 +179,7 @@ class World:
         for name, annotation in tool.result.items():
             if is_list(annotation):
                 result[name] = self._entries(item_type(annotation), shape, values)
+                _fit_search(tool, arguments, result[name], values)
         lists = [name for name in tool.result if name in result]
         problems = [name for name in lists if name in _PROBLEMS]
         missing = shape.kind == "none" and not problems and "exit_code" not in tool.result
@@ -228,12 +238,17 @@ class World:
         if annotation == "str" and (texts or known):
             choices = tuple(dict.fromkeys((*(known or ()), *texts)))
             if name == "outcome" and not set(texts) - set(_WORDS["outcome"]):
-                return "failed" if flag else "passed"
+                skipped = "skipped" in texts and (index + values.turn) % 2
+                return "failed" if flag else "skipped" if skipped else "passed"
             if not known:
                 choices = (*choices, values.text(name), values.text(name))
             return choices[(index + values.turn) % len(choices)]
         if annotation.endswith("| None") and index % 2:
             return None
+        numbers = [value for value in self.constants.get(name, ()) if type(value) in (int, float)]
+        if annotation in ("int", "float") and numbers and index < _NEAR:
+            place = (index // len(numbers) + values.turn) % _NEAR
+            return _near(numbers[index % len(numbers)], place, annotation)
         return self._plain(annotation, name, values)
 
     def _scalar(self, name: str, annotation: str, tool: Tool, values: "_Values") -> Json:
@@ -312,6 +327,28 @@ class _Values:
 
 def _call_key(name: str, arguments: Mapping[str, Any]) -> str:
     return json.dumps([name, arguments], sort_keys=True, default=repr)
+
+
+def _near(limit: float, place: int, annotation: str) -> int | float:
+    """The `place`-th of the numbers around a limit: itself, then one step above, one below, two above, and so on."""
+    step = 1 if annotation == "int" else 0.5
+    far = (place + 1) // 2 * step
+    value = limit + far if place % 2 else limit - far
+    if value < 0 or (value == 0 and limit > 0):
+        value = limit + 20 * step + far  # as unique as the others
+    return int(value) if annotation == "int" else round(float(value), 1)
+
+
+def _fit_search(tool: Tool, arguments: Mapping[str, Any], entries: list[Any], values: _Values) -> None:
+    """Entries as a search would find them: names that match the query, the very name first; what one file holds is in it."""
+    query, file = arguments.get("query"), arguments.get("file")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            return
+        if isinstance(query, str) and "name" in entry:
+            entry["name"] = f"{query}_{values.text('name')}" if index else query
+        if isinstance(file, str) and "file" in entry and len(tool.parameters) == 1:
+            entry["file"] = file
 
 
 def _counts_of(name: str, tool: Tool) -> list[str]:

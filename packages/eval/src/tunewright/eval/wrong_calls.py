@@ -70,7 +70,7 @@ for _name, _new in {
     "text_none": "None",
     "text_first_half": "{0}[:len({0}) // 2]",
     "text_in_list": "[{0}]",
-    "text_quoted": "repr({0})",
+    "text_quoted": "repr(repr({0}))",
     "text_absolute": "'/' + {0}",
     "text_in_other_folder": "'lib/' + {0}",
     "text_with_blank": "{0} + ' --all'",

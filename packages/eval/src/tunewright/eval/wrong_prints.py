@@ -204,9 +204,18 @@ def _sibling(program: Program, field: str) -> str:
     }
     tools = [tool for tool in program.catalog.tools if tool.name in program.case.expect.tools]
     used = {item_type(kind) for tool in tools for kind in tool.result.values()}
-    records = [record for name, record in program.catalog.types.items() if name in used]
-    records += [tool.result for tool in tools]
-    for record in records:
+    known = program.catalog.types
+    # A search finds the name that it was given, and a file's symbols are in that file: both may be said again.
+    again = {
+        (item_type(kind), field)
+        for tool in tools
+        for kind in tool.result.values()
+        for parameter, field in (("query", "name"), ("file", "file"))
+        if tool.parameter_names == (parameter,)
+    }
+    records = [(name, record) for name, record in known.items() if name in used]
+    records += [("", tool.result) for tool in tools]
+    for name, record in records:
         if field in record:
             for other, kind in record.items():
                 telling = kind in ("int", "str") and other not in (
@@ -216,7 +225,7 @@ def _sibling(program: Program, field: str) -> str:
                     "symbol",
                     "exit_code",
                 )
-                if other != field and telling and other not in wanted:
+                if other != field and telling and (name, other) not in again and other not in wanted:
                     return other
     return ""
 

@@ -14,7 +14,7 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import DATASET, DatasetManifest, find_splits, now
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import Forced, RunFolder, RunSpec, new_run_id
-from tunewright.contract.suite import read_suite
+from tunewright.contract.suite import suite_text
 from tunewright.remote.environment import Environment
 from tunewright.remote.host import Host
 from tunewright.remote.worker_client import RECORD, write_record
@@ -63,7 +63,9 @@ def new_run(
             run.data.mkdir(parents=True)
             run.suites.mkdir()
             data_hashes = {name: _copy(path, run.data / f"{name}.jsonl") for name, path in splits.items()}
-            suite_hashes = {name: _copy(path, run.suites / f"{name}.jsonl") for name, path in suites.items()}
+            for name, text in suites.items():
+                write_bytes(run.suites / f"{name}.jsonl", text)
+            suite_hashes = {name: sha256_file(run.suites / f"{name}.jsonl") for name in suites}
             if (data / DROPPED).is_file():
                 _copy(data / DROPPED, run.dropped)
             if audit_json is not None:
@@ -162,8 +164,9 @@ def _preparation(data: Path) -> dict[str, Any]:
     return {key: facts[key] for key in PREPARATION if key in facts}
 
 
-def _suites(root: Path, recipe: Recipe, prepared: Mapping[str, Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+def _suites(root: Path, recipe: Recipe, prepared: Mapping[str, Path]) -> dict[str, bytes]:
+    """What each suite's file holds in the run, by name: of a subset its cases alone."""
+    found: dict[str, bytes] = {}
     for entry in recipe.suites:
         path = prepared.get(entry.name) or (root / entry.path if entry.path else None)
         if path is None:
@@ -179,8 +182,7 @@ def _suites(root: Path, recipe: Recipe, prepared: Mapping[str, Path]) -> dict[st
             raise UserError(
                 f"recipe {recipe.name}: two suites are named {entry.name}", "Suites are known by file name."
             )
-        read_suite(path)
-        found[entry.name] = path
+        found[entry.name] = suite_text(path, entry.subset)
     return found
 
 

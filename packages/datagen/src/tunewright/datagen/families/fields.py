@@ -45,7 +45,7 @@ class Filter:
 PROSE = frozenset({"message", "preview", "subject", "text"})
 
 _FIRST = (
-    "Of the first {one} {target} print the {fields}.",
+    "Of all {many} {target}, print the first one's {fields}.",
     "First {one} {target}: give its {fields}.",
     "Take only the first {one} {target} and show its {fields}.",
     "I need just the {fields} of the very first {one} {target}.",
@@ -57,7 +57,7 @@ _LAST = (
 )
 _EACH = (
     "List the {many} {target}, each with its {fields}.",
-    "Print the {fields} of every {one} {target}.",
+    "Print for every {one} {target} its {fields}.",
     "Walk over the {many} {target} and print the {fields} of each.",
     "Each {one} {target}, one a line: its {fields}.",
     "I want the {fields} of every single {one} {target}.",
