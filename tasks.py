@@ -14,7 +14,7 @@ from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, come_bac
 
 @command(
     host=hosts.HOST,
-    recipe=runs.RECIPE,
+    recipe=hosts.CHOSEN_RECIPE,
     data="a dataset: a folder with train.jsonl and valid.jsonl (default: the recipe's own, generated)",
     detach="start it and return; `attach` comes back to it",
     force="go on although the audit failed; the report says so",
@@ -23,21 +23,22 @@ from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, come_bac
 def train(
     c: Context,
     host: str = "local",
-    recipe: str = "tiny",
+    recipe: str = "",
     data: str = "",
     detach: bool = False,
     force: bool = False,
     fresh: bool = False,
 ) -> None:
     """Audit, ship, train, fuse, quantize, check, predict, pull, score and report."""
-    from tunewright.contract.recipe import load_recipe
+    from tunewright.cli.base_model import bring_base, pinned_recipe
+    from tunewright.cli.host_settings import choose_recipe
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
     from tunewright.remote.job import go_on_with_earlier, new_run, ship_run, start_run
     from tunewright.remote.packaged_model import install_base
     from tunewright.remote.preflight import require_fit
 
-    plan = load_recipe(recipe, ROOT)
+    plan, lock = pinned_recipe(choose_recipe(recipe, host))
     dataset = choose_dataset(plan, data)
     audited = audit_gate(dataset, plan, force)
     inputs = prepare_inputs(plan, dataset, host, audited.left_out)
@@ -47,6 +48,7 @@ def train(
                 say(f"host      warning: {finding.message}\n  {finding.hint}")
         environment = install_environment(machine, ROOT, say)
         install_base(machine, environment, plan.model.base, say)
+        bring_base(machine, environment, lock)
         run = new_run(
             ROOT,
             plan,

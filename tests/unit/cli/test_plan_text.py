@@ -81,8 +81,42 @@ def test_what_the_host_lacks_makes_it_unfit(change: dict[str, Any], words: str) 
 def test_a_length_that_nobody_knows_is_a_doubt_and_no_verdict() -> None:
     plan = replace(PLAN, memory_budget=24 * GIB, length_known=False)
     assert plan.problems == ()
-    assert "may not fit" in plan_text(plan)
+    verdict = plan_text(plan).partition("verdict")[2]
+    assert "is not known" in verdict
+    assert "max_seq_length does not fit" in verdict
+    assert "is fit" not in verdict
     assert replace(plan, memory_budget=16 * GIB).problems
+
+
+sizes = st.integers(0, 200 * GIB)
+
+
+@given(
+    parts=st.tuples(sizes, sizes, sizes, sizes),
+    budget=st.none() | sizes,
+    length_known=st.booleans(),
+    peak=st.none() | sizes,
+    counted=st.booleans(),
+)
+def test_fit_is_never_said_above_the_hosts_memory(
+    parts: tuple[int, int, int, int], budget: int | None, length_known: bool, peak: int | None, counted: bool
+) -> None:
+    weights, state, activations, logits = parts
+    training = COUNTS.training.model_copy(
+        update={"weights": weights, "state": state, "activations": activations, "logits": logits}
+    )
+    plan = replace(
+        PLAN,
+        counts=COUNTS.model_copy(update={"training": training}) if counted else None,
+        memory_budget=budget,
+        length_known=length_known,
+        earlier=Earlier("run", {"train": 1.0}, peak_memory=peak) if peak is not None else None,
+    )
+    needed = peak or training.total
+    fits = counted and budget is not None and needed <= budget
+    verdict = plan_text(plan).partition("verdict")[2]
+    assert ("is fit" in verdict) is fits
+    assert not (plan.problems and "is fit" in verdict)
 
 
 def test_a_measured_peak_outweighs_the_estimate() -> None:
@@ -101,7 +135,8 @@ def test_a_base_model_that_is_not_there_needs_its_disk() -> None:
 def test_nothing_known_of_the_model_is_said_and_is_no_verdict() -> None:
     plan = replace(PLAN, counts=None, unknown="the hub was not reached")
     assert "not known: the hub was not reached" in plan_text(plan)
-    assert "as far as is known" in plan_text(plan)
+    assert "is not known\n          the model could not be counted" in plan_text(plan)
+    assert "is fit" not in plan_text(plan)
 
 
 def event(seq: int, stage: str, kind: str, **data: Any) -> Event:

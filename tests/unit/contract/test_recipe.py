@@ -27,7 +27,12 @@ def test_every_shipped_recipe_is_valid_and_named_after_its_file(path: Path) -> N
         (MINIMAL + "[train]\nlayers = -2\n", "train.layers: Input should be greater than or equal to -1"),
         (MINIMAL + '[train]\nmask = "all"\n', "train.mask: "),
         (MINIMAL + "[quantize]\nbits = 7\n", "quantize.bits: "),
-        (MINIMAL.replace("embedded:tiny", "org/model"), "needs a pinned revision"),
+        (MINIMAL.replace("embedded:tiny", "model"), "'model' is neither embedded:NAME, nor a folder"),
+        (MINIMAL.replace("embedded:tiny", "org/../model"), "neither embedded:NAME"),
+        (
+            MINIMAL.replace("embedded:tiny", 'org/model"\nrevision = "main'),
+            "not the 40 hex digits of a commit",
+        ),
         (MINIMAL.replace('"x"', '"../x"'), "name: "),
         (MINIMAL + '[[gates]]\nmetric = "overall"\ntarget = 0.5\nsuite = "nope"\n', "'nope' is not among"),
         ("schema = 2\n", "schema: "),

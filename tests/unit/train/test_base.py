@@ -12,8 +12,6 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Model
 from tunewright.train.base import check_unchanged, find_base, load_folder, model_files
 
-PINNED = "0123456789abcdef0123456789abcdef01234567"
-
 
 def test_a_folder_is_known_by_its_files(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model")
@@ -92,57 +90,6 @@ def test_weights_that_do_not_fit_the_config_are_told(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     with pytest.raises(UserError, match="arameters"):
         load_folder(folder)
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("GatedRepoError", "accepted licence"),
-        ("RepositoryNotFoundError", "no such model"),
-        ("RevisionNotFoundError", "no such revision"),
-        ("LocalEntryNotFoundError", "could not be reached"),
-        ("ConnectionError", "did not give it"),
-    ],
-)
-def test_a_hub_that_does_not_give_the_model_is_told(
-    name: str, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import builtins
-
-    import huggingface_hub
-    from huggingface_hub import errors
-
-    kind = getattr(errors, name, None) or getattr(builtins, name)
-    error = kind.__new__(kind)
-    error.args = ("no",)
-
-    def refuse(*_: object, **__: object) -> str:
-        raise error
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
-    with pytest.raises(UserError, match=words) as caught:
-        find_base(Model(base="somebody/model", revision=PINNED), Path("bases"))
-    assert "somebody/model at 0123456789ab" in caught.value.message
-
-
-def test_only_weights_and_data_are_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-
-    asked: dict[str, object] = {}
-    folder = write_model(tmp_path / "model")
-
-    def give(name: str, **options: object) -> str:
-        asked.update(options, name=name)
-        return str(folder)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", give)
-    base = find_base(Model(base="somebody/model", revision=PINNED), tmp_path / "bases")
-    assert base.folder == folder
-    assert asked["revision"] == PINNED
-    patterns = asked["allow_patterns"]
-    assert isinstance(patterns, list)
-    assert "*.safetensors" in patterns
-    assert not any(".py" in str(pattern) or pattern == "*" for pattern in patterns)
 
 
 @pytest.mark.parametrize(

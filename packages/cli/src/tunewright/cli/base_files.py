@@ -42,12 +42,14 @@ def template_on(recipe: "Recipe", host: "Host") -> BaseTemplate | None:
         return None
     if base.startswith(("/", "~", ".")):
         return _brought(_from_host(host, _path(base, home)), f"{base} on {host.name}")
+    if revision is None:
+        return None
     snapshot = (
-        home / ".cache/huggingface/hub" / f"models--{base.replace('/', '--')}" / "snapshots" / str(revision)
+        home / ".cache/huggingface/hub" / f"models--{base.replace('/', '--')}" / "snapshots" / revision
     )
     if files := _from_host(host, snapshot):
         return _brought(files, f"{base} on {host.name}")
-    return _brought(_from_hub(base, str(revision)), f"{base} on the hub")
+    return _brought(_from_hub(base, revision), f"{base} on the hub")
 
 
 def _path(name: str, home: PurePosixPath) -> PurePosixPath:

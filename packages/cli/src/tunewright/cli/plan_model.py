@@ -1,11 +1,9 @@
 """The base model's config, wherever it is, and what is counted from it in an environment that has mlx."""
 
 import json
-import os
-import re
 import subprocess
 import sys
-import urllib.request
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import PurePosixPath
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunewright.cli.door import ROOT
 from tunewright.cli.steps import say
+from tunewright.contract.base_tokenizer import hub_cache
 from tunewright.contract.counts import Counts
 from tunewright.contract.embedded import packaged_model
 from tunewright.contract.errors import UserError
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = ROOT / "packages" / "train" / "src" / "tunewright" / "train" / "tiny" / "model"
 LARGEST = 1 << 26  # bytes of a file from the hub
-PATIENCE = 20.0  # seconds for the hub
 COUNTING = 300.0  # seconds
-_REPOSITORY = re.compile(r"^[\w.-]+/[\w.-]+$")
 
 
 class Unknown(Exception):
@@ -57,7 +54,7 @@ def find_config(recipe: Recipe, host: "Host", facts: "HostFacts") -> BaseConfig:
         return replace(shipped, there=True)
     if base.startswith("embedded:"):
         raise Unknown(f"{base} is converted when the run starts; its sizes are known after that")
-    from tunewright.remote.host import read_file
+    from tunewright.remote.host import LOCAL, read_file
 
     if base.startswith(("/", "~", ".")):
         folder = (
@@ -70,13 +67,19 @@ def find_config(recipe: Recipe, host: "Host", facts: "HostFacts") -> BaseConfig:
                 return replace(shipped, missing=missing)
             raise UserError(missing, "Put it there; the recipe says how.")
         return BaseConfig(_parse(data, f"{base}/config.json"), True)
-    cache = facts.home / ".cache" / "huggingface" / "hub" / f"models--{base.replace('/', '--')}"
-    data = read_file(host, cache / "snapshots" / str(recipe.model.revision) / "config.json")
+    revision = recipe.model.revision
+    # What HF_HOME says is known of this machine alone.
+    cache = PurePosixPath(hub_cache(base))
+    if host.name != LOCAL:
+        cache = facts.home / ".cache" / "huggingface" / "hub" / cache.name
+    data = read_file(host, cache / "snapshots" / revision / "config.json") if revision else None
     if data is not None:
         return BaseConfig(_parse(data, f"{base} on {host.name}"), True)
-    return shipped_config(recipe) or BaseConfig(
-        _parse(fetch(base, str(recipe.model.revision), "config.json"), base), False
-    )
+    if shipped := shipped_config(recipe):
+        return shipped
+    if revision is None:
+        raise Unknown(f"which commit of {base} is meant: the hub has to be asked once")
+    return BaseConfig(_parse(fetch(base, revision, "config.json"), base), False)
 
 
 def shipped_config(recipe: Recipe) -> BaseConfig | None:
@@ -97,19 +100,26 @@ def shipped_config(recipe: Recipe) -> BaseConfig | None:
 
 def fetch(repository: str, revision: str, file: str) -> bytes:
     """A small file of a hub repository at a commit. Raises Unknown."""
-    if not _REPOSITORY.match(repository):
-        raise Unknown(f"{repository} is no name of a hub's repository")
-    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    url = f"{hub}/{repository}/resolve/{revision}/{file}"
-    if not url.startswith("https://"):
-        raise Unknown(f"HF_ENDPOINT is {hub}: only https is asked")
+    from tunewright.contract.hub import hub_errors, hub_stream
+
     try:
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 - https alone
-            return answer.read(LARGEST)
-    except (OSError, ValueError) as error:
-        raise Unknown(
-            f"{repository} is not on the host yet, and its {file} not to be had ({error})"
-        ) from error
+        with (
+            hub_errors(f"{repository} at {revision[:12]}, {file}"),
+            hub_stream(repository, revision, file) as answer,
+        ):
+            return read_at_most(answer.iter_bytes(), LARGEST)
+    except UserError as error:
+        raise Unknown(f"it is not on the host yet, and its {file} not to be had: {error.message}") from error
+
+
+def read_at_most(pieces: Iterable[bytes], most: int) -> bytes:
+    """What comes, up to `most` bytes; who sends more is heard no longer."""
+    found = bytearray()
+    for piece in pieces:
+        found += piece
+        if len(found) >= most:
+            break
+    return bytes(found[:most])
 
 
 def _parse(data: bytes, origin: str) -> dict[str, Any]:

@@ -83,15 +83,22 @@ class Plan:
         return training.total if self.length_known else training.weights + training.state
 
     @property
-    def doubts(self) -> tuple[str, ...]:
-        """What may go wrong, and need not."""
-        found = list(self.warnings)
-        budget, counts = self.memory_budget, self.counts
-        if budget is not None and counts and self.memory_needed <= budget < counts.training.total:
-            found.append(
-                "a batch as long as max_seq_length may not fit into memory: lower it, or train.batch_size"
+    def unknowns(self) -> tuple[str, ...]:
+        """Why it cannot be said that the host is fit, although nothing speaks against it; empty when it can."""
+        if self.counts is None:
+            return ("the model could not be counted",)
+        if self.memory_budget is None:
+            return ("the host does not say how much memory it has",)
+        if not self.measured and self.counts.training.total > self.memory_budget:
+            return (
+                "a batch as long as max_seq_length does not fit into memory: lower it, or train.batch_size",
             )
-        return tuple(found)
+        return ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether an earlier run of this recipe on this host measured what training takes."""
+        return bool(self.earlier and self.earlier.peak_memory)
 
 
 def plan_text(plan: Plan) -> str:
@@ -104,16 +111,18 @@ def plan_text(plan: Plan) -> str:
         *_named("disk", _disk_lines(plan)),
         *_named("memory", _memory_lines(plan)),
         *_named("time", _time_lines(plan)),
-        *_named("warning", plan.doubts),
+        *_named("warning", plan.warnings),
+        *_named("verdict", _verdict(plan)),
     ]
-    problems = plan.problems
-    verdict = f"{plan.host} is not fit for {plan.recipe.name}" if problems else _fit(plan)
-    return "\n".join([*lines, *_named("verdict", [verdict, *problems])]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _fit(plan: Plan) -> str:
-    text = f"{plan.host} is fit for {plan.recipe.name}"
-    return text if plan.counts else f"{text}, as far as is known: the model could not be counted"
+def _verdict(plan: Plan) -> list[str]:
+    if plan.problems:
+        return [f"{plan.host} is not fit for {plan.recipe.name}", *plan.problems]
+    if plan.unknowns:
+        return [f"whether {plan.host} will do for {plan.recipe.name} is not known", *plan.unknowns]
+    return [f"{plan.host} is fit for {plan.recipe.name}"]
 
 
 def _named(name: str, lines: Iterable[str]) -> list[str]:

@@ -12,6 +12,7 @@ from tunewright.cli.plan_text import Cargo, Plan, batch_of
 from tunewright.cli.steps import DATA, RUNS, say
 
 if TYPE_CHECKING:
+    from tunewright.contract.base_lock import BaseLock
     from tunewright.contract.counts import Counts
     from tunewright.contract.example import Example
     from tunewright.contract.recipe import Recipe
@@ -25,8 +26,11 @@ MEBIBYTE = 1 << 20
 SAMPLE = 2000  # examples that are rendered to find the longest
 
 
-def make_plan(recipe: "Recipe", host: "Host") -> Plan:
-    """Ask the host and this machine everything that a plan says. Raises HostError when the host says nothing."""
+def make_plan(recipe: "Recipe", host: "Host", lock: "BaseLock | None" = None) -> Plan:
+    """Ask the host and this machine everything that a plan says. Raises HostError when the host says nothing.
+
+    `lock` knows how large the files of a base on the hub are.
+    """
     from tunewright.contract.errors import UserError
     from tunewright.remote.preflight import judge_facts
     from tunewright.remote.probe import probe_host
@@ -59,9 +63,15 @@ def make_plan(recipe: "Recipe", host: "Host") -> Plan:
     except UserError as error:
         unknown = error.message
         against.append(error.message)
+    if not recipe.model.pinned:
+        warnings.append(
+            f"{recipe.model.base} has no lock yet: train and host.fetch ask the hub once which commit it is"
+        )
+    if counts and lock and lock.files:
+        counts = counts.model_copy(update={"disk": counts.disk.model_copy(update={"base": lock.size})})
     if unknown and not there:
-        cargo.append(Cargo("base model"))
-    elif counts and not recipe.model.base.startswith(("embedded:", "/", "~", ".")):
+        cargo.append(Cargo("base model", fetched=lock.size if lock else 0))
+    elif counts and recipe.model.on_hub:
         cargo.append(Cargo("base model", fetched=counts.disk.base, there=there))
     budget, source = memory_budget(facts)
     return Plan(

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,8 @@ AS_TEXT = "hermes_json"
     task_name="new",
     data="your dataset: a file, a folder with splits, or a glob, in any form that `audit` reads",
     model="the base model: embedded:NAME, a folder on the host, or a hub repository",
-    revision="the commit of a hub repository, 40 hex digits (default: the one in this machine's cache)",
+    revision="the commit of a hub repository, 40 hex digits (default: the one in this machine's cache, else the hub's "
+    "present one, kept in a lock next to the recipe)",
     host="fit the batch to this host's memory",
     out="the recipe's file (default: recipes/NAME.toml, NAME from the dataset)",
 )
@@ -43,10 +45,12 @@ def new(
     """Write a commented recipe for a dataset and a model."""
     from tunewright.chat.training_set import read_training_set
     from tunewright.cli.base_files import find_template
+    from tunewright.cli.base_model import lock_base
     from tunewright.cli.new_recipe import recipe_text
     from tunewright.contract.atomic import check_place, write_text
+    from tunewright.contract.base_lock import lock_path
     from tunewright.contract.errors import UserError
-    from tunewright.contract.recipe import parse_recipe
+    from tunewright.contract.recipe import parse_recipe, with_revision
     from tunewright.contract.visible import one_line
 
     need(data=data, model=model)
@@ -58,13 +62,17 @@ def new(
         raise UserError(f"{path} exists already", "Give another --out; a recipe is never replaced.")
     check_place(path)
     check_model(model)
+    revision = revision or cached_revision(model) or ""
+    _draft(model, revision, "")  # what is wrong with the model is said before the data are read
     rows = read_training_set(Path(data), Progress("read"))
-    draft = _draft(model, revision or cached_revision(model), _dialect(rows))
+    draft = _draft(model, revision, _dialect(rows))
+    if not draft.model.pinned:
+        draft = with_revision(draft, lock_base(model, lock_path(path)).revision)
     base = find_template(draft, host or "local")
     lengths, answer, exact = token_lengths(draft, base, rows, Path(data))
     facts = _data_facts(data, rows, lengths, answer, exact)
     seen, fits = _model_facts(draft, host)
-    text = recipe_text(name, facts, seen, fits)
+    text = recipe_text(name, facts, replace(seen, revision=revision), fits)
     parse_recipe(text, str(path))
     write_text(path, text)
     say(
@@ -196,7 +204,9 @@ def check_model(model: str) -> None:
         )
 
 
-def _draft(model: str, revision: str | None, syntax: str, batch: int = 1, tokens: int = 64) -> "Recipe":
+def _draft(model: str, revision: str, syntax: str, batch: int = 1, tokens: int = 64) -> "Recipe":
+    from pydantic import ValidationError
+
     from tunewright.contract.errors import UserError
     from tunewright.contract.recipe import Recipe
 
@@ -204,16 +214,15 @@ def _draft(model: str, revision: str | None, syntax: str, batch: int = 1, tokens
         return Recipe.model_validate(
             {
                 "name": "draft",
-                "model": {"base": model, "revision": revision},
+                "model": {"base": model, "revision": revision or None},
                 "data": {"syntax": syntax} if syntax else {},
                 "train": {"batch_size": batch, "max_seq_length": tokens},
             }
         )
-    except ValueError as error:
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UserError(
-            f"{model}: which commit? A hub repository changes, so a recipe names one",
-            "Give --revision with its 40 hex digits; the first that this prints is the latest:\n"
-            f"  git ls-remote https://huggingface.co/{model} HEAD",
+            f"--model {model}: {reason}", "A hub repository is OWNER/NAME; --revision is a commit of it."
         ) from error
 
 
@@ -226,7 +235,7 @@ def _model_facts(draft: "Recipe", host: str) -> "tuple[ModelFacts, Callable[[int
     from tunewright.remote.host import open_host
     from tunewright.remote.probe import probe_host
 
-    model, revision = draft.model.base, draft.model.revision
+    model, revision = draft.model.base, draft.model.revision or ""
 
     with open_host(host or "local", ROOT) as machine:
         facts = probe_host(machine)

@@ -1,11 +1,13 @@
 """A recipe: everything that decides what a run does, in one TOML file."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from tunewright.contract.base_lock import COMMIT, REPOSITORY, lock_path, read_lock
 from tunewright.contract.errors import UserError
 from tunewright.contract.suite import Subset
 
@@ -21,18 +23,31 @@ class Section(BaseModel):
 
 class Model(Section):
     """The base model: `embedded:tiny`, `embedded:smollm2-135m`, `embedded:gguf:PATH`, a folder on the host, or a hub
-    repository at a pinned revision."""
+    repository, whose commit is in the recipe's lock unless `revision` names one."""
 
     base: str
     revision: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
 
     @model_validator(mode="after")
-    def _pinned(self) -> "Model":
-        local = self.base.startswith(("embedded:", "/", "~", "."))
-        if not local and not (self.revision and len(self.revision) == 40):
-            raise ValueError(f"{self.base} needs a pinned revision: the 40 hex digits of a commit")
+    def _named(self) -> "Model":
+        if self.revision is not None and not re.fullmatch(COMMIT, self.revision):
+            raise ValueError(f"revision {self.revision!r} is not the 40 hex digits of a commit")
+        if self.on_hub and not re.fullmatch(REPOSITORY, self.base):
+            raise ValueError(
+                f"{self.base!r} is neither embedded:NAME, nor a folder (/…, ~…, ./…), nor a hub's OWNER/NAME"
+            )
         return self
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether the base is a hub repository."""
+        return not self.base.startswith(("embedded:", "/", "~", "."))
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it is known which files are meant; a run needs that."""
+        return not self.on_hub or self.revision is not None
 
 
 class Structure(Section):
@@ -228,12 +243,18 @@ def recipes_folder(root: Path) -> Path:
     return root / "recipes"
 
 
-def load_recipe(name: str, root: Path = Path()) -> Recipe:
-    """The recipe of that name in `root/recipes`, or the TOML file at that path.
+def recipe_path(name: str, root: Path = Path()) -> Path:
+    """Where the recipe of that name is: in `root/recipes`, or at the path that a name with `.toml` is."""
+    return Path(name) if name.endswith(".toml") else recipes_folder(root) / f"{name}.toml"
 
-    Raises UserError naming the file and the key, or the names there are.
+
+def load_recipe(name: str, root: Path = Path()) -> Recipe:
+    """The recipe of that name in `root/recipes`, or the TOML file at that path, with the revision out of its lock.
+
+    Nothing is asked of the hub: without a lock a hub repository stays without a revision. Raises UserError naming the
+    file and the key, or the names there are.
     """
-    path = Path(name) if name.endswith(".toml") else recipes_folder(root) / f"{name}.toml"
+    path = recipe_path(name, root)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -245,7 +266,14 @@ def load_recipe(name: str, root: Path = Path()) -> Recipe:
         raise UserError(
             f"{path}: cannot be read ({error})", "Check the path, and that it may be read."
         ) from error
-    return parse_recipe(text, str(path))
+    recipe = parse_recipe(text, str(path))
+    lock = read_lock(lock_path(path), recipe.model.base) if recipe.model.on_hub else None
+    return with_revision(recipe, lock.revision) if lock and recipe.model.revision is None else recipe
+
+
+def with_revision(recipe: Recipe, revision: str) -> Recipe:
+    """The recipe with its hub base at that commit."""
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"revision": revision})})
 
 
 def parse_recipe(text: str, origin: str) -> Recipe:

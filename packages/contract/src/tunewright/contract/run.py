@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from tunewright.contract.atomic import write_json
 from tunewright.contract.errors import UserError
@@ -47,6 +47,14 @@ class RunSpec(BaseModel):
     ] = {}  # how that became the run's rows: read, dropped by reason, shapes, dialects
     host: str = "local"
     forced: Forced | None = None
+
+    @model_validator(mode="after")
+    def _decided(self) -> "RunSpec":
+        if not self.recipe.model.pinned:
+            raise ValueError(
+                f"{self.recipe.model.base} has no revision: which model it is may change any day"
+            )
+        return self
 
 
 class Event(BaseModel):

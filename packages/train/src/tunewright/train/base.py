@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.contract.atomic import sha256_file, sha256_json
+from tunewright.contract.base_lock import MODEL_FILES
 from tunewright.contract.embedded import PREFIX
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Model
 from tunewright.contract.visible import one_line
 from tunewright.train.embedded import embedded_model
-
-# What a model consists of. No *.py: mlx-lm and transformers would offer to run it.
-PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model", "*.tiktoken")
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,9 @@ def find_base(model: Model, converted: Path) -> Base:
                 f"no model in {folder} on this host", "Put the model there, or name another base."
             )
     else:
-        folder = _from_hub(model)
+        from tunewright.train.fetch import fetch_base
+
+        folder = fetch_base(model.base, str(model.revision))
         return Base(folder, sha256_json([model.base, model.revision]), model.dtype, _stamps(folder))
     # transformers would ask the hub about a folder it has never heard of.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -62,7 +62,7 @@ def find_base(model: Model, converted: Path) -> Base:
 
 def model_files(folder: Path) -> list[Path]:
     """The files of a model, in order of name. Raises UserError when config or weights are missing."""
-    files = sorted({path for pattern in PATTERNS for path in folder.glob(pattern) if path.is_file()})
+    files = sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern) if path.is_file()})
     names = {path.name for path in files}
     if "config.json" not in names:
         raise UserError(f"{folder} is not a model: it has no config.json", "Check the recipe's model.base.")
@@ -89,47 +89,6 @@ def check_unchanged(base: Base) -> None:
             f"the base model in {base.folder} was changed while the run was at work",
             "Start the run again: stages that used the old model are repeated.",
         )
-
-
-def _from_hub(model: Model) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    name = f"{model.base} at {(model.revision or '')[:12]}"
-    try:
-        folder = Path(snapshot_download(model.base, revision=model.revision, allow_patterns=list(PATTERNS)))
-    except GatedRepoError as error:
-        raise UserError(
-            f"{name}: the hub asks for an accepted licence", "Accept it on the hub, then: hf auth login"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise UserError(f"{name}: the hub has no such revision", "Check model.revision.") from error
-    except RepositoryNotFoundError as error:
-        raise UserError(
-            f"{name}: the hub has no such model, or it is private", "Check model.base, or: hf auth login"
-        ) from error
-    except LocalEntryNotFoundError as error:
-        raise UserError(
-            f"{name}: not on this host, and the hub could not be reached",
-            "Check the host's network and proxy, or copy the model there and name its folder.",
-        ) from error
-    except (HfHubHTTPError, ConnectionError, TimeoutError) as error:
-        raise UserError(f"{name}: the hub did not give it ({error})", "Try again later.") from error
-    except Exception as error:
-        # The hub's client wraps several HTTP libraries; their errors share only their module's name.
-        if type(error).__module__.split(".")[0] not in {"httpx", "httpcore", "requests", "urllib3"}:
-            raise
-        raise UserError(
-            f"{name}: the hub could not be reached ({error})", "Check the host's network and proxy."
-        ) from error
-    model_files(folder)
-    return folder
 
 
 def read_config(folder: Path) -> dict[str, Any]:

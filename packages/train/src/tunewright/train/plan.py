@@ -11,6 +11,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pydantic import ValidationError
@@ -78,7 +79,7 @@ def count(
         adapter_bytes=adapter_bytes,
         training=_training(recipe, config, base, base_bytes, adapter_bytes, tokens, loss_share),
         disk=Disk(
-            base=stored_bytes if "quantization" in config else parameters * stored,
+            base=stored_bytes if _stored_settings(config) else parameters * stored,
             # A checkpoint holds the adapters and Adam's two moments; a best one the adapters.
             train=adapter_bytes * (3 * CHECKPOINTS + BESTS),
             fuse=fused_bytes if fused_bytes <= STORE_LIMIT else 0,
@@ -109,6 +110,7 @@ def _build(config: Mapping[str, Any], dtype: str) -> Any:
     try:
         make, arguments = _get_classes(dict(config))
         model: Any = make(arguments.from_dict(dict(config)))
+        _tie_output(model, config)
         model.set_dtype(getattr(mx, dtype))
     except (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError) as error:
         raise UserError(
@@ -118,19 +120,54 @@ def _build(config: Mapping[str, Any], dtype: str) -> Any:
     return model
 
 
+def _tie_output(model: Any, config: Mapping[str, Any]) -> None:
+    """Gemma 3 learns from its weights that its output is the embedding; here there are none to learn it from."""
+    inner: Any = getattr(model, "language_model", model)
+    tied = _text_config(config).get("tie_word_embeddings", True)
+    if tied and "lm_head" in inner and str(config["model_type"]).startswith("gemma3"):
+        inner.tie_word_embeddings = True
+        inner.pop("lm_head")
+
+
+def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The language model's part of a config; of a model that also sees, it is a table of its own."""
+    inner = config.get("text_config")
+    return {**config, **inner} if isinstance(inner, dict) else config
+
+
+def _stored_settings(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How the base's files are quantized; None when they are floats."""
+    settings = config.get("quantization")
+    if isinstance(settings, dict):
+        return settings
+    published = config.get("quantization_config")
+    if isinstance(published, dict) and published.get("quant_method") == "mxfp4":
+        # As mlx-lm reads it (load_model); what is not converted has no scales in the files.
+        return {
+            "group_size": 32,
+            "bits": 4,
+            "mode": "mxfp4",
+            "but": published.get("modules_to_not_convert", ()),
+        }
+    return None
+
+
 def _quantize_as_stored(model: Any, config: Mapping[str, Any]) -> Any:
     """Quantize as the base's files are, when its config says so."""
     import mlx.nn as nn
 
-    settings = config.get("quantization")
-    if not isinstance(settings, dict):
+    settings = _stored_settings(config)
+    if settings is None:
         return model
     size = int(settings["group_size"])
+    floats = tuple(settings.get("but", ()))
 
     def how(path: str, module: Any) -> bool | dict[str, Any]:
         own = settings.get(path)
         if isinstance(own, bool | dict):
             return own
+        if any(fnmatchcase(path, f"{pattern}*") for pattern in floats):
+            return False
         return hasattr(module, "to_quantized") and module.weight.shape[-1] % size == 0
 
     nn.quantize(model, size, int(settings["bits"]), mode=settings.get("mode", "affine"), class_predicate=how)
@@ -161,6 +198,7 @@ def _training(
     length = min(tokens or train.max_seq_length, train.max_seq_length)
     batch = length * train.batch_size
     width = 4 if recipe.model.dtype == "float32" else 2
+    config = _text_config(config)
     used = max(1, int(config.get("num_experts_per_tok") or 1))
     layers = list(base.layers)
     # Gradients flow from the loss down to the lowest layer with an adapter, and no further.
