@@ -44,9 +44,7 @@ def template_on(recipe: "Recipe", host: "Host") -> BaseTemplate | None:
         return _brought(_from_host(host, _path(base, home)), f"{base} on {host.name}")
     if revision is None:
         return None
-    snapshot = (
-        home / ".cache/huggingface/hub" / f"models--{base.replace('/', '--')}" / "snapshots" / revision
-    )
+    snapshot = home / ".cache/huggingface/hub" / f"models--{base.replace('/', '--')}" / "snapshots" / revision
     if files := _from_host(host, snapshot):
         return _brought(files, f"{base} on {host.name}")
     return _brought(_from_hub(base, revision), f"{base} on the hub")

@@ -10,13 +10,14 @@ from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, one_of
 from tunewright.cli.runs import RUN, find
-from tunewright.cli.steps import check_outputs, is_stdout, say, write_page, write_result
+from tunewright.cli.steps import Progress, check_outputs, is_stdout, say, write_page, write_result
 from tunewright.cli.validating import VALIDATIONS, checked_subset, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tunewright.contract.suite import Suite
+    from tunewright.eval.judge_model import JudgeReport
     from tunewright.eval.score import SuiteScore
 
 JSON = "write it as JSON to this file, or - for standard output"
@@ -27,6 +28,8 @@ JSON = "write it as JSON to this file, or - for standard output"
     run="instead: everything of a run, or of a validation",
     suite="the suite it answers (default: the run's own, or the shipped one of its name)",
     subset="only the cases of this subset: quick",
+    judge_url="also ask a judge model at this endpoint about the answers in words; it is measured, and decides nothing",
+    judge_name="the judge's model id; its key, if any, is in TUNEWRIGHT_API_KEY",
     catalog="the catalog of its tools: a shipped name, or a JSON file (default: the recipe's, or coding)",
     recipe="a recipe whose gates decide, as far as one model's scores can",
     dialect="of suites judged by calls: calls in another dialect than this one (hermes_json, qwen_xml, …) are not right",
@@ -42,6 +45,8 @@ def score(
     catalog: str = "",
     recipe: str = "",
     dialect: str = "",
+    judge_url: str = "",
+    judge_name: str = "",
     json: str = "",
     inspect_logs: str = "",
 ) -> None:
@@ -61,14 +66,32 @@ def score(
     code = (
         score_place(judged_place(run), json, inspect_logs)
         if run
-        else score_file(Path(predictions), suite, subset, catalog, recipe, dialect, json, inspect_logs)
+        else score_file(
+            Path(predictions),
+            suite,
+            subset,
+            catalog,
+            recipe,
+            dialect,
+            json,
+            inspect_logs,
+            (judge_url, judge_name),
+        )
     )
     if code:
         raise Exit(code=code)
 
 
 def score_file(
-    path: Path, suite: str, subset: str, catalog: str, recipe: str, dialect: str, json: str, inspect_logs: str
+    path: Path,
+    suite: str,
+    subset: str,
+    catalog: str,
+    recipe: str,
+    dialect: str,
+    json: str,
+    inspect_logs: str,
+    judge_model: tuple[str, str],
 ) -> int:
     """Score one suite's predictions; the exit code."""
     from tunewright.contract.catalog import load_catalog
@@ -89,12 +112,27 @@ def score_file(
     tools = load_catalog(catalog or (rules.data.catalog if rules else "coding"))
     model = path.absolute().parent.name
     result = score_predictions(cases, read_predictions(path), tools, dialect=dialect)
+    opinion = judge_opinion(*judge_model, cases, result) if judge_model[0] else None
     if json:
-        write_result(json, result.to_json())
+        write_result(json, result.to_json() | ({"judge": opinion.to_json()} if opinion else {}))
     if not is_stdout(json):
         print(suite_text(result))
+        if opinion:
+            print(opinion)
     export_logs(inspect_logs, model, {model: {cases.name: result}}, {cases.name: cases}, changed_at(path))
     return judge(rules, {cases.name: result}, quiet=is_stdout(json)) if rules else 0
+
+
+def judge_opinion(url: str, name: str, suite: "Suite", score: "SuiteScore") -> "JudgeReport":
+    """What a judge model says of the answers in words."""
+    import os
+
+    from tunewright.eval.endpoint import make_endpoint
+    from tunewright.eval.judge_model import ask_judge
+
+    bar = Progress("judge")
+    place = make_endpoint(url, name, os.environ)
+    return ask_judge(place, suite, score.outcomes, lambda done, total: bar("answer", done, total))
 
 
 def score_place(place: Path, json: str, inspect_logs: str) -> int:
