@@ -87,7 +87,7 @@ class TestTheDefaultRun:
     def test_it_can_be_promoted_and_rolled_back_on_record(self, run: Path, again: Path, inv: Inv) -> None:
         force: list[str] = []
         if verdict_code(run):
-            force = ["--force"]
+            force = ["--force", "--why", "a trial of the command"]
             refused = inv("promote", "--run", run.name)
             assert refused.returncode in (1, 3), refused.stdout + refused.stderr
             assert f"in use: {run.name}" not in inv("models").stdout

@@ -15,7 +15,8 @@ from tunewright.cli import runs
 from tunewright.contract.atomic import sha256_file
 from tunewright.contract.manifest import damaged_files, read_manifest
 from tunewright.contract.run import FINAL_STATES, STAGES, RunFolder, new_run_id
-from tunewright.eval.registry import promote_run
+from tunewright.contract.run_manifest import write_run_manifest
+from tunewright.eval.promotion import promote_run
 from tunewright.remote import cleanup, follow
 from tunewright.remote.holdings import Holdings
 from tunewright.remote.host import Host, open_host
@@ -89,6 +90,8 @@ def finished(template: RunFolder, checkout: Path, *, models: bool = True) -> Run
     shutil.copytree(blobs, there(run).path.parents[1] / "blobs", dirs_exist_ok=True)
     for folder in (run, there(run)):
         folder.write_spec(spec)
+    write_run_manifest(there(run))
+    shutil.copyfile(there(run).manifest, run.manifest)
     with open_host("local", checkout) as host:
         write_record(run, host, real_environment(checkout / ".real"))
     if not models:
@@ -179,7 +182,7 @@ def test_the_promoted_model_that_is_only_on_the_host_stays_and_what_a_rollback_n
 ) -> None:
     first, second = (finished(template, checkout, models=False) for _ in range(2))
     for run in (first, second):
-        promote_run(checkout / "models", run, by="ada", force=True)
+        promote_run(checkout / "models", run, by="ada", force=True, reason="a trial")
     before = {run: contents(there(run).path) for run in (first, second)}
     for flags in ([], ["--float-copies"], ["--failed"], ["--run", second.path.name]):
         done = inv("clean", "--keep", "0", "--yes", *flags)
@@ -308,7 +311,7 @@ def test_a_run_promoted_while_the_question_stood_there_stays(
     run = finished(template, checkout)
 
     def promote_and_agree(question: str) -> bool:
-        promote_run(checkout / "models", run, by="ada", force=True)
+        promote_run(checkout / "models", run, by="ada", force=True, reason="a trial")
         return True
 
     monkeypatch.setattr(runs, "confirmed", promote_and_agree)

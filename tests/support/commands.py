@@ -40,10 +40,10 @@ class Terminal(io.StringIO):
 
 def commands_on(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Inv:
     """Run `./inv …` as if it stood in `checkout`; with `answer`, on a terminal where somebody types that."""
-    from tunewright.cli import judge, runs, steps
+    from tunewright.cli import judge, runs, serving, steps
     from tunewright.cli.door import Front
 
-    for module in (judge, runs, steps):
+    for module in (judge, runs, serving, steps):
         monkeypatch.setattr(module, "ROOT", checkout)
     for module in (runs, steps):
         monkeypatch.setattr(module, "RUNS", checkout / "runs")

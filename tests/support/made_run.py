@@ -2,15 +2,24 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from tests.support.gold import ROOT, SUITES, answer, gold, program, suite
-from tunewright.contract.atomic import sha256_bytes, write_bytes, write_json, write_jsonl, write_text
-from tunewright.contract.manifest import write_manifest
+from tunewright.contract.atomic import (
+    sha256_bytes,
+    sha256_file,
+    write_bytes,
+    write_json,
+    write_jsonl,
+    write_text,
+)
+from tunewright.contract.manifest import read_manifest, write_manifest
 from tunewright.contract.recipe import Recipe, load_recipe
-from tunewright.contract.run import Forced, RunFolder, RunSpec
+from tunewright.contract.run import STAGES, Forced, RunFolder, RunSpec
+from tunewright.contract.run_manifest import write_run_manifest
 from tunewright.contract.suite import Case, suite_text
 
 RUN_ID = "20261123-093000-tiny-0a1b2c3d"
@@ -57,8 +66,9 @@ def make_run(
     forced: Forced | None = None,
     audit: dict[str, Any] | None = None,
     fidelity: dict[str, Any] | None = None,
+    every: int = 1,
 ) -> RunFolder:
-    """Everything that a pulled run holds before it is scored."""
+    """Everything that a pulled run holds before it is scored. `every`: only each such case of the suites."""
     run = RunFolder(folder / run_id)
     recipe = recipe or load_recipe("tiny", ROOT)
     if base is None:
@@ -66,33 +76,66 @@ def make_run(
             update={"predict": recipe.predict.model_copy(update={"models": ("quantized",)})}
         )
     shipped: dict[str, str] = {}
+    data: dict[str, str] = {}
+    for split, asked in (("train", "Where is Cache defined?"), ("valid", "Who calls load?")):
+        row = {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": "Here."}]}
+        write_jsonl(run.data / f"{split}.jsonl", [row])
+        data[split] = sha256_file(run.data / f"{split}.jsonl")
     for name in SUITES:
-        data = suite_text(ROOT / "suites" / f"{name}.jsonl", "quick")
-        write_bytes(run.suites / f"{name}.jsonl", data)
-        shipped[name] = sha256_bytes(data)
+        lines = suite_text(ROOT / "suites" / f"{name}.jsonl", "quick").splitlines(keepends=True)
+        cases = b"".join(lines[::every])
+        write_bytes(run.suites / f"{name}.jsonl", cases)
+        shipped[name] = sha256_bytes(cases)
         for model, share in (("base", base), ("quantized", tuned)):
             if share is not None:
-                write_jsonl(run.predictions / model / f"{name}.jsonl", predictions(name, share, seed))
+                write_jsonl(
+                    run.predictions / model / f"{name}.jsonl", predictions(name, share, seed)[::every]
+                )
+    if audit is not None:
+        write_json(run.audit, audit)
     run.write_spec(
         RunSpec(
             id=run_id,
             created="2026-11-23T09:30:00.000+00:00",
             recipe=recipe,
-            data={"train": "7c1e" * 16, "valid": "90ab" * 16},
+            data=data,
             suites=shipped,
             environment="5e" * 32,
             versions={"python": "3.11.9", "mlx": "0.32.4", "mlx-lm": "0.32.2", "tunewright-train": "0.1.0"},
             git_commit="93cf518e6a7de1f44c0f0c81b1e0a3b1f0d53c11",
             dataset="data/tiny",
+            audit=sha256_file(run.audit) if audit is not None else "",
             forced=forced,
         )
     )
     write_text(run.events, "".join(json.dumps(event) + "\n" for event in events()))
+    for stage, name in (
+        ("train", "adapters.safetensors"),
+        ("fuse", "model.safetensors"),
+        ("quantize", "model.safetensors"),
+    ):
+        write_bytes(run.path / stage / name, f"{stage} of {run_id}".encode())
+        write_manifest(run.path / stage, stage[0] * 64)
+    write_manifest(run.predictions, "p" * 64)
     write_json(run.stage("fidelity") / "fidelity.json", {"agreement": 0.981, "tokens": 2048})
     write_manifest(run.stage("fidelity"), "f" * 64, fidelity or {"agreement": 0.981, "tokens": 2048})
-    if audit is not None:
-        write_json(run.audit, audit)
+    seal(run)
+    shutil.rmtree(run.stage("fuse"))  # a pull leaves it on the host
     return run
+
+
+def seal(run: RunFolder) -> None:
+    """Write the manifests again, as the worker does: for a test that changes what the run itself did."""
+    for stage in STAGES:
+        folder = run.stage(stage)
+        if found := read_manifest(folder):
+            write_manifest(folder, found.key, found.facts)
+    gone = not run.stage("fuse").exists()
+    if gone:
+        write_manifest(run.stage("fuse"), "f" * 64)
+    write_run_manifest(run)
+    if gone:
+        shutil.rmtree(run.stage("fuse"))
 
 
 def events() -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.made_run import make_run
+from tunewright.cli import planning
 from tunewright.cli.plan_downloads import download_bytes
 from tunewright.cli.plan_earlier import find_earlier, read_earlier
 from tunewright.cli.plan_text import Cargo, Earlier, Plan, batch_of, duration, plan_text, size
@@ -43,6 +44,16 @@ PLAN = Plan(
     length_known=True,
     cargo=(Cargo("data/train.jsonl", here=400_000), Cargo("environment", there=True)),
 )
+
+
+def test_what_the_gates_can_tell_is_in_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "ROOT", ROOT)
+    lines = planning.gates_of(load_recipe("tiny", ROOT))
+    text = plan_text(replace(PLAN, gates=lines))
+    assert "gates     passes, when it is truly right in" in text
+    assert "navigation: beats base, better, p < 0.01 (its base right in 50%)" in text
+    assert "fidelity, at least 90%: counts tokens" in text
+    assert "gates     this recipe has none" in plan_text(PLAN)
 
 
 def test_the_known_figures_stand_in_the_plan() -> None:

@@ -226,6 +226,8 @@ def test_a_suite_that_cannot_tell_ends_with_1_and_says_which_case(
     catalog, suite = theirs(tmp_path)
     check.body(None, [str(suite)], str(catalog), 1, str(tmp_path / "check.json"))
     found = json.loads((tmp_path / "check.json").read_text())
+    assert [chance["gate"]["target"] for chance in found["gates"]] == [0.8, 0.9, 1.0]
+    assert all(set(chance["passes"]) == {"0.8", "0.9", "0.95", "0.99"} for chance in found["gates"])
     assert (found["sound"], found["caught"]) == (True, found["mutants"])
     assert found["floor"]["says nothing"]["k"] == 0
     _, suite = theirs(tmp_path, answer("print(open_file())"))

@@ -109,7 +109,7 @@ def test_gates_for_any_suite() -> None:
     )
     gates = [
         gate("tool_choice", 0.8),
-        gate("no_call_recall", 1.0),
+        gate("no_call_recall", 1.0, margin=0.5),
         gate("overall", 0.8, tool="get_forecast"),
         gate("overall", 0.8, category="no such category"),
         gate("beats_base", 0.05),

@@ -1,7 +1,9 @@
 """May the new model replace the old one?"""
 
+import json
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -10,7 +12,7 @@ from tests.support.made_run import make_run
 from tunewright.contract.atomic import sha256_file, write_jsonl
 from tunewright.contract.errors import ExitCode, UserError
 from tunewright.contract.run import RunFolder
-from tunewright.eval.compare import Comparison, cases_needed, compare_runs
+from tunewright.eval.compare import Comparison, cases_for_equal, cases_needed, compare_runs
 from tunewright.eval.statistics import Paired
 
 OLD, NEW = "20261123-093000-tiny-0a1b2c3d", "20261124-093000-tiny-ffffffff"
@@ -57,7 +59,9 @@ def test_a_few_changes_both_ways_cannot_be_told(tmp_path: Path) -> None:
     result = compared(tmp_path, 0.8, 0.8)
     assert result.verdict == "INCONCLUSIVE"
     assert result.exit_code == ExitCode.INCONCLUSIVE
-    assert re.search(r"about \d{3,} cases would show one, there are 120", result.reason)
+    assert re.search(
+        r"the one seen \(-2\.5 points\), about 4,\d{3} cases .* worse; there are 120", result.reason
+    )
 
 
 def test_one_category_lost_altogether_is_worse_though_the_rest_gained(tmp_path: Path) -> None:
@@ -135,3 +139,67 @@ def test_a_drop_of_five_points_takes_some_hundred_cases(
     counts: tuple[int, int, int, int], low: int, high: int
 ) -> None:
     assert low <= cases_needed(Paired(*counts), 0.05) <= high
+
+
+def test_the_cases_needed_follow_from_the_difference_that_was_seen() -> None:
+    """By simulating: as many cases as are named exclude the drop in about four of five studies, a third of them do not."""
+    seen = Paired(78, 11, 14, 17)  # +2.5 points of 120
+    needed = cases_needed(seen, seen.difference + 0.05, observed=seen.difference)
+    random = Random(1)
+
+    def excluded(n: int, rounds: int = 400) -> float:
+        weights = (seen.both, seen.only_a, seen.only_b, seen.neither)
+        found = 0
+        for _ in range(rounds):
+            drawn = random.choices(range(4), weights, k=n)
+            found += Paired(*(drawn.count(kind) for kind in range(4))).interval[0] > -0.05
+        return found / rounds
+
+    assert 0.72 < excluded(needed) < 0.9
+    assert excluded(needed // 3) < 0.5
+
+
+@pytest.mark.parametrize(("every", "wanted"), [(2, "INCONCLUSIVE"), (1, "NOT WORSE")])
+def test_equal_results_say_how_large_a_drop_is_still_possible(
+    tmp_path: Path, every: int, wanted: str
+) -> None:
+    run = make_run(tmp_path, every=every)
+    result = compare_runs(run, run)
+    n = result.total.n
+    assert n == 120 // every
+    assert result.verdict == wanted
+    drop = 100 * (1 - 0.025 ** (1 / n))
+    assert f"equal on all {n} cases, which still allows a drop of up to {drop:.1f} points" in result.reason
+    if wanted == "INCONCLUSIVE":
+        assert f"about {cases_for_equal()} equal cases would exclude it" in result.reason
+    assert 1 - 0.025 ** (1 / cases_for_equal()) <= 0.05 < 1 - 0.025 ** (1 / (cases_for_equal() - 1))
+
+
+def test_page_and_terminal_answer_the_same_questions(tmp_path: Path) -> None:
+    result = compared(tmp_path, 0.95, 0.6)
+    assert dict(result.rows())["may b replace a"] == ("no",)
+    text, page = result.to_text(), result.to_html()
+    for name, lines in result.rows():
+        assert name in text
+        assert f"<dt>{name}</dt>" in page
+        for line in lines:
+            assert line in text
+            assert line.replace(">", "&gt;") in page.replace("&#43;", "+")
+
+
+def test_cases_of_one_cluster_do_not_count_as_independent(tmp_path: Path) -> None:
+    """Twelve cases of one template lost are one observation, not twelve."""
+    a, b = make_run(tmp_path, run_id=OLD), make_run(tmp_path, run_id=NEW)
+    lost = {f"workflow-{i:02}" for i in range(1, 13)}
+    rewrite(a, "navigation", set())
+    rewrite(b, "navigation", lost)
+    for run in (a, b):
+        rewrite(run, "field_access", set())
+    assert compare_runs(a, b).verdict == "WORSE"
+    for run in (a, b):
+        path = run.suites / "navigation.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        write_jsonl(path, ({**row, "cluster": row["category"]} for row in rows))
+        spec = run.read_spec()
+        run.write_spec(spec.model_copy(update={"suites": {**spec.suites, "navigation": sha256_file(path)}}))
+    assert compare_runs(a, b).verdict != "WORSE"

@@ -123,6 +123,10 @@ def test_cases_of_one_cluster_are_not_independent(tmp_path: Path) -> None:
     assert clustered.total.p > plain.total.p
     assert clustered.detectable is None or (plain.detectable and clustered.detectable > plain.detectable)
     assert "independent ones" in clustered.to_text()
+    # The names may be in either log alone.
+    half = compared(a, write_inspect_eval(tmp_path / "e.eval", inspect_samples(worse)))
+    assert half.total == clustered.total
+    assert half.suites == clustered.suites
 
 
 def test_epochs_are_samples_of_one_case_and_failures_are_wrong(tmp_path: Path) -> None:

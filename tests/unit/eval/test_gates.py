@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tunewright.contract.errors import ExitCode
 from tunewright.contract.recipe import Gate
@@ -52,7 +53,10 @@ def verdict(
         (30, 60, 0.8, "FAIL"),
         (0, 60, 0.1, "FAIL"),
         (60, 60, 1.0, "PASS"),
-        (59, 60, 1.0, "FAIL"),
+        (59, 60, 1.0, "PASS"),  # its interval begins at 91 %, and a target of 1 has a margin of 0.1
+        (57, 60, 1.0, "INCONCLUSIVE"),
+        (20, 20, 1.0, "INCONCLUSIVE"),  # and 84 %
+        (40, 60, 1.0, "FAIL"),
         (0, 0, 0.5, "INCONCLUSIVE"),
         (0, 0, 1.0, "INCONCLUSIVE"),
         (0, 10, 0.0, "PASS"),
@@ -69,6 +73,56 @@ def test_no_verdict_contradicts_the_point_estimate(n: int, k: int, target: float
     assert reason
     assert found != "PASS" or share.value >= target
     assert found != "FAIL" or share.value < target
+
+
+@given(st.integers(1, 300), st.integers(0, 300), st.floats(0.2, 1.0), st.floats(0, 0.2), st.floats(0, 0.2))
+def test_a_larger_margin_never_turns_a_pass_into_something_else(
+    n: int, k: int, target: float, a: float, b: float
+) -> None:
+    share, order = Proportion(min(k, n), n), ("FAIL", "INCONCLUSIVE", "PASS")
+    less, more = (judge_proportion(share, target, margin)[0] for margin in sorted((a, b)))
+    assert order.index(less) <= order.index(more)
+
+
+def test_a_margin_is_of_the_gate_and_is_said() -> None:
+    wide = Gate(metric="overall", suite="s", target=0.9, margin=0.1)
+    assert verdict(wide, score(54, 60)).verdict == "INCONCLUSIVE"
+    assert verdict(wide, score(55, 60)).verdict == "PASS"
+    assert verdict(gate("overall", 0.9), score(55, 60)).verdict == "INCONCLUSIVE"
+    result = verdict(wide, score(55, 60))
+    assert result.target == "at least 90%, margin 10%"
+    assert "reaches 80% (the target less 10%)" in result.reason
+    assert result.to_json()["margin"] == 0.1
+    assert "margin" not in verdict(gate("beats_base", 0.01), score(9, 9)).to_json()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"metric": "beats_base", "target": 0.01, "suite": "s", "margin": 0.1},
+        {"metric": "not_worse_than", "target": 0.05, "suite": "s", "margin": 0.1},
+        {"metric": "overall", "target": 0.5, "suite": "s", "margin": 0.6},
+        {"metric": "overall", "target": 0.5, "suite": "s", "margin": -0.1},
+    ],
+)
+def test_a_margin_that_means_nothing_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Gate.model_validate(fields)
+
+
+def test_equal_answers_exclude_no_drop_that_so_few_cases_cannot_show() -> None:
+    few, many = score(50, 60), score(100, 120)
+    kept = gate("not_worse_than", 0.05)
+    for same, wanted in ((few, "INCONCLUSIVE"), (many, "PASS")):
+        (result,) = judge_gates([kept], {"s": same}, None, None, lambda _, same=same: same)
+        assert result.verdict == wanted
+    assert Paired(50, 0, 0, 10).interval[0] == pytest.approx(-(1 - 0.025 ** (1 / 60)))
+
+
+def test_a_run_that_was_forced_is_never_said_to_pass() -> None:
+    results = judge_gates([gate("overall", 0.8)], {"s": score(60, 60)}, None, None)
+    assert badge(results, ["s"]) == "PASS"
+    assert badge(results, ["s"], forced=True) == "its gates pass; forced past a failed audit"
 
 
 @pytest.mark.parametrize(

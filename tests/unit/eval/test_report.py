@@ -10,10 +10,14 @@ import pytest
 from tests.support.gold import ROOT
 from tests.support.made_run import audit_report, make_run
 from tunewright.contract.atomic import write_jsonl
+from tunewright.contract.manifest import write_manifest
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import Forced, RunFolder
+from tunewright.eval.live import may_go_live
+from tunewright.eval.promotion import promote_run
 from tunewright.eval.report import write_report
 from tunewright.eval.run_scores import score_run
+from tunewright.eval.terminal import scores_text
 
 HOSTILE = (
     "</pre></script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -142,6 +146,133 @@ def test_the_summary_can_be_pasted_into_a_pull_request(tmp_path: Path) -> None:
         assert part in summary, part
     for table in re.findall(r"(?:^\|.*\n)+", summary, re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+def test_page_summary_and_terminal_say_the_same_of_going_live(tmp_path: Path) -> None:
+    for number, (tuned, answer) in enumerate(((1.0, "yes"), (0.9, "not known"), (0.5, "no"))):
+        run = make_run(tmp_path / str(number), tuned=tuned)
+        scores = score_run(run)
+        rows = dict(may_go_live(scores).rows())
+        assert rows["may it go live"] == (answer,)
+        assert (scores.badge == "PASS") == (answer == "yes")
+        page, summary = reported(run)
+        text = scores_text(scores)
+        assert f"<dt>may it go live</dt><dd><div><b>{answer}</b></div></dd>" in page
+        assert f"- **may it go live**: {answer}\n" in summary
+        assert f"may it go live  {answer}\n" in text
+        assert page.index("may it go live") < page.index("<h2>Gates</h2>")
+        for line in rows["which cases"]:
+            assert line in page
+            assert line in text
+
+
+def test_a_forced_run_may_not_go_live_whatever_its_gates_say(tmp_path: Path) -> None:
+    run = make_run(tmp_path, tuned=1.0, forced=Forced(by="ada", reasons=("leak",)))
+    scores = score_run(run)
+    assert scores.verdict == "PASS"
+    assert scores.badge == "its gates pass; forced past a failed audit"
+    assert may_go_live(scores).answer == "no"
+
+
+SECTIONS = [
+    "The problem", "Promotion", "Gates", "Scores", "Seconds an answer", "Data", "Audit of the data", "Training",
+    "The model", "Dropped and forced", "Undecided", "Next steps", "What was trained", "Cost",
+]  # fmt: skip
+
+
+def test_the_deployment_summary_answers_everything_or_says_what_is_not_known(tmp_path: Path) -> None:
+    run = make_run(tmp_path, audit=audit_report("warn"))
+    _, summary = reported(run)
+    assert re.findall(r"^## (.*)$", summary, re.MULTILINE) == SECTIONS
+    for part in (
+        "embedded:tiny has 12% of 60",
+        "the target is 80%",
+        "| a system message | not known | 0% |",
+        "balance.tool: write\\_file is the tool of 2 % of the calls",
+        "why they were accepted: not known: nobody gave a reason",
+        "validation loss: from 2.990 to",
+        "trained by LoRA: not known",
+        "- size: not known",
+        "navigation, in workflow",
+        "all suites",
+        "- quantized: 0.",
+        "No other model is in use.",
+        "navigation: overall: 60 cases cannot tell",
+        "Space reclaimed on the host: not known",
+    ):
+        assert part in summary, part
+
+
+def test_what_is_known_of_data_sizes_and_reasons_is_in_the_summary(tmp_path: Path) -> None:
+    audit = audit_report("warn") | {"accepted": [{"check": "balance.tool", "why": "rare on purpose"}]}
+    run = make_run(tmp_path, audit=audit)
+    spec = run.read_spec()
+    structure = {
+        "examples": 400,
+        "before": {"system": 0, "earlier": 20},
+        "after": {"system": 400, "earlier": 148},
+    }
+    run.write_spec(
+        spec.model_copy(update={"preparation": {"structure": structure, "dropped": {"too long": 3}}})
+    )
+    write_jsonl(
+        run.data / "train.jsonl",
+        [
+            {
+                "messages": [
+                    {"role": "system", "content": "You help."},
+                    {"role": "user", "content": "Where?"},
+                    {
+                        "role": "assistant",
+                        "content": "",
+                        "tool_calls": [{"function": {"name": "f", "arguments": {}}}],
+                    },
+                ]
+            },
+            {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]},
+        ],
+    )
+    write_manifest(
+        run.stage("quantize"),
+        "q" * 64,
+        {"bits_per_weight": 5.502, "bytes": 1_400_000, "float_bytes": 4_000_000},
+    )
+    write_manifest(
+        run.stage("train"),
+        "t" * 64,
+        {"parameters": 217_088, "validation_before": 2.5, "validation_best": 0.5},
+    )
+    _, summary = reported(run)
+    for part in (
+        "| a system message | 0% | 50% |",
+        "| further turns | 5% | 0% |",
+        "| a tool call | not known | 50% |",
+        "why they were accepted: balance.tool: rare on purpose",
+        "5.502 bits a weight reached",
+        "1.4 MB, before quantizing 4.0 MB",
+        "217,088 parameters, about 10.85 % of the model",
+        "rows left out of training: 3 too long",
+    ):
+        assert part in summary, part
+
+
+def test_the_summary_compares_with_the_model_in_use(tmp_path: Path) -> None:
+    old, new = "20261123-093000-tiny-0a1b2c3d", "20261124-093000-tiny-ffffffff"
+    first = make_run(tmp_path / "runs", run_id=old, tuned=0.8)
+    promote_run(tmp_path / "models", first, by="ada")
+    run = make_run(tmp_path / "runs", run_id=new, tuned=1.0)
+    write_report(run, score_run(run, old), tmp_path / "models")
+    summary = run.summary.read_text(encoding="utf-8")
+    assert f"The model in use is {old}." in summary
+    assert (
+        "| suite | base | in use | quantized | points gained on the base | points gained on the model in use |"
+        in summary
+    )
+    promote_run(tmp_path / "models", run, by="ada")
+    summary = run.summary.read_text(encoding="utf-8")
+    assert "**Promoted** by ada" in summary
+    assert f"- against {old}: BETTER" in summary
+    assert f"The model in use is {old}." in summary
 
 
 def test_a_run_that_holds_little_is_reported_all_the_same(tmp_path: Path) -> None:

@@ -118,6 +118,11 @@ def _write(
                 "system_removed": dict(normalized.changes.removed.most_common()),
                 "changed": dict(+normalized.changes.rows),
                 "left": dict(+normalized.changes.left),
+                "structure": {
+                    "examples": sum(counted.examples for counted in normalized.slices.values()),
+                    "before": dict(sum((c.before for c in normalized.slices.values()), Counter())),
+                    "after": dict(sum((c.after for c in normalized.slices.values()), Counter())),
+                },
             },
         )
         write_json(folder / DATASET, manifest.model_dump())

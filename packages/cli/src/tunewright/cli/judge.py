@@ -16,8 +16,10 @@ from tunewright.cli.validating import VALIDATIONS, checked_subset, judge
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tunewright.contract.run import RunFolder
     from tunewright.contract.suite import Suite
     from tunewright.eval.judge_model import JudgeReport
+    from tunewright.eval.promotion import Elsewhere
     from tunewright.eval.score import SuiteScore
 
 JSON = "write it as JSON to this file, or - for standard output"
@@ -269,21 +271,56 @@ def files_of(place: Path) -> list[Path]:
 
 @command(
     run=RUN,
-    force="promote although its gates did not pass; the registry says so",
+    force="promote it whatever speaks against it; needs --why, and the registry and the summary say so",
+    why="the reason, for the record",
 )
-def promote(c: Context, run: str = "", force: bool = False) -> None:
-    """Make a run's model the one that is live; refused unless its gates passed."""
-    from tunewright.eval.registry import promote_run
+def promote(c: Context, run: str = "", force: bool = False, why: str = "") -> None:
+    """Make a run's model live; refused unless it is what was judged, its gates pass, and it is not worse."""
+    from tunewright.contract.errors import UserError
+    from tunewright.eval.promotion import promote_run
 
-    print(promote_run(ROOT / "models", find(run), by=getpass.getuser(), force=force))
+    if force and not why.strip():
+        raise UserError("--force needs a reason", 'Say it for the record: ./inv promote --force --why "…"')
+    folder = find(run)
+    entry = promote_run(
+        ROOT / "models",
+        folder,
+        by=getpass.getuser(),
+        force=force,
+        reason=why,
+        elsewhere=ask_host(folder),
+    )
+    print(entry)
+    print(f"summary   {folder.summary}")
+    if not entry.evidence["host"].endswith("has the same run"):
+        say(f"warning: the run was verified here alone: {entry.evidence['host']}")
 
 
-@command()
-def rollback(c: Context) -> None:
+def ask_host(run: "RunFolder") -> "Elsewhere":
+    """What a run's host says of it. A host that cannot be asked is an objection only where the model is there alone."""
+    from tunewright.contract.errors import UserError
+    from tunewright.eval.promotion import Elsewhere
+    from tunewright.remote.confirm import confirm_run
+    from tunewright.remote.host import open_host
+
+    try:
+        with open_host(run.read_spec().host, ROOT) as machine:
+            found = confirm_run(machine, run)
+    except UserError as error:
+        away = not run.stage("quantize").exists()
+        problem = f"its model is not here, and cannot be verified where it is: {error.message}"
+        return Elsewhere(f"not asked: {error.message}", (problem,) if away else ())
+    return Elsewhere(found.said, found.problems, found.model_sha256)
+
+
+@command(
+    why="the reason, for the record",
+)
+def rollback(c: Context, why: str = "") -> None:
     """Make the model live that was before."""
     from tunewright.eval.registry import roll_back
 
-    print(roll_back(ROOT / "models", by=getpass.getuser()))
+    print(roll_back(ROOT / "models", by=getpass.getuser(), reason=why))
 
 
 @command()

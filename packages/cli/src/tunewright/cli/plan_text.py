@@ -49,6 +49,7 @@ class Plan:
     assumed: str = ""  # what the batch was taken to be
     length_known: bool = False  # from the data; otherwise the longest that the recipe lets through
     base_there: bool = True
+    gates: tuple[str, ...] = ()  # how likely models of known quality pass each gate
 
     @property
     def disk_needed(self) -> int:
@@ -111,6 +112,7 @@ def plan_text(plan: Plan) -> str:
         *_named("disk", _disk_lines(plan)),
         *_named("memory", _memory_lines(plan)),
         *_named("time", _time_lines(plan)),
+        *_named("gates", plan.gates or ["this recipe has none"]),
         *_named("warning", plan.warnings),
         *_named("verdict", _verdict(plan)),
     ]

@@ -91,6 +91,20 @@ def make_plan(recipe: "Recipe", host: "Host", lock: "BaseLock | None" = None) ->
         assumed=assumed,
         length_known=tokens > 0,
         base_there=there,
+        gates=gates_of(recipe),
+    )
+
+
+def gates_of(recipe: "Recipe") -> tuple[str, ...]:
+    """How likely models of known quality pass each gate, with the suites that are on this machine."""
+    from tunewright.contract.suite import read_suite
+    from tunewright.eval.gate_chances import chances_text, gate_chances
+
+    files = [path for path in recipe.suite_files(ROOT) if path.is_file()]
+    return tuple(
+        chances_text(gate_chances(recipe.gates, {path.stem: read_suite(path) for path in files}))
+        if recipe.gates
+        else ()
     )
 
 

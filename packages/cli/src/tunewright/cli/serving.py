@@ -1,18 +1,26 @@
 """The task that serves a run's model."""
 
 import json
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
 from tunewright.cli.door import ROOT, command
-from tunewright.cli.runs import RUN, find
+from tunewright.cli.runs import find
 from tunewright.cli.steps import say
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+    from tunewright.contract.run import RunFolder
+    from tunewright.eval.registry import Entry
+    from tunewright.remote.host import Host
 
 QUESTION = "Find every place that uses the class Cache."
 
 
 @command(
-    run=RUN,
+    run="a run's id, or a unique beginning or end of it (default: the promoted one, or the latest while none is)",
     host="where it is served: local, or a name from ~/.ssh/config (default: where the run is)",
     port="the port of this machine; 0: a free one",
 )
@@ -22,10 +30,12 @@ def serve(c: Context, run: str = "", host: str = "", port: int = 8080) -> None:
     from tunewright.remote.host import open_host
     from tunewright.remote.serving import model_on_host, serve_model
 
-    chosen = find(run)
+    chosen, promoted = choose(run)
     name = chosen.path.name
     with open_host(host or chosen.read_spec().host, ROOT) as machine:
         folder = model_on_host(machine, chosen)
+        if promoted:
+            check_promoted(machine, folder, promoted)
         environment = install_environment(machine, ROOT, say)
         say(f"serve     {name} on {machine.name}")
         try:
@@ -34,6 +44,41 @@ def serve(c: Context, run: str = "", host: str = "", port: int = 8080) -> None:
                 served.wait()
         except KeyboardInterrupt:
             say("serve     stopped")
+
+
+def choose(run: str) -> "tuple[RunFolder, Entry | None]":
+    """The run to serve, and the promotion that it is served by: the one in use unless a run is named."""
+    from tunewright.eval.registry import in_use, last_promotion, read_registry
+
+    entries = read_registry(ROOT / "models")
+    live = in_use(entries)
+    chosen = find(run or live)
+    if not live:
+        say(
+            "serve     no model has been promoted: this is the latest run"
+            if not run
+            else "serve     as named"
+        )
+    elif chosen.path.name != live:
+        say(f"serve     as named; the promoted run is {live}")
+    return chosen, last_promotion(entries, live) if chosen.path.name == live else None
+
+
+def check_promoted(machine: "Host", folder: "PurePosixPath", promotion: "Entry") -> None:
+    """Raises CheckFailed when the model on the host is not, byte for byte, the one that was promoted."""
+    from tunewright.contract.errors import CheckFailed
+    from tunewright.contract.run_manifest import model_hash
+    from tunewright.remote.confirm import model_on
+
+    model, problems = model_on(machine, folder)
+    wanted = promotion.evidence.get("model_sha256")
+    if not problems and model and wanted and model_hash(model) != wanted:
+        problems = [f"{folder.name} on {machine.name} is not the model that was promoted"]
+    if problems:
+        raise CheckFailed(
+            f"run {promotion.run} is not served: {problems[0]}",
+            "Bring it back (./inv pull --models), or put the one before in use again: ./inv rollback",
+        )
 
 
 def tell(line: str) -> None:

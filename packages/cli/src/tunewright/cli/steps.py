@@ -191,16 +191,26 @@ def attach_to(host: str, run: "RunFolder") -> None:
 
 
 def finish(run: "RunFolder") -> None:
-    """Score, judge and report a pulled run; leave with the gates' exit code."""
+    """Score, judge and report a pulled run; leave with the gates' exit code.
+
+    Raises CheckFailed when the run is not what its manifest says: its figures would be of something else.
+    """
     from invoke.exceptions import Exit
 
+    from tunewright.contract.errors import CheckFailed
+    from tunewright.contract.run_manifest import changed_files
     from tunewright.eval.registry import in_use, read_registry
     from tunewright.eval.report import write_report
     from tunewright.eval.run_scores import score_run
     from tunewright.eval.terminal import scores_text
 
+    if run.manifest.is_file() and (changed := changed_files(run)):
+        raise CheckFailed(
+            f"run {run.path.name} is not scored: {changed[0]}",
+            "Put it back. What the host made comes back with ./inv pull.",
+        )
     scores = score_run(run, in_use(read_registry(ROOT / "models")))
-    write_report(run, scores)
+    write_report(run, scores, ROOT / "models")
     print(scores_text(scores))
     print(f"report    {run.report}")
     print(f"summary   {run.summary}")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tunewright.cli.door import command, need
+from tunewright.cli.door import ROOT, command, need
 from tunewright.cli.steps import Progress, check_outputs, is_stdout, say, write_result
 from tunewright.cli.validating import read_suites
 
 if TYPE_CHECKING:
+    from tunewright.contract.recipe import Gate
     from tunewright.eval.held_out import HeldOutRow, HeldOutSuite
 
 SHOWN = 10  # answers that are no cases, and rows in both splits, that are named
@@ -159,6 +160,7 @@ def make(
     catalog="the catalog of its tools: a shipped name, or a JSON file (default: coding)",
     mutants="wrong answers made by each operator from each case's gold",
     json="write it as JSON to this file, or - for standard output",
+    recipe="a recipe whose gates on the suite are looked at (default: targets of 80, 90 and 100 %)",
 )
 def check(
     c: Context,
@@ -167,10 +169,13 @@ def check(
     mutants: int = 1,
     json: str = "",
     subset: str = "",
+    recipe: str = "",
 ) -> None:
     """Can the suite tell right from wrong? Golds must score as right, mutants of them as wrong."""
     from tunewright.contract.catalog import load_catalog
     from tunewright.contract.errors import ExitCode, UserError
+    from tunewright.contract.recipe import load_recipe
+    from tunewright.eval.gate_chances import chances_text, gate_chances
     from tunewright.eval.suite_check import check_suite
 
     if mutants < 1:
@@ -178,7 +183,8 @@ def check(
     suites = read_suites(suite, subset)
     check_outputs(json, inputs=list(suites))
     tools = load_catalog(catalog)
-    checks = []
+    rules = load_recipe(recipe, ROOT) if recipe else None
+    checks, chances = [], []
     for read in suites.values():
         bar = Progress("check")
         checks.append(
@@ -189,13 +195,26 @@ def check(
                 lambda done, total, bar=bar, name=read.name: bar(f"{name}: case", done, total),
             )
         )
+        gates = [gate for gate in rules.gates if gate.suite == read.name] if rules else usual_gates(read.name)
+        chances.append(gate_chances(gates, {read.name: read}))
     if json:
-        value = [found.to_json() for found in checks]
+        value: list[dict[str, object]] = [
+            {**found.to_json(), "gates": [chance.to_json() for chance in those]}
+            for found, those in zip(checks, chances, strict=True)
+        ]
         write_result(json, value[0] if len(value) == 1 else {"schema": 1, "suites": value})
     if not is_stdout(json):
-        print("\n".join(found.to_text() for found in checks))
+        for found, those in zip(checks, chances, strict=True):
+            print("\n".join([found.to_text(), "gates", *(f"  {line}" for line in chances_text(those)), ""]))
     if not all(found.sound for found in checks):
         raise Exit(code=int(ExitCode.FAILED))
+
+
+def usual_gates(suite: str) -> "list[Gate]":
+    """Gates to look at where no recipe says which."""
+    from tunewright.contract.recipe import Gate
+
+    return [Gate(metric="overall", suite=suite, target=target) for target in (0.8, 0.9, 1.0)]
 
 
 TASKS = (make, check)

@@ -108,7 +108,9 @@ def hub_stream(repository: str, revision: str, name: str, start: int = 0) -> Gen
     url = hf_hub_url(repository, name, revision=revision, endpoint=hub_endpoint())
     # Compressed on the way, a range would be one of other bytes.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with get_session().stream("GET", url, headers=build_hf_headers(headers=headers), timeout=SILENCE) as answer:
+    with get_session().stream(
+        "GET", url, headers=build_hf_headers(headers=headers), timeout=SILENCE
+    ) as answer:
         hf_raise_for_status(answer)
         yield answer
 

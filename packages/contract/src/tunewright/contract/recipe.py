@@ -187,6 +187,8 @@ class Gate(Section):
         "fidelity",
     ]
     target: Share
+    # Of a proportion: how far below the target it may lie. By default 0, and 0.1 where the target is 1.
+    margin: Share | None = None
     suite: str | None = None
     category: str | None = None  # with `overall`: of the cases of this category alone
     tool: str | None = None  # with `overall`: of the cases in which it is right to call this tool
@@ -199,9 +201,30 @@ class Gate(Section):
             raise ValueError(f"gate {self.metric}: category and tool belong to the metric overall")
         if self.category and self.tool:
             raise ValueError("gate overall: give a category or a tool, not both")
+        if self.margin is not None and self.metric in ("beats_base", "not_worse_than"):
+            raise ValueError(
+                f"gate {self.metric}: a margin belongs to a proportion, and this compares two models"
+            )
+        if self.margin is not None and self.margin > self.target:
+            raise ValueError(
+                f"gate {self.metric}: the margin {self.margin:g} is larger than the target {self.target:g}"
+            )
         if self.than and self.metric != "not_worse_than":
             raise ValueError(f"gate {self.metric}: than belongs to the metric not_worse_than")
         return self
+
+    @property
+    def allowance(self) -> float | None:
+        """The margin, or the default one; None for metrics that compare two models."""
+        if self.metric in ("beats_base", "not_worse_than"):
+            return None
+        return default_margin(self.target) if self.margin is None else self.margin
+
+
+def default_margin(target: float) -> float:
+    """How far below a target a proportion may lie when the recipe does not say. No number of cases shows that a model is
+    always right, so that a target of 1 needs some."""
+    return 0.1 if target >= 1 else 0.0
 
 
 class Pull(Section):

@@ -46,6 +46,7 @@ class RunSpec(BaseModel):
         str, Any
     ] = {}  # how that became the run's rows: read, dropped by reason, shapes, dialects
     host: str = "local"
+    audit: str = ""  # sha256 of inputs/audit.json; empty without one
     forced: Forced | None = None
 
     @model_validator(mode="after")
@@ -94,6 +95,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.spec = path / "spec.json"
+        self.manifest = path / "manifest.json"  # of the whole run: written last
         self.events = path / "events.jsonl"
         self.status = path / "status.json"
         self.log = path / "worker.log"

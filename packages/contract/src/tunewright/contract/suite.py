@@ -90,7 +90,8 @@ class Case(BaseModel):
     tools: tuple[dict[str, Any], ...] = ()  # offered tools as OpenAI's function definitions
     gold: tuple[str | GoldCalls, ...] = ()  # right answers: raw text, or calls
     results: tuple[KnownResult, ...] = ()  # of the calls that earlier messages made
-    cluster: str = ""  # cases of one cluster are not independent of each other
+    cluster: str = ""  # cases of one cluster are not independent of each other; nor are those of one template
+    repository: str = ""  # which one the case is about; cases of one are not independent either
     quick: bool = False  # part of the suite's `quick` subset
     perturbs: str = ""  # the id of the case that this one is a changed copy of; its category says how
 

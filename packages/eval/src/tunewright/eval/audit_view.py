@@ -30,6 +30,7 @@ class AuditView:
     headline: tuple[tuple[str, float], ...]
     findings: tuple[Finding, ...]
     examples: int
+    accepted: tuple[tuple[str, str], ...] = ()  # checks whose findings were accepted, and why
 
     def count(self, severity: str) -> int:
         return sum(finding.severity == severity for finding in self.findings)
@@ -57,6 +58,11 @@ def view_audit(audit: Mapping[str, Any] | None) -> AuditView | None:
             file["examples"]
             for file in files
             if isinstance(file, dict) and isinstance(file.get("examples"), int)
+        ),
+        tuple(
+            (str(item.get("check", "")), str(item.get("why") or item.get("reason") or ""))
+            for item in _list(audit.get("accepted"))
+            if isinstance(item, dict)
         ),
     )
 

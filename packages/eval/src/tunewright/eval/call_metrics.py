@@ -1,11 +1,11 @@
 """Metrics of suites whose cases are judged by their calls, and what changed copies of cases bring to light. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from tunewright.contract.suite import Case
-from tunewright.eval.clusters import paired, proportion
+from tunewright.eval.clusters import paired
 from tunewright.eval.outcome import Outcome
 from tunewright.eval.statistics import Paired, Proportion
 
@@ -13,6 +13,7 @@ CALL_METRICS = ("overall", "tool_choice", "arguments", "no_call_precision", "no_
 CallMetric = Literal["overall", "tool_choice", "arguments", "no_call_precision", "no_call_recall", "exact"]
 
 _Test = Callable[[Outcome], bool]
+Share = Callable[[Sequence[Outcome], _Test], Proportion]
 
 
 def _in_words(outcome: Outcome) -> bool:
@@ -42,8 +43,8 @@ _METRICS: dict[str, tuple[_Test, _Test]] = {
 }
 
 
-def call_metric(name: str, outcomes: Sequence[Outcome], clusters: Mapping[str, str]) -> Proportion:
-    """One of `CALL_METRICS`, over one outcome a case; `clusters` maps cases to clusters. Raises KeyError.
+def call_metric(name: str, outcomes: Sequence[Outcome], share: Share) -> Proportion:
+    """One of `CALL_METRICS`; `share` gives the share of right ones among some outcomes. Raises KeyError.
 
     - `overall`: everything is right;
     - `tool_choice`: exactly the right tools are called, or none where none is right;
@@ -53,20 +54,17 @@ def call_metric(name: str, outcomes: Sequence[Outcome], clusters: Mapping[str, s
     - `exact`: right, also without long texts that are only about the same thing.
     """
     among, right = _METRICS[name]
-    chosen = [outcome for outcome in outcomes if among(outcome)]
-    return proportion(
-        [right(outcome) for outcome in chosen], [clusters.get(outcome.case, "") for outcome in chosen]
-    )
+    return share([outcome for outcome in outcomes if among(outcome)], right)
 
 
-def by_tool(outcomes: Sequence[Outcome], clusters: Mapping[str, str]) -> dict[str, Proportion]:
+def by_tool(outcomes: Sequence[Outcome], share: Share) -> dict[str, Proportion]:
     """For each tool that is right to call somewhere, the share of those cases that are right; most cases first."""
     found: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         for name in dict.fromkeys(call.name for call in outcome.calls.expected) if outcome.calls else ():
             found.setdefault(name, []).append(outcome)
     return {
-        name: proportion([o.passed for o in those], [clusters.get(o.case, "") for o in those])
+        name: share(those, lambda outcome: outcome.passed)
         for name, those in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     }
 

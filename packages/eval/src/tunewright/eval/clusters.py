@@ -19,6 +19,7 @@ import math
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,7 @@ from tunewright.eval.statistics import (
     Proportion,
     newcombe_interval,
     pair,
+    possible_drop,
     wilson_interval,
 )
 
@@ -38,82 +40,168 @@ class ClusteredProportion(Proportion):
 
     clusters: int = 0
     effective: float = 0.0
+    samples: int = 0  # answers, where cases were sampled several times
 
     @property
     def interval(self) -> tuple[float, float]:
         return wilson_interval(self.value * self.effective, self.effective)
 
+    def __str__(self) -> str:
+        return f"{super().__str__()}, {self.samples} answers" if self.samples else super().__str__()
+
     def to_json(self) -> dict[str, Any]:
-        return {**super().to_json(), "clusters": self.clusters, "effective_n": round(self.effective, 2)}
+        found = {**super().to_json(), "clusters": self.clusters, "effective_n": round(self.effective, 2)}
+        return {**found, "samples": self.samples} if self.samples else found
 
 
 @dataclass(frozen=True)
 class ClusteredPaired(Paired):
-    """A paired comparison whose cases lie in clusters; `gains` holds b - a, in cases, of each cluster."""
+    """A paired comparison whose cases lie in clusters; `gains` holds b - a of each cluster, in units of one case or of the
+    smallest part of one, `other_gains` the same for the repositories."""
 
     gains: tuple[int, ...] = ()
     effective: float = 0.0
+    other_gains: tuple[int, ...] = ()
 
     @property
     def p(self) -> float:
-        return sign_flip_p(self.gains)
+        return max(sign_flip_p(self.gains), sign_flip_p(self.other_gains) if self.other_gains else 0.0)
 
     @property
     def interval(self) -> tuple[float, float]:
+        if drop := possible_drop(self, effective=self.effective):
+            return -drop, drop
         return newcombe_interval(self, effective=self.effective)
 
     def to_json(self) -> dict[str, Any]:
         return {**super().to_json(), "clusters": len(self.gains), "effective_n": round(self.effective, 2)}
 
 
-def proportion(right: Sequence[bool], clusters: Sequence[Hashable]) -> Proportion:
-    """The share of right cases; clustered where some cluster holds several cases. An empty cluster name is a cluster of
-    its own."""
-    groups = _groups(clusters)
-    if len(groups) == len(right):
+def proportion(
+    right: Sequence[bool],
+    clusters: Sequence[Hashable],
+    repositories: Sequence[Hashable] = (),
+    cases: Sequence[Hashable] = (),
+) -> Proportion:
+    """The share of right cases; clustered where some cluster or repository holds several cases, or where `cases` says that
+    several answers are of one case: they are averaged within it. An empty cluster name is a cluster of its own."""
+    named = list(cases) or list(range(len(right)))
+    means = _means(named, right)
+    ways = _ways(named, clusters, repositories)
+    if len(means) == len(right) and len(ways) == 1 and len(ways[0]) == len(right):
         return Proportion(sum(right), len(right))
-    effective = effective_number([float(value) for value in right], groups)
-    return ClusteredProportion(sum(right), len(right), len(groups), effective)
+    effective = effective_number([float(value) for value in right], *ways)
+    share = sum(means.values()) if len(means) < len(right) else sum(right)
+    samples = len(right) if len(means) < len(right) else 0
+    return ClusteredProportion(share, len(means), min(map(len, ways)), effective, samples)
 
 
-def paired(a: Sequence[bool], b: Sequence[bool], clusters: Sequence[Hashable]) -> Paired:
-    """Two judgements of the same cases, in the same order; clustered where some cluster holds several cases."""
-    plain = pair(a, b)
-    groups = _groups(clusters)
-    if len(groups) == plain.n:
+def paired(
+    a: Sequence[float],
+    b: Sequence[float],
+    clusters: Sequence[Hashable],
+    repositories: Sequence[Hashable] = (),
+) -> Paired:
+    """Two judgements of the same cases, in the same order; clustered where some cluster or repository holds several cases.
+
+    A judgement is a boolean, or the share of right answers where a case was sampled several times.
+    """
+    sampled = any(value not in (0, 1) for value in (*a, *b))
+    plain = _expected(a, b) if sampled else pair([bool(x) for x in a], [bool(y) for y in b])
+    ways = _ways(range(len(a)), clusters, repositories)
+    if not sampled and len(ways) == 1 and len(ways[0]) == plain.n:
         return plain
-    gains = [int(y) - int(x) for x, y in zip(a, b)]
-    by_cluster = tuple(sum(gains[place] for place in group) for group in groups)
-    effective = effective_number([float(gain) for gain in gains], groups)
-    return ClusteredPaired(plain.both, plain.only_a, plain.only_b, plain.neither, by_cluster, effective)
+    parts = math.lcm(*(Fraction(value).limit_denominator(1000).denominator for value in (*a, *b)))
+    gains = [round((y - x) * parts) for x, y in zip(a, b, strict=True)]
+    by_way = [tuple(sum(gains[place] for place in group) for group in groups) for groups in ways]
+    effective = effective_number([float(gain) for gain in gains], *ways)
+    counts = (plain.both, plain.only_a, plain.only_b, plain.neither)
+    return ClusteredPaired(*counts, by_way[0], effective, by_way[1] if len(by_way) > 1 else ())
 
 
-def effective_number(values: Sequence[float], groups: Sequence[Sequence[int]]) -> float:
-    """How many independent values the values of these groups are worth for their mean; between 1 and their number.
+def _expected(a: Sequence[float], b: Sequence[float]) -> Paired:
+    """The counts that are expected when one sample of each is drawn for every case."""
+    pairs = list(zip(a, b, strict=True))
+    return Paired(
+        sum(x * y for x, y in pairs),
+        sum(x * (1 - y) for x, y in pairs),
+        sum((1 - x) * y for x, y in pairs),
+        sum((1 - x) * (1 - y) for x, y in pairs),
+    )
 
+
+def _means(cases: Sequence[Hashable], right: Sequence[bool]) -> dict[Hashable, float]:
+    found: dict[Hashable, list[bool]] = defaultdict(list)
+    for case, value in zip(cases, right, strict=True):
+        found[case].append(value)
+    return {case: sum(values) / len(values) for case, values in found.items()}
+
+
+def effective_number(values: Sequence[float], *ways: Sequence[Sequence[int]]) -> float:
+    """How many independent values these values are worth for their mean; between 1 and their number.
+
+    `ways` are one or two ways of grouping them, each a list of groups of places. With two, the variances by either way are
+    added and that by both taken off (Cameron, Gelbach & Miller 2011, "Robust inference with multiway clustering", J.
+    Business & Economic Statistics 29), and no less than either alone is believed.
     Where all values are the same nothing shows how alike a cluster's are: each cluster then counts as one.
     """
-    n, m = len(values), len(groups)
+    n = len(values)
     if n == 0:
         return 0.0
     mean = sum(values) / n
     independent = sum((value - mean) ** 2 for value in values) / (n * n)
-    if m < 2 or independent == 0:
-        return float(m)
-    # Clusters of unequal sizes are worth fewer: Kish's effective number of them.
-    worth = max(2, round(n * n / sum(len(group) ** 2 for group in groups)))
-    clustered = (
-        worth / (worth - 1) * sum(sum(values[i] - mean for i in group) ** 2 for group in groups) / (n * n)
-    )
-    design = max(1.0, clustered / independent)
-    few = (t_quantile(n - 1) / t_quantile(worth - 1)) ** 2
-    return max(1.0, n / design * few)
+    fewest = min(map(len, ways))
+    if fewest < 2 or independent == 0:
+        return float(fewest)
+    designs = [_variance(values, mean, groups) / independent for groups in ways]
+    if len(ways) == 2:
+        designs.append(sum(designs) - _variance(values, mean, _crossed(n, *ways)) / independent)
+    few = (t_quantile(n - 1) / t_quantile(min(map(_worth, ways)) - 1)) ** 2
+    return max(1.0, n / max(1.0, *designs) * few)
 
 
-def _groups(clusters: Sequence[Hashable]) -> list[list[int]]:
+def _worth(groups: Sequence[Sequence[int]]) -> int:
+    """Clusters of unequal sizes are worth fewer: Kish's effective number of them, at least two."""
+    n = sum(map(len, groups))
+    return max(2, round(n * n / sum(len(group) ** 2 for group in groups)))
+
+
+def _variance(values: Sequence[float], mean: float, groups: Sequence[Sequence[int]]) -> float:
+    """The variance of the mean by clusters."""
+    n, worth = len(values), _worth(groups)
+    return worth / (worth - 1) * sum(sum(values[i] - mean for i in group) ** 2 for group in groups) / (n * n)
+
+
+def _crossed(n: int, a: Sequence[Sequence[int]], b: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The groups of values that are together in both ways."""
+    names = [[0, 0] for _ in range(n)]
+    for way, groups in enumerate((a, b)):
+        for number, group in enumerate(groups):
+            for place in group:
+                names[place][way] = number
+    return _groups([tuple(name) for name in names])
+
+
+def _ways(
+    cases: Sequence[Hashable], clusters: Sequence[Hashable], repositories: Sequence[Hashable]
+) -> list[list[list[int]]]:
+    """The ways of grouping: by cluster, or by case where it has none, and by repository where any is named."""
+    ways = [_groups([_named(cluster, ("case", case)) for cluster, case in zip(clusters, cases, strict=True)])]
+    if any(name not in ("", None) for name in repositories):
+        names = zip(repositories, cases, strict=True)
+        ways.append(_groups([_named(name, ("case", case)) for name, case in names]))
+    return ways
+
+
+def _named(cluster: Hashable, otherwise: Hashable) -> Hashable:
+    return cluster if cluster not in ("", None) else otherwise
+
+
+def _groups(names: Sequence[Hashable]) -> list[list[int]]:
+    """The places of equal names."""
     groups: dict[Hashable, list[int]] = defaultdict(list)
-    for place, cluster in enumerate(clusters):
-        groups[cluster if cluster not in ("", None) else (place,)].append(place)
+    for place, name in enumerate(names):
+        groups[name].append(place)
     return list(groups.values())
 
 

@@ -2,7 +2,8 @@
 
 The question is decided by one test over all cases that both answered (McNemar's, exact; where cases come in clusters,
 by turning the sign of whole clusters), so that looking at ten categories cannot find a difference by luck; each category
-is shown with its p-value after Holm's correction over all of them. The verdicts:
+is shown with its p-value after Holm's correction over all of them. Several samples of a case are averaged within it. The
+verdicts:
 
 - `WORSE`: worse over all cases, or worse in a category even after the correction (exit code 1);
 - `BETTER`: better over all cases, and not worse in any category (0);
@@ -21,18 +22,18 @@ from tunewright.contract.run import RunFolder
 from tunewright.contract.suite import Case
 from tunewright.eval.clusters import ClusteredPaired
 from tunewright.eval.clusters import paired as paired_in_clusters
-from tunewright.eval.gates import said_difference
+from tunewright.eval.gates import either_name, paired_cases, said_difference
 from tunewright.eval.judged import Judged, judged_run, judged_scores
 from tunewright.eval.outcome import Outcome
 from tunewright.eval.run_scores import RunScores
 from tunewright.eval.score import SCHEMA, SuiteScore
 from tunewright.eval.statistics import Paired, holm
-from tunewright.eval.terminal import aligned
+from tunewright.eval.terminal import aligned, question_lines
 
 CompareVerdict = Literal["BETTER", "NOT WORSE", "WORSE", "INCONCLUSIVE"]
 ALPHA = 0.05
 POWER = 0.8
-SHOWN = 40  # lost cases that the text names; the JSON and the page have all
+SHOWN = 40  # changed cases that a line names; the JSON and the page have all
 MARGIN = 0.05  # the largest drop that still counts as none
 
 
@@ -95,11 +96,27 @@ class Comparison:
         if worse:
             return f"worse in {', '.join(worse)}, after correction for {len(self.categories)} categories"
         if self.verdict == "INCONCLUSIVE":
-            needed = cases_needed(self.total, MARGIN)
-            return f"a drop of {MARGIN:.0%} is not excluded; about {needed} cases would show one, there are {self.total.n}"
+            return f"a drop of {MARGIN:.0%} is not excluded; {_more_cases(self.total)}"
         if self.verdict == "NOT WORSE":
-            return f"a drop of more than {MARGIN:.0%} is excluded"
-        return f"{self.total.only_b} cases gained, {self.total.only_a} lost"
+            return f"a drop of more than {MARGIN:.0%} is excluded; {_still_possible(self.total)}"
+        return f"{self.total.gained} cases gained, {self.total.lost} lost"
+
+    @property
+    def answer(self) -> str:
+        """Whether b may replace a, in words."""
+        return {"WORSE": "no", "INCONCLUSIVE": "not known"}.get(self.verdict, "yes")
+
+    def rows(self) -> list[tuple[str, tuple[str, ...]]]:
+        """What is asked, and the lines that answer it: the same on the page and in the terminal."""
+        lost = [f"{f.suite}/{f.case.id}" for f in self.flips if f.a.passed]
+        gained = [f"{f.suite}/{f.case.id}" for f in self.flips if f.b.passed]
+        cases = [f"{how}: {_named(names)}" for how, names in (("lost", lost), ("gained", gained)) if names]
+        return [
+            ("may b replace a", (self.answer,)),
+            ("what decides", (self.reason,)),
+            ("how sure", (said_difference(self.total),)),
+            ("which cases", tuple(cases) or ("none changed",)),
+        ]
 
     @property
     def detectable(self) -> float | None:
@@ -169,7 +186,6 @@ class Comparison:
                 if c.suite == name
             ]
         rows.append(["all", str(self.total.a), str(self.total.b), said_difference(self.total), ""])
-        lost = [f"{f.suite}/{f.case.id}" for f in self.flips if f.a.passed]
         lines = [
             f"a: {self.a.run} ({self.a.model})",
             f"b: {self.b.run} ({self.b.model})",
@@ -177,9 +193,7 @@ class Comparison:
             *aligned(rows),
             "",
         ]
-        if lost:
-            more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
-            lines += [f"lost: {', '.join(lost[:SHOWN])}{more}", ""]
+        lines += [*question_lines(self.rows()), ""]
         if self.left_out:
             lines += [f"not compared, only one run has it: {', '.join(self.left_out)}", ""]
         if self.unpaired:
@@ -221,24 +235,23 @@ def compare_judged(a: Judged, b: Judged) -> Comparison:
     groups: list[tuple[str, str, Paired]] = []
     flips: list[Flip] = []
     unpaired: dict[str, int] = {}
-    everything: list[tuple[Outcome, Outcome, str]] = []
     for name in common:
-        pairs = _pairs(name, a, b)
-        if missing := len(a.tuned[name].firsts) + len(b.tuned[name].firsts) - 2 * len(pairs):
+        before, after = a.tuned[name], b.tuned[name]
+        shared = _shared_cases(name, a, b)
+        if missing := len(before.firsts) + len(after.firsts) - 2 * len(shared):
             unpaired[name] = missing
         cases = {case.id: case for case in b.suites[name].cases}
-        suites[name] = _pair(pairs)
+        suites[name] = paired_cases(before, after, list(shared))
         groups += [
-            (name, category, _pair([each for each in pairs if each[1].category == category]))
-            for category in dict.fromkeys(y.category for _, y, _ in pairs)
+            (name, category, paired_cases(before, after, [c for c in shared if shared[c] == category]))
+            for category in dict.fromkeys(shared.values())
         ]
-        flips += [Flip(name, cases[y.case], x, y) for x, y, _ in pairs if x.passed != y.passed]
-        everything += [(x, y, f"{name}/{cluster}" if cluster else "") for x, y, cluster in pairs]
-    corrected = holm([each.p for _, _, each in groups])
+        flips += _flips(name, cases, before, after)
+    corrected = holm([group[2].p for group in groups])
     return Comparison(
         a,
         b,
-        _pair(everything),
+        _together([(a.tuned[name], b.tuned[name]) for name in common]),
         suites,
         tuple(CategoryComparison(*group, q) for group, q in zip(groups, corrected)),
         tuple(flips),
@@ -247,8 +260,8 @@ def compare_judged(a: Judged, b: Judged) -> Comparison:
     )
 
 
-def _pairs(name: str, a: Judged, b: Judged) -> list[tuple[Outcome, Outcome, str]]:
-    """Both outcomes of each case of a suite, and the case's cluster. Raises UserError when the cases are not the same."""
+def _shared_cases(name: str, a: Judged, b: Judged) -> dict[str, str]:
+    """The cases of a suite that both answered, each with its category. Raises UserError when the cases are not the same."""
     before, after = a.tuned[name], b.tuned[name]
     if before.suite_sha256 != after.suite_sha256:
         if not (a.elsewhere or b.elsewhere):
@@ -264,31 +277,80 @@ def _pairs(name: str, a: Judged, b: Judged) -> list[tuple[Outcome, Outcome, str]
                 f"suite {name}: case {other} asks something else in {a.run} than in {b.run}",
                 "Figures of different cases cannot be compared: evaluate the same ones with both.",
             )
-    firsts = {outcome.case: outcome for outcome in before.firsts}
-    pairs = [
-        (firsts[outcome.case], outcome, _cluster(outcome.case, after, before))
-        for outcome in after.firsts
-        if outcome.case in firsts
-    ]
-    if not pairs:
+    shared = {outcome.case: outcome.category for outcome in after.firsts if outcome.case in before.shares}
+    if not shared:
         raise UserError(
             f"suite {name}: {a.run} and {b.run} have no case in common", "Evaluate the same cases with both."
         )
-    return pairs
+    return shared
 
 
 def _asked(case: Case) -> list[tuple[str, str]]:
     return [(message.role, message.content) for message in case.messages]
 
 
-def _cluster(case: str, *scores: SuiteScore) -> str:
-    return next((found for score in scores if (found := score.clusters.get(case))), "")
-
-
-def _pair(pairs: Sequence[tuple[Outcome, Outcome, str]]) -> Paired:
+def _together(suites: Sequence[tuple[SuiteScore, SuiteScore]]) -> Paired:
+    """All cases of several suites as one comparison. A repository is the same one in every suite, a cluster is not."""
+    both = [
+        (number, a, b, case) for number, (a, b) in enumerate(suites) for case in b.shares if case in a.shares
+    ]
     return paired_in_clusters(
-        [x.passed for x, _, _ in pairs], [y.passed for _, y, _ in pairs], [cluster for _, _, cluster in pairs]
+        [a.shares[case] for _, a, _, case in both],
+        [b.shares[case] for _, _, b, case in both],
+        [
+            (number, name) if (name := either_name(case, b.clusters, a.clusters)) else ""
+            for number, a, b, case in both
+        ],
+        [either_name(case, b.repositories, a.repositories) for _, a, b, case in both],
     )
+
+
+def _flips(suite: str, cases: Mapping[str, Case], a: SuiteScore, b: SuiteScore) -> list[Flip]:
+    """The cases that came out differently, each with an answer of either run that shows it."""
+    answers: list[dict[tuple[str, bool], Outcome]] = [{}, {}]
+    for first, score in zip(answers, (a, b)):
+        for outcome in score.answers:
+            first.setdefault((outcome.case, outcome.passed), outcome)
+    found: list[Flip] = []
+    for case, after in b.shares.items():
+        before = a.shares.get(case, after)
+        if before != after:
+            gained = after > before
+            shown = answers[0][case, not gained], answers[1][case, gained]
+            found.append(Flip(suite, cases[case], *shown))
+    return found
+
+
+def _named(cases: Sequence[str]) -> str:
+    more = f" and {len(cases) - SHOWN} more" if len(cases) > SHOWN else ""
+    return f"{', '.join(cases[:SHOWN])}{more}"
+
+
+def _still_possible(paired: Paired) -> str:
+    """How large a drop the data do not exclude, in words."""
+    if not (paired.only_a or paired.only_b):
+        return f"equal on all {paired.n} cases, which still allows a drop of up to {-100 * paired.interval[0]:.1f} points"
+    return f"one of up to {max(0.0, -100 * paired.interval[0]):.1f} points is still possible"
+
+
+def _more_cases(paired: Paired) -> str:
+    """How many cases would settle it, if the difference and the disagreement were what they are here."""
+    have = f"there are {paired.n}"
+    if not (paired.only_a or paired.only_b):
+        return f"{_still_possible(paired)}; about {cases_for_equal()} equal cases would exclude it, {have}"
+    seen = f"if the difference is the one seen ({100 * paired.difference:+.1f} points)"
+    if paired.difference <= -MARGIN:
+        return f"{seen}, about {cases_needed(paired, -paired.difference):,} cases would show it, {have}"
+    needed = cases_needed(paired, paired.difference + MARGIN, observed=paired.difference)
+    text = f"{seen}, about {needed:,} cases would exclude it"
+    if paired.difference < 0:
+        text += f", and about {cases_needed(paired, -paired.difference):,} would show that b is worse"
+    return f"{text}; {have}"
+
+
+def cases_for_equal(margin: float = MARGIN) -> int:
+    """How many cases on which two runs are equal exclude a larger drop than `margin`."""
+    return math.ceil(math.log(ALPHA / 2) / math.log(1 - margin))
 
 
 def detectable_difference(paired: Paired, power: float = POWER) -> float | None:
@@ -306,14 +368,18 @@ def detectable_difference(paired: Paired, power: float = POWER) -> float | None:
     return high
 
 
-def cases_needed(paired: Paired, difference: float, power: float = POWER) -> int:
-    """How many paired cases would show `difference` at `ALPHA` with `power`, if as many disagree as did here.
+def cases_needed(paired: Paired, distance: float, power: float = POWER, observed: float | None = None) -> int:
+    """How many paired cases would tell the true difference from another one that is `distance` away, at `ALPHA` with
+    `power`, if as many disagree as did here. `observed` is the true difference; without it, it is `distance` from none.
 
     Connor (1987), "Sample size for testing differences in proportions for the paired-sample design",
     Biometrics 43. Without a disagreement so far, one in twenty is supposed.
     """
-    discordant = max((paired.only_a + paired.only_b) / paired.n if paired.n else 0.0, difference)
+    truth = distance if observed is None else observed
+    discordant = max((paired.only_a + paired.only_b) / paired.n if paired.n else 0.0, abs(truth))
+    discordant = discordant or 0.05
     z = NormalDist().inv_cdf
-    spread = z(1 - ALPHA / 2) * math.sqrt(discordant)
-    spread += z(power) * math.sqrt(max(0.0, discordant - difference**2))
-    return math.ceil((spread / difference) ** 2)
+    at_null = discordant if observed is None else max(0.0, discordant - truth**2)
+    spread = z(1 - ALPHA / 2) * math.sqrt(at_null)
+    spread += z(power) * math.sqrt(max(0.0, discordant - truth**2))
+    return math.ceil((spread / distance) ** 2)

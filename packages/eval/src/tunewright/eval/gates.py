@@ -1,19 +1,18 @@
 """Targets and verdicts. A verdict is what the data support, not where a point estimate happens to fall.
 
-- A proportion PASSes when its interval's lower end reaches the target, FAILs when its upper end stays below,
-  and is INCONCLUSIVE between. A target of 1 cannot be reached by an interval: there every case must be right
-  (PASS), and one wrong case is proof of less (FAIL).
+- A proportion PASSes when its interval's lower end reaches the target less the margin, FAILs when its upper end stays
+  below that, and is INCONCLUSIVE between. No interval reaches a target of 1, so that it has a margin by default.
 - `beats_base` PASSes when the tuned model is better and the exact paired test gives p < target. It FAILs when
   the tuned model is not better at all. Better, but by a difference that chance explains, is INCONCLUSIVE.
 - What was not measured is INCONCLUSIVE.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunewright.contract.errors import ExitCode
-from tunewright.contract.recipe import Gate
+from tunewright.contract.recipe import Gate, default_margin
 from tunewright.eval.clusters import paired as paired_in_clusters
 from tunewright.eval.score import SuiteScore
 from tunewright.eval.statistics import Paired, Proportion
@@ -52,7 +51,8 @@ class GateResult:
             return f"better, p < {self.gate.target:g}"
         if self.gate.metric == "not_worse_than":
             return f"a drop of at most {self.gate.target:.0%}"
-        return f"at least {self.gate.target:.0%}"
+        margin = f", margin {self.gate.allowance:.0%}" if self.gate.allowance else ""
+        return f"at least {self.gate.target:.0%}{margin}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -64,6 +64,7 @@ class GateResult:
                 if (value := getattr(self.gate, key)) is not None
             },
             "target": self.gate.target,
+            **({"margin": self.gate.allowance} if self.gate.allowance is not None else {}),
             "required": self.gate.required,
             "verdict": self.verdict,
             "value": self.value,
@@ -76,20 +77,19 @@ class GateResult:
         }
 
 
-def judge_proportion(share: Proportion, target: float) -> tuple[Verdict, str]:
-    """A proportion against a target: the verdict, and why."""
+def judge_proportion(share: Proportion, target: float, margin: float | None = None) -> tuple[Verdict, str]:
+    """A proportion against a target: the verdict, and why. `margin` None: the one that the target has by default."""
     low, high = share.interval
     if share.n == 0:
         return "INCONCLUSIVE", "there is nothing to measure it on"
-    if target >= 1:
-        if share.k == share.n:
-            return "PASS", f"all {share.n} are right"
-        return "FAIL", f"{share.n - share.k} of {share.n} are wrong"
-    if low >= target:
-        return "PASS", f"even the interval's lower end ({low:.0%}) reaches {target:.0%}"
-    if high < target:
-        return "FAIL", f"even the interval's upper end ({high:.0%}) stays below {target:.0%}"
-    return "INCONCLUSIVE", f"{share.n} cases cannot tell: {target:.0%} lies inside the interval"
+    margin = default_margin(target) if margin is None else margin
+    least = round(max(0.0, target - margin), 9)
+    said = f"{least:.0%}" + (f" (the target less {margin:.0%})" if margin else "")
+    if low >= least:
+        return "PASS", f"even the interval's lower end ({low:.0%}) reaches {said}"
+    if high < least:
+        return "FAIL", f"even the interval's upper end ({high:.0%}) stays below {said}"
+    return "INCONCLUSIVE", f"{share.n} cases cannot tell: {said} lies inside the interval"
 
 
 def judge_better(paired: Paired, target: float) -> tuple[Verdict, str]:
@@ -102,8 +102,8 @@ def judge_better(paired: Paired, target: float) -> tuple[Verdict, str]:
     if paired.difference == 0:
         return "FAIL", "the tuned model is no better than its base"
     if paired.p < target:
-        return "PASS", f"{paired.only_b} cases gained, {paired.only_a} lost"
-    return "INCONCLUSIVE", f"{paired.only_b} cases gained, {paired.only_a} lost: chance may explain it"
+        return "PASS", f"{paired.gained} cases gained, {paired.lost} lost"
+    return "INCONCLUSIVE", f"{paired.gained} cases gained, {paired.lost} lost: chance may explain it"
 
 
 def judge_not_worse(paired: Paired, margin: float) -> tuple[Verdict, str]:
@@ -122,14 +122,23 @@ def judge_not_worse(paired: Paired, margin: float) -> tuple[Verdict, str]:
 
 
 def paired_scores(a: SuiteScore, b: SuiteScore) -> Paired:
-    """Two models' first samples on the cases that both have, matched by id."""
-    right = {outcome.case: outcome.passed for outcome in a.firsts}
-    both = [outcome for outcome in b.firsts if outcome.case in right]
+    """Two models on the cases that both have, matched by id; several samples of a case are averaged within it."""
+    return paired_cases(a, b, [case for case in b.shares if case in a.shares])
+
+
+def paired_cases(a: SuiteScore, b: SuiteScore, cases: Sequence[str]) -> Paired:
+    """Two models on some cases of a suite that both answered."""
     return paired_in_clusters(
-        [right[outcome.case] for outcome in both],
-        [outcome.passed for outcome in both],
-        [b.clusters.get(outcome.case, "") for outcome in both],
+        [a.shares[case] for case in cases],
+        [b.shares[case] for case in cases],
+        [either_name(case, b.clusters, a.clusters) for case in cases],
+        [either_name(case, b.repositories, a.repositories) for case in cases],
     )
+
+
+def either_name(case: str, *names: Mapping[str, str]) -> str:
+    """The first name that a case has in one of these: another tool's log may name no clusters where our scores do."""
+    return next((found for by_case in names if (found := by_case.get(case))), "")
 
 
 def said_difference(paired: Paired) -> str:
@@ -227,7 +236,7 @@ def _judge_fidelity(gate: Gate, facts: Mapping[str, Any] | None) -> GateResult:
 
 
 def _proportion_result(gate: Gate, share: Proportion, unit: str = "") -> GateResult:
-    verdict, reason = judge_proportion(share, gate.target)
+    verdict, reason = judge_proportion(share, gate.target, gate.allowance)
     low, high = share.interval
     if unit == "tokens":
         reason = reason.replace("cases", "tokens")
@@ -252,27 +261,28 @@ def overall_verdict(results: Iterable[GateResult]) -> Verdict:
 
 
 # Gates that compare models, or say that quantizing did no harm: they show nothing about being good enough.
-_NO_TARGET = {
+COMPARES = {
     "beats_base": "better than its base",
     "not_worse_than": "not worse than before",
     "fidelity": "faithful to what was trained",
 }
 
 
-def badge(results: Iterable[GateResult], suites: Iterable[str]) -> str:
-    """What stands at the top of a page. PASS means that the model may go live: the required gates pass, every suite has
-    a target, and all targets are met. Otherwise FAIL, INCONCLUSIVE, or what was shown, in words.
+def badge(results: Iterable[GateResult], suites: Iterable[str], forced: bool = False) -> str:
+    """What is at the top of a page. PASS means that the model may go live: the required gates pass, every suite has a
+    target, all targets are met, and the run was not `forced` past its audit. Otherwise FAIL, INCONCLUSIVE, or what was
+    shown, in words.
     """
     results = list(results)
     verdict = overall_verdict(results)
     if verdict != "PASS":
         return verdict
-    targets = [result for result in results if result.gate.metric not in _NO_TARGET]
+    targets = [result for result in results if result.gate.metric not in COMPARES]
     without = set(suites) - {result.gate.suite for result in targets}
     if targets and not without and all(result.verdict == "PASS" for result in targets):
-        return "PASS"
+        return "its gates pass; forced past a failed audit" if forced else "PASS"
     passed = [result.gate.metric for result in results if result.gate.required]
-    shown = [words for metric, words in _NO_TARGET.items() if metric in passed]
+    shown = [words for metric, words in COMPARES.items() if metric in passed]
     left = (
         "targets not met"
         if any(result.verdict != "PASS" for result in targets)

@@ -292,5 +292,5 @@ def case_row(case: Case) -> dict[str, Any]:
     ]
     if case.results:
         row["results"] = [known.model_dump(mode="json") for known in case.results]
-    others = ("quick", "template", "symbols", "cluster", "perturbs")
+    others = ("quick", "template", "symbols", "cluster", "repository", "perturbs")
     return row | {key: value for key in others if (value := getattr(case, key))}

@@ -1,7 +1,7 @@
 """What a run's events tell about its course: losses, stage times, tokens, memory."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunewright.contract.encoding import tool_tokens_text
@@ -23,6 +23,9 @@ class History:
     peak_memory: int = 0  # bytes
     warnings: tuple[str, ...] = ()
     tool_tokens: str = ""  # trained tokens by tool, as a text
+    facts: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict[str, Mapping[str, Any]]
+    )  # stage -> what it found out
 
     @property
     def minutes(self) -> float:
@@ -36,6 +39,7 @@ def read_history(events: Sequence[Event]) -> History:
     seconds: dict[str, float] = {}
     reused: list[str] = []
     warnings: list[str] = []
+    facts: dict[str, Mapping[str, Any]] = {}
     tokens, pace, memory, tools = 0, 0.0, 0, ""
     for event in events:
         data = event.data
@@ -50,6 +54,8 @@ def read_history(events: Sequence[Event]) -> History:
         elif event.kind == "tool_tokens":
             tools = tool_tokens_text(data.get("tokens"))
         elif event.kind == "stage_end":
+            if isinstance(told := data.get("facts"), dict):
+                facts[event.stage] = told
             seconds[event.stage] = seconds.get(event.stage, 0.0) + (_number(data.get("seconds")) or 0.0)
         elif event.kind == "stage_reused":
             reused.append(event.stage)
@@ -65,6 +71,7 @@ def read_history(events: Sequence[Event]) -> History:
         memory,
         tuple(warnings),
         tools,
+        facts,
     )
 
 

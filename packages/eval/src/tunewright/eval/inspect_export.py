@@ -45,7 +45,10 @@ def inspect_log(run: str, model: str, created: str, score: SuiteScore, suite: Su
     """One model's score on one suite, as the bytes of a `.eval` file. Pure."""
     name = f"{PROVIDER}/{model}"
     cases = {case.id: case for case in suite.cases}
-    samples = [_sample(outcome, cases[outcome.case], name) for outcome in score.outcomes]
+    samples = [
+        _sample(outcome, cases[outcome.case], score.clusters.get(outcome.case, ""), name)
+        for outcome in score.outcomes
+    ]
     epochs = max((sample["epoch"] for sample in samples), default=1)
     spec = {
         "eval_id": _id(run, model, suite.name, "eval"),
@@ -99,7 +102,7 @@ def _add(archive: ZipFile, name: str, value: Any) -> None:
     archive.writestr(member, json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
-def _sample(outcome: Outcome, case: Case, model: str) -> dict[str, Any]:
+def _sample(outcome: Outcome, case: Case, cluster: str, model: str) -> dict[str, Any]:
     rows = message_rows(case.messages)
     asked = [_message(row, f"{case.id}-{place}") for place, row in enumerate(rows)]
     answer = {
@@ -126,7 +129,7 @@ def _sample(outcome: Outcome, case: Case, model: str) -> dict[str, Any]:
         "scores": {SCORER: _score(outcome)},
         "metadata": {
             "category": case.category,
-            "cluster": case.cluster,
+            "cluster": cluster,
             "template": case.template,
             "tools": [tool.get("function", tool) for tool in case.tools],
         },
@@ -205,11 +208,14 @@ def _results(score: SuiteScore) -> dict[str, Any]:
 
 
 def _reductions(score: SuiteScore) -> dict[str, Any]:
-    """One value for each case: that of its first sample, which is what our metrics count."""
+    """One value for each case: the mean of its samples, which is what our metrics count."""
+    passed: dict[str, list[bool]] = {}
+    for outcome in score.outcomes:
+        passed.setdefault(outcome.case, []).append(outcome.passed)
     return {
         "scorer": SCORER,
         "samples": [
-            {"value": float(outcome.passed), "sample_id": outcome.case} for outcome in score.all_firsts
+            {"value": sum(values) / len(values), "sample_id": case} for case, values in passed.items()
         ],
     }
 

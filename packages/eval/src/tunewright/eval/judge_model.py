@@ -1,6 +1,6 @@
 """A judge model's opinion of answers in words, measured against the suite's facts. It never changes a verdict.
 
-The judge is asked about three kinds of answers to each case: the case's own gold (right), the gold of another case (wrong), and
+The judge is asked about three answers to each case: its own gold (right), the gold of another case (wrong), and
 the model's. Only a judge that tells the first two apart says anything about the third.
 """
 

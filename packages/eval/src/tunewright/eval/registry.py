@@ -1,8 +1,10 @@
 """`models/registry.jsonl`: which model is in use, since when, by whom and on which evidence.
 
-The file is only ever appended to. Every line carries the hash of the line before it, so that a line that was
-changed or taken out is noticed. What is in use follows from the whole: a promotion puts a run on top of the
-stack, a rollback takes it off.
+The file is only ever appended to. Every line carries its own hash and that of the line before it, and
+`registry.head.json` next to it holds the number of lines and the hash of the whole file: a line that was changed, added
+or taken out, the last one too, is noticed. Whoever can write both files can write another history that is consistent;
+what they cannot change is a copy elsewhere, such as the commit that holds both or a deployment summary that quotes the
+hash. What is in use follows from the whole: a promotion puts a run on top of the stack, a rollback takes it off.
 """
 
 import fcntl
@@ -14,14 +16,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tunewright.contract.atomic import dump_json, sha256_bytes, sha256_file, sha256_json, write_bytes
-from tunewright.contract.errors import CheckFailed, UserError
-from tunewright.contract.manifest import now, read_manifest
-from tunewright.contract.run import RunFolder
-from tunewright.eval.run_scores import judge_run
+from tunewright.contract.atomic import dump_json, sha256_bytes, sha256_json, write_bytes, write_json
+from tunewright.contract.errors import UserError
+from tunewright.contract.manifest import now
 from tunewright.eval.terminal import aligned
 
 _START = "0" * 64
+_RESTORE = "Restore models/ from version control or a backup."
 
 
 class Entry(BaseModel):
@@ -39,12 +40,25 @@ class Entry(BaseModel):
     forced: bool = False
     evidence: dict[str, Any] = {}
     previous: str  # SHA-256 of the line before, without its line end
+    sha256: str = ""  # of this entry's JSON without this field; lines of older versions have none
 
     def __str__(self) -> str:
         """What happened, in one line."""
         done = "promoted" if self.action == "promoted" else f"taken out of use; {self.in_use} is in use again"
         forced = f" although {'; '.join(self.evidence.get('objections', ()))}" if self.forced else ""
-        return f"{self.run} {done}{forced} (by {self.by}, {self.time[:19].replace('T', ' ')} UTC)"
+        why = f", because {self.reason!r}" if self.forced and self.reason else ""
+        return f"{self.run} {done}{forced}{why} (by {self.by}, {self.time[:19].replace('T', ' ')} UTC)"
+
+
+class Head(BaseModel):
+    """`registry.head.json`: what the registry holds, and what it will hold when the line that is being written is there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lines: int
+    sha256: str  # of the whole file
+    next_lines: int | None = None
+    next_sha256: str | None = None
 
 
 def registry_file(models: Path) -> Path:
@@ -52,9 +66,14 @@ def registry_file(models: Path) -> Path:
     return models / "registry.jsonl"
 
 
+def head_file(models: Path) -> Path:
+    """What the registry is held against."""
+    return models / "registry.head.json"
+
+
 def read_registry(models: Path) -> list[Entry]:
     """Every entry, oldest first; none when there is no registry yet. Raises UserError for a damaged one."""
-    return _read(registry_file(models))[0]
+    return _read(models)[0]
 
 
 def in_use(entries: Sequence[Entry]) -> str:
@@ -73,52 +92,9 @@ def promoted_runs(entries: Sequence[Entry]) -> list[str]:
     return stack
 
 
-def promote_run(models: Path, run: RunFolder, by: str, force: bool = False, reason: str = "") -> Entry:
-    """Put a run's model in use, on record.
-
-    The run is judged again from its predictions, so that the evidence is what they say and not what a file
-    of scores says. Raises CheckFailed when a required gate did not PASS, or when the run itself was forced
-    past its audit, unless `force`; UserError when it is in use already.
-    """
-    spec, scores = run.read_spec(), judge_run(run, in_use(read_registry(models)))
-    objections = [
-        f"{result.name} is {result.verdict} ({result.measured})"
-        for result in scores.gates
-        if result.gate.required and result.verdict != "PASS"
-    ]
-    if spec.forced:
-        objections.append(f"the run was forced past a failed audit by {spec.forced.by}")
-    if objections and not force:
-        raise CheckFailed(
-            f"run {spec.id} is not promoted: {'; '.join(objections)}",
-            "Train again, or promote it all the same with --force; the record will say so.",
-        )
-    evidence: dict[str, Any] = {
-        "model": scores.model,
-        "verdict": scores.verdict,
-        "objections": objections,
-        "gates": [result.to_json() for result in scores.gates],
-        "spec_sha256": sha256_file(run.spec),
-    }
-    manifest = read_manifest(run.stage("quantize"))
-    if manifest is not None:
-        evidence["model_sha256"] = sha256_json({name: entry.sha256 for name, entry in manifest.files.items()})
-    with _locked(models) as (entries, text):
-        if in_use(entries) == spec.id:
-            raise UserError(f"run {spec.id} is in use already", "See the registry: invoke models")
-        entry = Entry(
-            seq=len(entries) + 1,
-            time=now(),
-            action="promoted",
-            run=spec.id,
-            in_use=spec.id,
-            by=by,
-            reason=reason,
-            forced=bool(objections),
-            evidence=evidence,
-            previous=_previous(text),
-        )
-        return _append(models, text, entry)
+def last_promotion(entries: Sequence[Entry], run: str) -> Entry | None:
+    """The entry that put a run in use, the latest of several; None when it never was."""
+    return next((e for e in reversed(entries) if e.action == "promoted" and e.run == run), None)
 
 
 def roll_back(models: Path, by: str, reason: str = "") -> Entry:
@@ -126,7 +102,7 @@ def roll_back(models: Path, by: str, reason: str = "") -> Entry:
 
     Raises UserError when nothing is in use, or when nothing was before it.
     """
-    with _locked(models) as (entries, text):
+    with locked_registry(models) as (entries, text):
         stack = promoted_runs(entries)
         if len(stack) < 2:
             what = f"{stack[-1]} is the only one promoted" if stack else "no model is in use"
@@ -139,14 +115,14 @@ def roll_back(models: Path, by: str, reason: str = "") -> Entry:
             in_use=stack[-2],
             by=by,
             reason=reason,
-            previous=_previous(text),
+            previous=hash_of_last(text),
         )
-        return _append(models, text, entry)
+        return append_entry(models, text, entry)
 
 
 def registry_text(models: Path) -> str:
     """The registry for a terminal, newest first, the model in use marked."""
-    entries = read_registry(models)
+    entries, text = _read(models)
     if not entries:
         return "no model has been promoted yet\n"
     rows = [
@@ -160,56 +136,107 @@ def registry_text(models: Path) -> str:
         ]
         for entry in reversed(entries)
     ]
-    return "\n".join([f"in use: {in_use(entries)}", "", *aligned(rows)]) + "\n"
+    return (
+        "\n".join([f"in use: {in_use(entries)}", "", *aligned(rows), "", f"registry: {said_head(text)}"])
+        + "\n"
+    )
 
 
-def _previous(text: bytes) -> str:
+def said_head(text: bytes) -> str:
+    """`3 lines, sha256 1a2b…`: what to note elsewhere, so that nobody can write another history unnoticed."""
+    count = len(text.splitlines())
+    return f"{count} line{'' if count == 1 else 's'}, sha256 {sha256_bytes(text)}"
+
+
+def hash_of_last(text: bytes) -> str:
+    """SHA-256 of the registry's last line without its line end: what the next line has to carry."""
     lines = text.splitlines()
     return sha256_bytes(lines[-1]) if lines else _START
 
 
-def _read(path: Path) -> tuple[list[Entry], bytes]:
+def _read(models: Path) -> tuple[list[Entry], bytes]:
+    path = registry_file(models)
     try:
         text = path.read_bytes()
     except FileNotFoundError:
-        return [], b""
+        text = b""
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}", "Check that it may be read.") from error
     if text and not text.endswith(b"\n"):
-        raise UserError(
-            f"{path}: the last line was cut short", "Restore the file from version control or a backup."
-        )
+        raise UserError(f"{path}: the last line was cut short", _RESTORE)
     entries: list[Entry] = []
     previous = _START
     for number, line in enumerate(text.splitlines(), start=1):
         try:
-            entry = Entry.model_validate(json.loads(line))
+            row = json.loads(line)
+            entry = Entry.model_validate(row)
         except (ValueError, ValidationError) as error:
-            raise UserError(
-                f"{path}:{number}: not an entry of the registry", "Restore the file from a backup."
-            ) from error
+            raise UserError(f"{path}:{number}: not an entry of the registry", _RESTORE) from error
         if entry.previous != previous or entry.seq != number:
             raise UserError(
                 f"{path}:{number}: does not follow from the line before: the registry was changed by hand",
-                "Restore the file from version control or a backup.",
+                _RESTORE,
             )
+        if entry.sha256 != _own_hash(row) and (entry.sha256 or any(e.sha256 for e in entries)):
+            raise UserError(f"{path}:{number}: the line was changed by hand", _RESTORE)
         previous = sha256_bytes(line)
         entries.append(entry)
+    _check_head(models, entries, text)
     return entries, text
 
 
-@contextmanager
-def _locked(models: Path) -> Generator[tuple[list[Entry], bytes]]:
-    """Hold the registry for one reading and appending; another process waits."""
+def _own_hash(row: dict[str, Any]) -> str:
+    return sha256_json({key: value for key, value in row.items() if key != "sha256"})
+
+
+def _check_head(models: Path, entries: Sequence[Entry], text: bytes) -> None:
+    """Raises UserError when the registry is not as long, or not the same, as when it was last written.
+
+    A registry whose lines are all of an older version has no head yet.
+    """
     path = registry_file(models)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / ".registry.lock").open("a") as lock:
+    try:
+        head = Head.model_validate_json(head_file(models).read_bytes())
+    except FileNotFoundError:
+        if entries and any(entry.sha256 for entry in entries):
+            raise UserError(
+                f"{head_file(models)} is missing: nothing says how long the registry was", _RESTORE
+            ) from None
+        return
+    except (OSError, ValidationError) as error:
+        raise UserError(f"{head_file(models)}: not the registry's head", _RESTORE) from error
+    found = (len(entries), sha256_bytes(text))
+    if found in ((head.lines, head.sha256), (head.next_lines, head.next_sha256)):
+        return
+    if len(entries) == head.lines:
+        raise UserError(
+            f"{path}: not the file that was last written (sha256 {head.sha256[:12]}): it was changed by hand",
+            _RESTORE,
+        )
+    raise UserError(
+        f"{path}: has {len(entries)} lines, and {head.lines} were written: lines were taken out or added by hand",
+        _RESTORE,
+    )
+
+
+@contextmanager
+def locked_registry(models: Path) -> Generator[tuple[list[Entry], bytes]]:
+    """Hold the registry for one reading and appending; another process waits."""
+    models.mkdir(parents=True, exist_ok=True)
+    with (models / ".registry.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield _read(path)
+        yield _read(models)
 
 
-def _append(models: Path, text: bytes, entry: Entry) -> Entry:
-    """The old bytes and one line more, written whole: a crash leaves the old file."""
-    line = dump_json(entry.model_dump()).encode()
-    write_bytes(registry_file(models), text + line + b"\n")
-    return entry
+def append_entry(models: Path, text: bytes, entry: Entry) -> Entry:
+    """The old bytes and one line more, written whole: a crash at any point leaves a registry that its head knows."""
+    row = entry.model_dump(exclude={"sha256"})
+    row["sha256"] = _own_hash(row)
+    longer = text + dump_json(row).encode() + b"\n"
+    now_there = Head(lines=len(text.splitlines()), sha256=sha256_bytes(text))
+    then = Head(lines=now_there.lines + 1, sha256=sha256_bytes(longer))
+    both = now_there.model_copy(update={"next_lines": then.lines, "next_sha256": then.sha256})
+    write_json(head_file(models), both.model_dump())
+    write_bytes(registry_file(models), longer)
+    write_json(head_file(models), then.model_dump())
+    return Entry.model_validate(row)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from tunewright.contract.atomic import write_text
 from tunewright.contract.encoding import tool_tokens_text
+from tunewright.contract.errors import UserError
 from tunewright.contract.example import Message
 from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.contract.suite import Case, Expectation
@@ -18,13 +19,15 @@ from tunewright.eval.audit_view import view_audit
 from tunewright.eval.charts import loss_chart, share_bars
 from tunewright.eval.gates import paired_scores, said_difference
 from tunewright.eval.history import History, read_history
+from tunewright.eval.live import may_go_live
 from tunewright.eval.outcome import Outcome, said
 from tunewright.eval.page import render_report
-from tunewright.eval.run_scores import RunScores, read_json_object
+from tunewright.eval.registry import Entry, promoted_runs, read_registry
+from tunewright.eval.run_scores import RunScores, judge_run, read_json_object
 from tunewright.eval.score import SuiteScore
 from tunewright.eval.served_calls import server_lines
 from tunewright.eval.statistics import Paired, Proportion
-from tunewright.eval.summary import render_summary
+from tunewright.eval.summary import InUse, render_summary
 from tunewright.eval.terminal import MOST_TOOLS
 
 
@@ -72,8 +75,9 @@ class SuiteView:
     server: tuple[str, ...] = ()  # what its parser makes of the answers, where calls are compared
 
 
-def write_report(run: RunFolder, scores: RunScores) -> tuple[Path, Path]:
-    """Write `report.html` and `summary.md` into the run's folder, atomically; return their paths."""
+def write_report(run: RunFolder, scores: RunScores, models: Path | None = None) -> tuple[Path, Path]:
+    """Write `report.html` and `summary.md` into the run's folder, atomically; return their paths. `models` is the
+    registry's folder."""
     spec = run.read_spec()
     history = read_history(run.read_events())
     audit = view_audit(read_json_object(run.audit))
@@ -83,6 +87,7 @@ def write_report(run: RunFolder, scores: RunScores) -> tuple[Path, Path]:
         "report.html.jinja",
         _filter_style(len(suites)),
         scores=scores,
+        live=may_go_live(scores),
         spec=spec,
         suites=suites,
         required=[result for result in scores.gates if result.gate.required],
@@ -95,8 +100,31 @@ def write_report(run: RunFolder, scores: RunScores) -> tuple[Path, Path]:
         facts=facts,
     )
     write_text(run.report, html)
-    write_text(run.summary, render_summary(spec, scores, history, audit, facts))
-    return run.report, run.summary
+    return run.report, write_summary(run, scores, models)
+
+
+def write_summary(run: RunFolder, scores: RunScores, models: Path | None = None) -> Path:
+    """Write `summary.md` into the run's folder, atomically; return its path. `models` is the registry's folder."""
+    spec = run.read_spec()
+    history = read_history(run.read_events())
+    audit = view_audit(read_json_object(run.audit))
+    entries = read_registry(models) if models else []
+    facts = run_facts(spec, history, scores)
+    before = _model_before(run, entries)
+    write_text(run.summary, render_summary(run, spec, scores, history, audit, facts, entries, before))
+    return run.summary
+
+
+def _model_before(run: RunFolder, entries: Sequence[Entry]) -> InUse | None:
+    """The model in use, or the one that was before this run's came into use."""
+    others = [name for name in promoted_runs(entries) if name != run.path.name]
+    if not others:
+        return None
+    other = RunFolder(run.path.parent / others[-1])
+    try:
+        return InUse(others[-1], judge_run(other).tuned)
+    except UserError as error:
+        return InUse(others[-1], {}, error.message)
 
 
 def _filter_style(suites: int) -> str:

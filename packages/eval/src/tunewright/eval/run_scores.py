@@ -35,6 +35,7 @@ class RunScores:
     gates: tuple[GateResult, ...]
     suites: Mapping[str, Suite]
     fidelity: Mapping[str, Any] | None
+    forced: bool = False  # the run went on although its audit failed
 
     @property
     def exit_code(self) -> ExitCode:
@@ -47,7 +48,7 @@ class RunScores:
     @property
     def badge(self) -> str:
         """What stands at the top of a page: PASS only when the model may go live."""
-        return badge(self.gates, self.suites)
+        return badge(self.gates, self.suites, self.forced)
 
     @property
     def tuned(self) -> Mapping[str, SuiteScore]:
@@ -113,7 +114,7 @@ def judge_run(run: RunFolder, in_use: str = "") -> RunScores:
         fidelity,
         lambda gate: _earlier_score(run, gate, in_use),
     )
-    return RunScores(spec.id, model, base, scores, tuple(gates), suites, fidelity)
+    return RunScores(spec.id, model, base, scores, tuple(gates), suites, fidelity, spec.forced is not None)
 
 
 def _earlier_score(run: RunFolder, gate: Gate, in_use: str) -> SuiteScore | str:
@@ -142,6 +143,72 @@ def write_scores(run: RunFolder, result: RunScores) -> None:
             ]
             write_json(run.scores / model / f"{name}.json", row)
     write_json(run.scores / VERDICT, result.verdict_json())
+
+
+def changed_scores(run: RunFolder, result: RunScores) -> list[str]:
+    """Where the saved scores say something else than the predictions, one line each; scores that were not saved say
+    nothing. Times, texts and reasons are not compared, nor are gates that depend on the model in use."""
+    found: list[str] = []
+    for model, by_suite in result.scores.items():
+        for name, score in by_suite.items():
+            path = run.scores / model / f"{name}.json"
+            saved = read_json_object(path)
+            if saved is None:
+                continue
+            if _case_verdicts(saved) != _case_verdicts(score.to_json()):
+                found.append(f"scores/{model}/{name}.json does not follow from the predictions")
+            elif _shares(saved) != _shares(score.to_json()):
+                found.append(f"scores/{model}/{name}.json has other figures than its cases")
+    saved = read_json_object(run.scores / VERDICT)
+    if saved is None:
+        return found
+    now = result.verdict_json()
+    found += [
+        f"scores/{VERDICT}: {key} is {saved.get(key)!r}, and {now[key]!r} when judged again"
+        for key in ("run", "model", "base")
+        if saved.get(key) != now[key]
+    ]
+    return found + _changed_gates(saved, result)
+
+
+def _changed_gates(saved: Mapping[str, Any], result: RunScores) -> list[str]:
+    then, gates = saved.get("gates"), [gate.to_json() for gate in result.gates]
+    if not isinstance(then, list) or len(then) != len(gates):
+        return [f"scores/{VERDICT} has other gates than spec.json"]
+    found: list[str] = []
+    for old, new, gate in zip(then, gates, result.gates):
+        keys = ("metric", "suite", "target", "required", "category", "tool", "than", "margin")
+        if gate.gate.metric != "not_worse_than":
+            keys += ("verdict", "n", "value")
+        found += [
+            f"scores/{VERDICT}: gate {gate.name}: {key} is {old.get(key)!r}, and {new.get(key)!r} when judged again"
+            for key in keys
+            if not isinstance(old, dict) or (key in old and old[key] != new.get(key))
+        ][:1]
+    if not found and not any(g.gate.metric == "not_worse_than" for g in result.gates):
+        found += [
+            f"scores/{VERDICT}: {key} is {saved.get(key)!r}, and {now!r} when judged again"
+            for key, now in (("verdict", result.verdict), ("exit_code", int(result.exit_code)))
+            if saved.get(key) != now
+        ]
+    return found
+
+
+def _case_verdicts(score: Mapping[str, Any]) -> Any:
+    cases = score.get("cases")
+    if not isinstance(cases, list):
+        return None
+    return [(c.get("case"), c.get("sample"), c.get("passed")) for c in cases if isinstance(c, dict)]
+
+
+def _shares(score: Mapping[str, Any]) -> Any:
+    """How many of how many, of every metric and category; keys of a later version are not compared."""
+    found: dict[str, Any] = {}
+    for kind in ("metrics", "categories"):
+        shares = score.get(kind)
+        for name, share in shares.items() if isinstance(shares, dict) else ():
+            found[f"{kind}.{name}"] = (share.get("k"), share.get("n")) if isinstance(share, dict) else None
+    return found
 
 
 def _read_suite(run: RunFolder, spec: RunSpec, name: str) -> Suite:

@@ -1,5 +1,7 @@
 """A suite's predictions judged, and the metrics that follow, each with n and its interval."""
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,8 +38,8 @@ METRIC_NAMES = frozenset({*METRICS, *CALL_METRICS, "beats_base", "not_worse_than
 class SuiteScore:
     """All outcomes of one model on one suite, in the suite's order.
 
-    Several samples of one case are not independent, so every metric counts a case once, by its first sample;
-    what the others add is `stable`.
+    Several samples of one case are not independent, so every metric averages them within the case (pass@1) and counts the
+    case once; `all_samples` is the share of cases in which every sample is right (pass^k).
     """
 
     suite: str
@@ -47,11 +49,14 @@ class SuiteScore:
     model: str = ""
     clusters: Mapping[str, str] = field(
         default_factory=dict[str, str]
-    )  # case -> cluster; without a name none
+    )  # case -> cluster, or template; without a name none
     copies: tuple[Case, ...] = ()  # cases that are changed copies of others: no metric counts them
     floor: Mapping[str, Proportion] = field(
         default_factory=dict[str, Proportion]
     )  # what models without knowledge reach
+    repositories: Mapping[str, str] = field(
+        default_factory=dict[str, str]
+    )  # case -> repository, where it is known
 
     @cached_property
     def all_firsts(self) -> tuple[Outcome, ...]:
@@ -67,6 +72,26 @@ class SuiteScore:
         copies = {case.id for case in self.copies}
         return tuple(outcome for outcome in self.all_firsts if outcome.case not in copies)
 
+    @cached_property
+    def answers(self) -> tuple[Outcome, ...]:
+        """Every sample of each case that is not a changed copy of another."""
+        copies = {case.id for case in self.copies}
+        return tuple(outcome for outcome in self.outcomes if outcome.case not in copies)
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """Case -> the share of its samples that are right."""
+        found: dict[str, list[bool]] = {}
+        for outcome in self.answers:
+            found.setdefault(outcome.case, []).append(outcome.passed)
+        return {case: sum(passed) / len(passed) for case, passed in found.items()}
+
+    @property
+    def samples(self) -> int:
+        """Answers a case, at most."""
+        counts = Counter(outcome.case for outcome in self.answers)
+        return max(counts.values(), default=0)
+
     @property
     def by_calls(self) -> bool:
         """Whether the suite's cases are judged by comparing calls."""
@@ -80,7 +105,7 @@ class SuiteScore:
     @cached_property
     def tools(self) -> dict[str, Proportion]:
         """For each tool that is right to call, the share of right cases; only where calls are compared."""
-        return by_tool(self.firsts, self.clusters)
+        return by_tool(self.answers, self.share)
 
     @cached_property
     def changes(self) -> dict[str, Paired]:
@@ -100,13 +125,40 @@ class SuiteScore:
         """Cases whose verdict would be another one as mlx-lm's server hands the answer on."""
         return tuple(outcome.case for outcome in self.firsts if outcome.served != outcome.passed)
 
+    @property
+    def all_samples(self) -> Proportion:
+        """Share of cases in which every sample is right: pass^k of tau-bench (Yao et al. 2024) with k samples a case."""
+        cases = list(self.shares)
+        return proportion(
+            [self.shares[case] == 1 for case in cases],
+            [self.clusters.get(case, "") for case in cases],
+            [self.repositories.get(case, "") for case in cases],
+        )
+
+    def pass_k(self, k: int) -> float:
+        """The chance that `k` samples of a case, drawn without replacement from its n of which c are right, are all right:
+        the mean of C(c, k) / C(n, k). Cases with fewer than `k` samples are left out."""
+        counts: dict[str, list[int]] = {}
+        for outcome in self.answers:
+            seen = counts.setdefault(outcome.case, [0, 0])
+            seen[0] += outcome.passed
+            seen[1] += 1
+        found = [math.comb(c, k) / math.comb(n, k) for c, n in counts.values() if n >= k]
+        return sum(found) / len(found) if found else 0.0
+
+    def share(self, among: Sequence[Outcome], right: Callable[[Outcome], bool]) -> Proportion:
+        """The share of right answers among some, averaged within each case, with its clustered interval."""
+        return proportion(
+            [right(outcome) for outcome in among],
+            [self.clusters.get(outcome.case, "") for outcome in among],
+            [self.repositories.get(outcome.case, "") for outcome in among],
+            [outcome.case for outcome in among],
+        )
+
     def _share(
         self, right: Callable[[Outcome], bool], of: Callable[[Outcome], bool] = lambda _: True
     ) -> Proportion:
-        among = [outcome for outcome in self.firsts if of(outcome)]
-        return proportion(
-            [right(outcome) for outcome in among], [self.clusters.get(outcome.case, "") for outcome in among]
-        )
+        return self.share([outcome for outcome in self.answers if of(outcome)], right)
 
     @property
     def overall(self) -> Proportion:
@@ -142,7 +194,7 @@ class SuiteScore:
     def metric(self, name: str) -> Proportion:
         """One of `METRICS` or `CALL_METRICS` by name. Raises KeyError for another name."""
         if name in CALL_METRICS and self.by_calls:
-            return call_metric(name, self.firsts, self.clusters)
+            return call_metric(name, self.answers, self.share)
         if name in CALL_METRICS and name != "overall":
             return Proportion(0, 0)
         return {
@@ -172,6 +224,7 @@ class SuiteScore:
                 name: self.metric(name).to_json()
                 for name in ((*CALL_METRICS, "parses", "stable") if self.by_calls else METRICS)
             },
+            **(self._samples_json() if self.samples > 1 else {}),
             "categories": {name: share.to_json() for name, share in self.categories.items()},
             **(self._calls_json() if self.by_calls else {}),
             "floor": {name: share.to_json() for name, share in self.floor.items()},
@@ -179,6 +232,13 @@ class SuiteScore:
             "tokens": self.tokens,
             "seconds": self.seconds,
             "cases": [outcome.to_json() for outcome in self.outcomes],
+        }
+
+    def _samples_json(self) -> dict[str, Any]:
+        return {
+            "samples": self.samples,
+            "all_samples": self.all_samples.to_json(),
+            "pass_k": {str(k): self.pass_k(k) for k in range(1, self.samples + 1)},
         }
 
     def _calls_json(self) -> dict[str, Any]:
@@ -229,9 +289,10 @@ def score_predictions(
         tuple(outcomes),
         frozenset(case.id for case in suite.cases if case.expect.fields),
         model,
-        {case.id: case.cluster for case in suite.cases},
+        {case.id: case.cluster or case.template for case in suite.cases},
         tuple(case for case in suite.cases if case.perturbs),
         floor(suite, trials, dialect),
+        {case.id: case.repository for case in suite.cases},
     )
 
 
@@ -251,8 +312,9 @@ def suite_hash(suite: Suite) -> str:
 
 def _hashed(case: Case) -> dict[str, Any]:
     row = case.model_dump(mode="json", exclude={"category", "quick"})
-    if not row["results"]:
-        del row["results"]
+    for later in ("results", "repository"):
+        if not row[later]:
+            del row[later]
     if not row["expect"]["notices"]:
         del row["expect"]["notices"]
     return row

@@ -18,9 +18,12 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Proportion:
-    """`k` of `n`, with its Wilson interval. With `n` = 0 nothing is known: value 0, interval [0, 1]."""
+    """`k` of `n`, with its Wilson interval. With `n` = 0 nothing is known: value 0, interval [0, 1].
 
-    k: int
+    `k` is whole unless cases were sampled several times: it is then the sum of their shares.
+    """
+
+    k: float
     n: int
 
     @property
@@ -64,16 +67,27 @@ def wilson_interval(k: float, n: float, confidence: float = CONFIDENCE) -> tuple
 
 @dataclass(frozen=True)
 class Paired:
-    """Two judgements of the same cases, `a` and `b`, counted by how they came out."""
+    """Two judgements of the same cases, `a` and `b`, counted by how they came out. Counts are whole unless cases were
+    sampled several times: each case then adds the chance of each outcome for one sample of either."""
 
-    both: int
-    only_a: int
-    only_b: int
-    neither: int
+    both: float
+    only_a: float
+    only_b: float
+    neither: float
 
     @property
     def n(self) -> int:
-        return self.both + self.only_a + self.only_b + self.neither
+        return round(self.both + self.only_a + self.only_b + self.neither)
+
+    @property
+    def gained(self) -> str:
+        """How many only `b` has right, as a text."""
+        return f"{self.only_b:.4g}"
+
+    @property
+    def lost(self) -> str:
+        """How many only `a` has right, as a text."""
+        return f"{self.only_a:.4g}"
 
     @property
     def a(self) -> Proportion:
@@ -90,11 +104,13 @@ class Paired:
 
     @property
     def p(self) -> float:
-        return mcnemar_exact(self.only_a, self.only_b)
+        return mcnemar_exact(int(self.only_a), int(self.only_b))
 
     @property
     def interval(self) -> tuple[float, float]:
         """Of the difference b - a."""
+        if drop := possible_drop(self):
+            return -drop, drop
         return newcombe_interval(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -169,6 +185,18 @@ def newcombe_interval(
     low = d - side(paired.b.value - low_b, high_a - paired.a.value)
     high = d + side(high_b - paired.b.value, paired.a.value - low_a)
     return max(-1.0, low), min(1.0, high)
+
+
+def possible_drop(paired: Paired, confidence: float = CONFIDENCE, effective: float | None = None) -> float:
+    """How much worse b may still be than a when no case tells them apart: the exact upper limit of a share of which none
+    was seen in n cases, 1 - (alpha / 2)^(1 / n) (Clopper & Pearson 1934); 0 when some case does tell them apart.
+
+    Newcombe's interval is too short there: it shrinks with the correlation, which is then perfect by chance.
+    """
+    if paired.only_a or paired.only_b:
+        return 0.0
+    n = paired.n if effective is None else effective
+    return 1.0 - ((1 - confidence) / 2) ** (1 / n) if n else 1.0
 
 
 def bootstrap_interval(

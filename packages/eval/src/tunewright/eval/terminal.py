@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tunewright.eval.call_metrics import dialects, loose_texts, results
 from tunewright.eval.gates import GateResult, said_difference
+from tunewright.eval.live import may_go_live
 from tunewright.eval.run_scores import RunScores
 from tunewright.eval.score import SuiteScore
 from tunewright.eval.served_calls import server_lines
@@ -39,8 +40,14 @@ def scores_text(scores: RunScores) -> str:
         lines += ["gates that decide", *aligned([_gate_row(result) for result in required]), ""]
     if beside:
         lines += ["targets beside them", *aligned([_gate_row(result) for result in beside]), ""]
-    lines.append(f"{scores.model}: {scores.badge}")
+    lines += [*question_lines(may_go_live(scores).rows()), "", f"{scores.model}: {scores.badge}"]
     return "\n".join(lines) + "\n"
+
+
+def question_lines(rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Questions on the left, the lines that answer them on the right; a question without an answer is left out."""
+    cells = [(name if n == 0 else "", line) for name, lines in rows for n, line in enumerate(lines)]
+    return aligned(cells, indent="")
 
 
 def suite_text(score: SuiteScore) -> str:
@@ -95,6 +102,8 @@ def _suite_rows(models: Sequence[str], columns: Sequence[SuiteScore]) -> list[li
         [metric.replace("_", " "), *(_cell(score.metric(metric)) for score in columns)]
         for metric in columns[0].headline
     ]
+    if (k := columns[0].samples) > 1:
+        rows.append([f"all of {k} samples", *(_cell(score.all_samples) for score in columns)])
     for category in columns[0].categories:
         shares = [score.categories.get(category, Proportion(0, 0)) for score in columns]
         rows.append([f"- {category.replace('_', ' ')}", *map(_cell, shares)])

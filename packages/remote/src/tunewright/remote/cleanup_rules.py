@@ -17,7 +17,7 @@ from tunewright.contract.visible import one_line
 from tunewright.remote.cleanup_plan import Choice, Part
 from tunewright.remote.holdings import RunFiles
 
-_RECORD = ("spec.json", "status.json", "events.jsonl", "worker.log", "worker.lock")
+_RECORD = ("spec.json", "manifest.json", "status.json", "events.jsonl", "worker.log", "worker.lock")
 _NAMES: dict[Stage, str] = {stage: RunFolder(Path()).stage(stage).name for stage in STAGES}
 _FOLDERS: dict[str, Stage] = {name: stage for stage, name in _NAMES.items()}
 _PARTIAL: dict[str, Stage] = {f".{stage}.partial": stage for stage in STAGES}

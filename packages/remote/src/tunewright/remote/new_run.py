@@ -81,8 +81,9 @@ def new_run(
                     versions=environment.versions,
                     git_commit=_commit(root),
                     dataset=origin or str(data),
-                    preparation=_preparation(data),
+                    preparation=_preparation(data, Path(origin) if origin else data),
                     host=host.name,
+                    audit=sha256_file(run.audit) if audit_json is not None else "",
                     forced=forced,
                 )
             )
@@ -112,7 +113,7 @@ def earlier_unstarted(run: RunFolder) -> RunFolder | None:
 
 def _inputs(run: RunFolder) -> dict[str, Any]:
     """What decides a run's result, and where it is to be."""
-    spec = run.read_spec().model_dump(mode="json", exclude={"id", "created", "git_commit"})
+    spec = run.read_spec().model_dump(mode="json", exclude={"id", "created", "git_commit", "audit"})
     return spec | {"record": (run.path / RECORD).read_bytes()}
 
 
@@ -155,13 +156,19 @@ def _check_end(path: Path) -> None:
         ) from error
 
 
-def _preparation(data: Path) -> dict[str, Any]:
-    """What `dataset.json` says of how the rows were prepared; empty where nothing was."""
+def _preparation(data: Path, origin: Path) -> dict[str, Any]:
+    """What `dataset.json` says of how the rows were prepared, and that of the data they were prepared from of how it was
+    normalized; empty where nothing was."""
+    prepared, source = _facts(data), _facts(origin)
+    found = {key: prepared[key] for key in PREPARATION if key in prepared}
+    return found | ({"structure": source["structure"]} if "structure" in source else {})
+
+
+def _facts(folder: Path) -> dict[str, Any]:
     try:
-        facts = DatasetManifest.model_validate_json((data / DATASET).read_bytes()).facts
+        return DatasetManifest.model_validate_json((folder / DATASET).read_bytes()).facts
     except (OSError, ValidationError):
         return {}
-    return {key: facts[key] for key in PREPARATION if key in facts}
 
 
 def _suites(root: Path, recipe: Recipe, prepared: Mapping[str, Path]) -> dict[str, bytes]:

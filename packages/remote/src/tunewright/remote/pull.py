@@ -35,6 +35,7 @@ def pull_run(host: Host, run: RunFolder, report: Callable[[str], None], *, model
         if stage == "fuse" or (stage == "quantize" and not (models or place.spec.recipe.pull.models)):
             continue
         _pull_stage(host, place, stage, report)
+    _pull_manifest(host, place, report)
     write_json(run.path / PULLED, {"time": now(), "state": status.state})
 
 
@@ -49,6 +50,15 @@ def _pull_log(host: Host, run: HostRun, report: Callable[[str], None]) -> None:
         return
     if data is not None:
         write_bytes(run.here.log, data)
+
+
+def _pull_manifest(host: Host, run: HostRun, report: Callable[[str], None]) -> None:
+    """The manifest of the whole run, last; a run that has not ended has none."""
+    data = persist(lambda: read_file(host, run.there(MANIFEST)), report)
+    if data is None:
+        run.here.manifest.unlink(missing_ok=True)
+    else:
+        write_bytes(run.here.manifest, data)
 
 
 def _pull_stage(host: Host, run: HostRun, stage: Stage, report: Callable[[str], None]) -> None:

@@ -137,14 +137,17 @@ def work(folder: RunFolder, *, fresh: bool) -> Status:
 
 
 def _do_stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
+    from tunewright.contract.run_manifest import write_run_manifest
     from tunewright.train.base import find_base
     from tunewright.train.stages import Work, run_stages
 
+    folder.manifest.unlink(missing_ok=True)
     spec = folder.read_spec()
     # Beside the runs: every run on this host shares it.
     base = find_base(spec.recipe.model, folder.path.parent.parent / "bases")
     journal.event("base", base=spec.recipe.model.base, identity=base.identity, **base.record)
     run_stages(Work(folder, spec, base, journal), fresh=fresh)
+    write_run_manifest(folder)
 
 
 def _failed(journal: Any, folder: RunFolder, error: BaseException) -> Status:
