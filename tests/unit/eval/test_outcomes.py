@@ -167,7 +167,7 @@ def test_every_metric_has_its_own_denominator() -> None:
     )
 
 
-def test_samples_of_one_case_are_counted_once() -> None:
+def test_samples_of_one_case_are_averaged_within_it() -> None:
     first = gold_predictions("navigation")
     words = {case.id for case in suite("navigation").cases if not case.expect.tools}
     wrong = [
@@ -176,7 +176,7 @@ def test_samples_of_one_case_are_counted_once() -> None:
     ]
     score = score_predictions(suite("navigation"), [*wrong, *first], CATALOG)
     assert len(score.outcomes) == 120
-    assert (score.overall.k, score.overall.n) == (60, 60)
+    assert (score.overall.k, score.overall.n) == (12 + 48 / 2, 60)
     assert (score.stable.k, score.stable.n) == (12, 60)
 
 

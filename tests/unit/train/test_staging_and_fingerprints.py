@@ -137,7 +137,7 @@ def test_the_base_models_answers_do_not_depend_on_training() -> None:
 def test_keys_cover_every_module_that_stages_compute_with() -> None:
     """What `stages` imports, and what that imports, less what only tells about it."""
     folder = Path(keys_module.__file__).parent
-    telling = {"failures", "run_events", "machine", "staging", "lock", "tiny"}
+    telling = {"failures", "fetch", "run_events", "machine", "staging", "lock", "tiny"}
     found: set[str] = set()
     waiting = ["stages"]
     while waiting:

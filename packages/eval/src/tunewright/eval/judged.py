@@ -205,7 +205,8 @@ def _predictions(path: Path, suites: Path, catalog: str, suite: str) -> Judged:
     found: dict[str, Suite] = {}
     scores: dict[str, SuiteScore] = {}
     for file in files:
-        places = [Path(suite)] if suite else [run.suites / file.name] if run else []
+        kept = run.suites if run else file.parent / "suites"  # a validation keeps them with its predictions
+        places = [Path(suite)] if suite else [kept / file.name]
         one = read_suite(next((place for place in places if place.is_file()), suites / file.name))
         found[one.name] = one
         scores[one.name] = score_predictions(one, read_predictions(file), tools, model)

@@ -45,12 +45,12 @@ class SshHost:
         self._link: SshLink | None = None
         self._sftp: SFTPClient | None = None
         self._root: PurePosixPath | None = None
+        self._key = ""  # of the host that was first met: a later connection must lead to the same
         self._connect()
 
     @property
     def key(self) -> str:
-        with self._guard():
-            return fingerprint(self._connect().transport.get_remote_server_key())
+        return self._key
 
     @property
     def root(self) -> PurePosixPath:
@@ -144,7 +144,15 @@ class SshHost:
     def _connect(self) -> SshLink:
         if self._link is None or not self._link.alive:
             self.close()
-            self._link = open_connection(self.name)
+            link = open_connection(self.name)
+            shown = fingerprint(link.transport.get_remote_server_key())
+            if self._key and shown != self._key:
+                link.close()
+                raise HostError(
+                    f"{self.name} leads to another host than a moment ago: it shows {shown}, before it was {self._key}",
+                    "Find out which machine answers to that name.",
+                )
+            self._key, self._link = shown, link
         return self._link
 
     def _files(self) -> SFTPClient:
