@@ -1,6 +1,7 @@
 """A judge model is measured: one that knows nothing is seen, and no verdict changes."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,7 +28,12 @@ def reads(body: dict[str, Any]) -> Reply:
     return ok(completion("RIGHT" if answer in GOLD[question] else "It is wrong.\nWRONG"))
 
 
-def report(behave: Any, *, broken: int = 0) -> JudgeReport:
+def always(word: str) -> Callable[[dict[str, Any]], Reply]:
+    """A judge that says the same of everything."""
+    return lambda _: ok(completion(word))
+
+
+def report(behave: Callable[[dict[str, Any]], Reply], *, broken: int = 0) -> JudgeReport:
     """What a judge says of the golds as a model's answers, of which the first `broken` in words are gibberish."""
     first = {case.id for case in WORDS[:broken]}
     answers = [
@@ -52,7 +58,7 @@ def test_a_judge_that_knows_agrees_with_the_facts() -> None:
 
 @pytest.mark.parametrize(("word", "golds", "exchanged"), [("RIGHT", 1.0, 0.0), ("WRONG", 0.0, 1.0)])
 def test_a_judge_that_always_says_the_same_is_seen(word: str, golds: float, exchanged: float) -> None:
-    found = report(lambda _body: ok(completion(word)), broken=3)
+    found = report(always(word), broken=3)
     assert (found.golds.value, found.exchanged.value) == (golds, exchanged)
     named = found.lenient if word == "RIGHT" else found.strict
     assert len(named) == (3 if word == "RIGHT" else len(WORDS) - 3)
@@ -60,7 +66,7 @@ def test_a_judge_that_always_says_the_same_is_seen(word: str, golds: float, exch
 
 @pytest.mark.parametrize("reply", ["", "Perhaps.", "RIGHT or WRONG?"])
 def test_a_reply_without_a_verdict_agrees_with_nothing(reply: str) -> None:
-    found = report(lambda _body: ok(completion(reply or " ")))
+    found = report(always(reply or " "))
     assert found.unclear == 3 * len(WORDS)
     assert (found.golds.k, found.exchanged.k, found.agrees.k) == (0, 0, 0)
 

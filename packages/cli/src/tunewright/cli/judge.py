@@ -116,7 +116,10 @@ def score_file(
     result = score_predictions(cases, read_predictions(path), tools, dialect=dialect)
     opinion = judge_opinion(*judge_model, cases, result) if judge_model[0] else None
     if json:
-        write_result(json, result.to_json() | ({"judge": opinion.to_json()} if opinion else {}))
+        value: dict[str, object] = result.to_json()
+        if opinion:
+            value["judge"] = opinion.to_json()
+        write_result(json, value)
     if not is_stdout(json):
         print(suite_text(result))
         if opinion:
