@@ -135,15 +135,20 @@ class SuiteScore:
             [self.repositories.get(case, "") for case in cases],
         )
 
-    def pass_k(self, k: int) -> float:
-        """The chance that `k` samples of a case, drawn without replacement from its n of which c are right, are all right:
-        the mean of C(c, k) / C(n, k). Cases with fewer than `k` samples are left out."""
+    @cached_property
+    def _right_of_samples(self) -> list[tuple[int, int]]:
+        """For each case, how many of its samples are right, and how many there are."""
         counts: dict[str, list[int]] = {}
         for outcome in self.answers:
             seen = counts.setdefault(outcome.case, [0, 0])
             seen[0] += outcome.passed
             seen[1] += 1
-        found = [math.comb(c, k) / math.comb(n, k) for c, n in counts.values() if n >= k]
+        return [(right, samples) for right, samples in counts.values()]
+
+    def pass_k(self, k: int) -> float:
+        """The chance that `k` samples of a case, drawn without replacement from its n of which c are right, are all right:
+        the mean of C(c, k) / C(n, k). Cases with fewer than `k` samples are left out."""
+        found = [math.comb(c, k) / math.comb(n, k) for c, n in self._right_of_samples if n >= k]
         return sum(found) / len(found) if found else 0.0
 
     def share(self, among: Sequence[Outcome], right: Callable[[Outcome], bool]) -> Proportion:
