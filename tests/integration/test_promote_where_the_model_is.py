@@ -1,17 +1,16 @@
 """A model that stays on its host is verified there, when it is promoted and when it is served. With the real worker."""
 
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Inv, commands_on, real_recipe, real_run
+from tests.support.commands import Inv, commands_on, ended, real_recipe, real_run, there, wait
 from tests.support.random_qwen3 import write_model
 from tunewright.contract.atomic import write_text
 from tunewright.contract.manifest import read_manifest, write_manifest
-from tunewright.contract.run import FINAL_STATES, RunFolder
+from tunewright.contract.run import RunFolder
 from tunewright.contract.run_manifest import changed_files, model_hash, write_run_manifest
 from tunewright.eval.registry import read_registry
 from tunewright.remote import follow
@@ -25,10 +24,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 def run(checkout: Path, tmp_path: Path) -> RunFolder:
     """A run whose quantized model was not pulled."""
     run = real_run(checkout, real_recipe(write_model(tmp_path / "model"), models=False))
-    end = time.monotonic() + 120
-    while (status := there(run).read_status()) is None or status.state not in FINAL_STATES:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait(lambda: ended(run))
+    status = there(run).read_status()
+    assert status is not None
     assert status.state == "done", status
     with open_host("local", checkout) as host:
         pull_run(host, run, print)
@@ -39,11 +37,6 @@ def run(checkout: Path, tmp_path: Path) -> RunFolder:
 def inv(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Inv:
     monkeypatch.setattr(follow, "POLL", 0.02)
     return commands_on(checkout, monkeypatch)
-
-
-def there(run: RunFolder) -> RunFolder:
-    """The run on the local host."""
-    return RunFolder(run.path.parent.parent / ".tunewright" / "host" / "runs" / run.path.name)
 
 
 def overwrite_weights(run: RunFolder) -> None:

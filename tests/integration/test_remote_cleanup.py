@@ -3,18 +3,26 @@
 import os
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Inv, commands_on, real_environment, real_recipe, real_run
+from tests.support.commands import (
+    Inv,
+    commands_on,
+    ended,
+    real_environment,
+    real_recipe,
+    real_run,
+    there,
+    wait,
+)
 from tests.support.random_qwen3 import write_model
 from tests.support.remote_runs import make_checkout
 from tunewright.cli import runs
 from tunewright.contract.atomic import sha256_file
 from tunewright.contract.manifest import damaged_files, read_manifest
-from tunewright.contract.run import FINAL_STATES, STAGES, RunFolder, new_run_id
+from tunewright.contract.run import STAGES, RunFolder, new_run_id
 from tunewright.contract.run_manifest import write_run_manifest
 from tunewright.eval.promotion import promote_run
 from tunewright.remote import cleanup, follow
@@ -47,24 +55,6 @@ def template(model: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder
 def inv(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Inv:
     monkeypatch.setattr(follow, "POLL", 0.02)
     return commands_on(checkout, monkeypatch)
-
-
-def there(run: RunFolder) -> RunFolder:
-    """The run on the local host."""
-    checkout = run.path.parent.parent
-    return RunFolder(checkout / ".tunewright" / "host" / "runs" / run.path.name)
-
-
-def wait(until: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not until():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def ended(run: RunFolder) -> bool:
-    status = there(run).read_status()
-    return status is not None and status.state in FINAL_STATES
 
 
 def at_a_checkpoint(run: RunFolder) -> None:

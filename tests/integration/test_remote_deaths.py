@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Inv, commands_on, real_recipe, real_run
+from tests.support.commands import Inv, commands_on, real_recipe, real_run, there, wait
 from tests.support.random_qwen3 import write_model
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import RunFolder, Status
@@ -53,18 +53,6 @@ def begin(checkout: Path, model: Path) -> Generator[Begin]:
     yield start
     for run in runs:
         kill(run)
-
-
-def there(run: RunFolder) -> RunFolder:
-    """The run on the local host."""
-    return RunFolder(run.path.parent.parent / ".tunewright" / "host" / "runs" / run.path.name)
-
-
-def wait(until: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not until():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def kill(run: RunFolder, number: int = signal.SIGKILL) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pytest
 from tests.support.conversations import conversation
 from tunewright.contract.atomic import write_jsonl
 from tunewright.contract.recipe import Recipe
-from tunewright.contract.run import RunFolder
+from tunewright.contract.run import FINAL_STATES, RunFolder
 from tunewright.remote.environment import Environment
 from tunewright.remote.host import open_host
 from tunewright.remote.job import ship_run, start_run
@@ -113,3 +114,22 @@ def real_run(checkout: Path, recipe: Recipe, *, start: bool = True, limit: int =
             ship_run(host, run, print)
             start_run(host, run)
     return run
+
+
+def there(run: RunFolder) -> RunFolder:
+    """The run on the local host."""
+    return RunFolder(run.path.parent.parent / ".tunewright" / "host" / "runs" / run.path.name)
+
+
+def wait(until: Callable[[], bool]) -> None:
+    """Wait up to two minutes."""
+    end = time.monotonic() + 120
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def ended(run: RunFolder) -> bool:
+    """Whether the run has ended on the local host."""
+    status = there(run).read_status()
+    return status is not None and status.state in FINAL_STATES
