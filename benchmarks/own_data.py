@@ -144,7 +144,7 @@ def whole_way(wanted: list[str]) -> bool:
     with tempfile.TemporaryDirectory() as name:
         clone = Path(name) / "tunewright"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
-        run(clone, "--list")  # what is installed once is no fixture's time
+        run(clone, "--list")  # the installation, which no fixture's time includes
         for title, row in FIXTURES.items():
             if wanted and title not in wanted:
                 continue

@@ -77,7 +77,7 @@ def test_a_repository_is_resolved_once_and_its_lock_is_used_from_then_on(
     assert len(hub.requests) == asked
     lock_path(recipe).unlink()
     moved, _ = pinned_recipe("mine")
-    assert moved.model.revision == "f" * 40, "who deletes the lock takes what is there now"
+    assert moved.model.revision == "f" * 40, "deleting the lock takes the present commit"
 
 
 def test_without_network_and_lock_one_line_says_what_to_do(

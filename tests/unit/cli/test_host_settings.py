@@ -43,7 +43,7 @@ def test_a_host_without_one_takes_the_default_and_says_how_to_change_it(
 def test_what_the_user_names_goes_first_and_needs_no_word(
     hosts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hosts.write_text("this is no TOML")
+    hosts.write_text("this is not TOML")
     assert choose_recipe("mine", "mac-studio") == "mine"
     assert capsys.readouterr().err == ""
 

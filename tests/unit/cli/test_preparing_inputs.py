@@ -251,7 +251,7 @@ def test_a_suite_whose_tools_changed_is_told_with_its_line(
     words = json.loads(json.dumps(TOOLS).replace("Tells the", "Says the"))
     same = {"name": "weather", "arguments": {"city": "x"}}
     prepare("qwen25", [row(n) for n in range(8)], suites=own_suite(tmp_path / "own.jsonl", same, words))
-    assert "warning" not in capsys.readouterr().err, "another description is no other tool"
+    assert "warning" not in capsys.readouterr().err, "another description is not another tool"
     renamed = json.loads(json.dumps(TOOLS).replace("city", "town"))
     changed = {"name": "weather", "arguments": {"town": "x"}}
     prepare("qwen25", [row(n) for n in range(8)], suites=own_suite(tmp_path / "own.jsonl", changed, renamed))

@@ -1,4 +1,4 @@
-"""Processes that do beside each other what only Python can do: threads would wait for one another.
+"""Helper processes for work that only Python can do, in parallel: threads would wait for one another.
 
 A helper is this module run as a program. It is told what to do by two lines, the name of the task and its rows as
 JSON, and answers each result in a line of JSON. Nothing but JSON goes either way.

@@ -1,4 +1,4 @@
-"""What the rows that are judged teach: their labels beside their features, and both counted against each other."""
+"""Join labels to features, and count one against the other."""
 
 import duckdb
 

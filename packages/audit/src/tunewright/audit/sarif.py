@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, so that code review tools show findings beside the rows they are about."""
+"""SARIF 2.1.0, so that code review tools show findings at the rows they are about."""
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote

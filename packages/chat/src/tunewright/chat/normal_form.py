@@ -15,7 +15,7 @@ from tunewright.contract.example import Message as NormalMessage
 
 
 def normal_form(conversation: Conversation) -> Example:
-    """The conversation as an example. Raises UnknownShapeError for a call whose arguments are no object."""
+    """The conversation as an example. Raises UnknownShapeError for a call whose arguments are not an object."""
     source = conversation.source if isinstance(conversation.source, dict) else {}
     meta = source.get("meta")
     known = {

@@ -237,7 +237,7 @@ def prepare_dataset(
 ) -> tuple[Path, DatasetManifest]:
     """Prepare `data` into a folder of `store`, named by its inputs: a JSONL file a split, `dropped.jsonl`, `dataset.json`.
 
-    Rows that `fit` refuses are dropped, and those of more than `limit` tokens; `base` names what `fit` stands for. A folder
+    Rows that `fit` refuses are dropped, and those of more than `limit` tokens; `base` identifies `fit`. A folder
     made from the same inputs is used again. Raises UserError as `read_training_set` and `hold_out` do.
     """
     inputs = {str(file.path): sha256_file(file.path) for file in find_files([data])}

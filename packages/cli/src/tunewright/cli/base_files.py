@@ -101,7 +101,7 @@ def _of_gguf(host: "Host", path: PurePosixPath) -> BaseTemplate | None:
 
     if not path.is_absolute():
         raise UserError(
-            f"{path} is no absolute path of a file on {host.name}",
+            f"{path} is not an absolute path of a file on {host.name}",
             "Say embedded:gguf:/… or embedded:gguf:~/…",
         )
     try:

@@ -18,7 +18,7 @@ MEGABYTE = 1_000_000
 def pinned_recipe(name: str) -> tuple[Recipe, BaseLock | None]:
     """The recipe of that name with its base pinned, and what that base consists of; None for one that is on no hub.
 
-    A lock without files stands for a commit that the recipe itself names. Raises UserError when there is no lock yet and
+    For a commit that the recipe itself names, the lock has no files. Raises UserError when there is no lock yet and
     the hub cannot be asked.
     """
     recipe = load_recipe(name, ROOT)

@@ -1,4 +1,4 @@
-"""Tasks about datasets: make, mend, merge, audit, ask."""
+"""Tasks about datasets: make, normalize, merge, audit, query."""
 
 import sys
 from collections.abc import Iterator

@@ -165,7 +165,7 @@ def _held_out_suite(folder: Path, split: str, one_call: bool) -> Path:
         )
     for count, what, first in (
         (len(leaked), "rows also appear in train", [f"{a} is {b}" for a, b in leaked.items()]),
-        (len(made.left_out), "answers are no cases", [f"{a}: {b}" for a, b in made.left_out]),
+        (len(made.left_out), "answers cannot be cases", [f"{a}: {b}" for a, b in made.left_out]),
     ):
         if count:
             say(f"suite     {split}: {count:,} {what}; the first: {one_line(first[0])}")

@@ -141,7 +141,7 @@ def judge_opinion(url: str, name: str, suite: "Suite", score: "SuiteScore") -> "
 
 
 def score_place(place: Path, json: str, inspect_logs: str) -> int:
-    """Score a run's models, or a validation's, without changing what is there; the exit code of a run's gates."""
+    """Score a run's models, or a validation's, without changing its files; the exit code of a run's gates."""
     from tunewright.contract.run import RunFolder
     from tunewright.eval.judged import read_judged
     from tunewright.eval.run_scores import judge_run

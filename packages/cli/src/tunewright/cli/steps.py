@@ -28,7 +28,7 @@ FEW = 0.02
 
 @dataclass(frozen=True)
 class Audited:
-    """An audit that a run may go on after: its JSON, on whose word a failed one was passed by, and rows to leave out."""
+    """An audit that a run may go on after: its JSON, who forced a failed one, and rows to leave out."""
 
     report: Path
     forced: "Forced | None" = None

@@ -1,4 +1,4 @@
-"""`recipes/NAME.lock`: the commit that a recipe's hub repository stood for, and the files of the model there.
+"""`recipes/NAME.lock`: the commit that a recipe's hub repository was resolved to, and the files of the model there.
 
 Only data is a file of a model: weights as safetensors, JSON, templates and tokenizers, in the repository's first
 folder. Code, pickles and whatever else a repository holds are never fetched.
@@ -109,7 +109,7 @@ def read_lock(path: Path, repository: str) -> BaseLock | None:
 def write_lock(path: Path, lock: BaseLock) -> None:
     """Write a lock, whole or not at all."""
     lines = [
-        "# The commit that model.base of this recipe stood for when it was first used. Keep it with the recipe;",
+        "# The commit that model.base of this recipe was resolved to when it was first used. Keep it with the recipe;",
         "# delete it to take the repository as it is now.",
         "schema = 1",
         f'repository = "{lock.repository}"',

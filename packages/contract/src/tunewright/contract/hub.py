@@ -63,7 +63,7 @@ def make_lock(repository: str, commit: str, entries: list[dict[str, Any]]) -> Ba
         if ".." in parts or parts[0] == "":
             raise UserError(
                 f"{repository}: the hub lists {one_line(str(entry['name']), 80)!r}, a path outside the repository",
-                "That is no honest hub. Check HF_ENDPOINT.",
+                "An honest hub lists no such path. Check HF_ENDPOINT.",
             )
     try:
         files = sorted(

@@ -1,7 +1,7 @@
 """The manifest of a whole run: which spec and which stages' outputs belong together.
 
 The worker writes it when the last stage is done. It holds the hash of `spec.json`, which holds those of the inputs, and
-the hash of each stage's manifest, which holds those of the stage's files. So its own hash stands for the whole run.
+the hash of each stage's manifest, which holds those of the stage's files. So its own hash identifies the whole run.
 """
 
 from collections.abc import Iterable

@@ -20,9 +20,11 @@ from tunewright.eval.predictions import read_predictions
 from tunewright.eval.statistics import mcnemar_exact
 
 PROMPTS = 12
-NEEDED = 6  # prompts that must tell the two apart: with fewer, all of them together are no evidence at 5 %
+NEEDED = (
+    6  # prompts that must tell the two apart: with fewer, even all of them together are not evidence at 5 %
+)
 ALPHA = 0.05
-CLOSER = 0.1  # of similarity: less is no difference
+CLOSER = 0.1  # of similarity: less does not count as a difference
 ALIKE = 0.5  # mean similarity below which an answer is not that model's
 LONGEST = 4000  # characters of an answer that are compared
 

@@ -1,4 +1,4 @@
-"""What models that know nothing reach on a suite: the floor that a score stands on."""
+"""What models that know nothing reach on a suite: the floor to compare a score with."""
 
 from collections.abc import Callable
 

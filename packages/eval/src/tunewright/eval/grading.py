@@ -95,7 +95,7 @@ class Grader:
             for line in output.plain_lines
             if self.strict and contains(self.request, line) and line not in ("true", "false", "none")
             if not says(line, self.notices)
-            # A label whose value is empty in one world is no text of its own.
+            # A label whose value is empty in one world is not a text of its own.
             if all(line in other.plain_lines or not contains(other.words, line) for other in self.outputs)
         }
 

@@ -1,4 +1,4 @@
-"""A finished run scored: predictions read, judged, gates decided, scores written beside them."""
+"""A finished run scored: predictions read, judged, gates decided, scores written next to them."""
 
 import json
 from collections.abc import Mapping

@@ -51,11 +51,11 @@ def render_summary(
 ) -> str:
     """The whole page. `before` is None when no model is in use."""
     required = [result for result in scores.gates if result.gate.required]
-    beside = [result for result in scores.gates if not result.gate.required]
+    others = [result for result in scores.gates if not result.gate.required]
     found = stage_facts(run, history)
     gates = _gate_table(required) if required else ["No gate of this recipe decides."]
-    if beside:
-        gates += ["", "Targets beside them, which decide nothing:", "", *_gate_table(beside)]
+    if others:
+        gates += ["", "Other targets, which decide nothing:", "", *_gate_table(others)]
     sections: list[tuple[str, Sequence[str]]] = [
         ("The problem", _problem(spec, scores)),
         ("Promotion", _promotions(scores, entries)),

@@ -62,7 +62,7 @@ class ValidationFolder:
         write_json(self.spec, spec.model_dump(mode="json"))
 
     def read_spec(self) -> Validation:
-        """Raises UserError when there is no readable spec."""
+        """Raises UserError when its spec cannot be read."""
         try:
             return Validation.model_validate_json(self.spec.read_bytes())
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Mutants in which the whole right program stands where it never runs, or where nobody sees what it prints."""
+"""Mutants in which the whole right program is placed where it never runs, or where nobody sees what it prints."""
 
 from collections.abc import Iterator
 

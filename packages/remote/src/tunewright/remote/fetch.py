@@ -27,7 +27,7 @@ def fetch_base(
     is never fetched twice. Raises HostError when the hub does not give it.
     """
     seen = [0]
-    # By standard input, not as a variable: an environment would stand in the host's list of processes.
+    # By standard input, not as a variable: an environment would be visible in the host's list of processes.
     question = {"lock": lock.model_dump(by_alias=True), "endpoint": os.environ.get("HF_ENDPOINT", "")}
 
     def look(line: str) -> None:

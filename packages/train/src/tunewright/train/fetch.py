@@ -194,7 +194,7 @@ def _check_disk(place: Place, needed: int) -> None:
     if free < needed + SPARE:
         raise UserError(
             f"{needed / 1e9:.1f} GB are to be fetched, and {free / 1e9:.1f} GB of disk are free at {place.work.parent}",
-            "Make room there, or set HF_HOME to another volume; what is there already is kept.",
+            "Make room there, or set HF_HOME to another volume; what has been fetched is kept.",
         )
 
 

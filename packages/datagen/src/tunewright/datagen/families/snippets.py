@@ -1,4 +1,4 @@
-"""Questions about a piece of code that stands in the question: read, not looked up. The answers come from its syntax tree.
+"""Questions about a piece of code inside the question: read, not looked up. The answers come from its syntax tree.
 
 There are as many as the repositories have short functions, so that large datasets keep their share of answers
 without a call.

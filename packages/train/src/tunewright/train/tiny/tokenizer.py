@@ -1,4 +1,4 @@
-"""The tiny model's tokenizer: byte-level BPE that cuts names the same way wherever they stand.
+"""The tiny model's tokenizer: byte-level BPE that cuts names the same way wherever they appear.
 
 A small model copies a name token by token, which works only if the name is cut into the same tokens
 in the request (after a space) and in the call (after a quote). Therefore spaces are tokens of their own
