@@ -1,6 +1,7 @@
 """Following a program's calls: of tools, of builtins, of methods, and of functions given as arguments."""
 
 import ast
+from abc import ABC, abstractmethod
 from typing import Any
 
 from tunewright.contract.catalog import Catalog
@@ -29,7 +30,7 @@ _ONE_OF = frozenset({"pop", "get", "popleft", "popitem", "setdefault"})
 _SAME_METHODS = frozenset({"copy", "values", "keys", "union", "difference", "intersection"})
 
 
-class Calls:
+class Calls(ABC):
     """What a call does and gives; `evaluate` and `run_function` come with the expressions and statements."""
 
     def __init__(self, catalog: Catalog, trace: Trace) -> None:
@@ -39,13 +40,15 @@ class Calls:
         self.stack: list[ast.Call] = []
         self.running: list[ast.AST] = []
 
+    @abstractmethod
     def evaluate(self, node: ast.expr | None, env: Env) -> Value:
-        raise NotImplementedError
+        """An expression's value."""
 
+    @abstractmethod
     def run_function(
         self, function: Atom, arguments: list[Value], named: dict[str, Value], env: Env
     ) -> Value:
-        raise NotImplementedError
+        """What a function of the program gives for these arguments."""
 
     def read(self, value: Value, name: str, line: int) -> Value:
         """`value.name`, noting a field that does not exist."""
