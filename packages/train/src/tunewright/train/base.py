@@ -130,6 +130,8 @@ def load_folder(folder: Path, dtype: str | None = None) -> Loaded:
     """
     from mlx_lm.utils import load_model
 
+    from tunewright.train.cpu_math import speed_up
+
     read_config(folder)
     try:
         model, config = load_model(folder, lazy=True)
@@ -140,6 +142,7 @@ def load_folder(folder: Path, dtype: str | None = None) -> Loaded:
         raise
     except Exception as error:
         raise _fault(folder, "this model", error) from error
+    speed_up(model)
     return Loaded(model, tokenizer, config)
 
 

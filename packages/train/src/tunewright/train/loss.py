@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
 from mlx_lm.models.base import create_causal_mask
 from mlx_lm.models.cache import KVCache, make_prompt_cache
 
 from tunewright.train.batches import Batch
+from tunewright.train.cpu_math import cross_entropy
 
 Scores = Callable[[Any, Any, Any, Any], Any]
 
@@ -117,4 +117,4 @@ def batch_loss(
 ) -> Any:
     """`(summed loss, number of tokens)` of a batch, both float32."""
     logits = scores(model, inputs, positions, prefix).astype(mx.float32)
-    return (nn.losses.cross_entropy(logits, targets) * weights).sum(), weights.sum()
+    return (cross_entropy(logits, targets) * weights).sum(), weights.sum()
