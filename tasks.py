@@ -59,6 +59,7 @@ def train(
             environment,
             prepared=inputs.suites,
             origin=inputs.origin,
+            base_note=inputs.base_note,
         )
         run = go_on_with_earlier(run, say)
         ship_run(machine, run, say)

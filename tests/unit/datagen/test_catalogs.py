@@ -16,7 +16,6 @@ from tunewright.datagen.catalogs import (
     read_catalog,
 )
 from tunewright.datagen.families.direct import questions
-from tunewright.datagen.tool_sampling import Offer
 from tunewright.datagen.tool_worker import answer
 
 
@@ -129,7 +128,7 @@ def test_of_a_tool_whose_result_nobody_describes_nothing_is_said() -> None:
     found = list(questions(catalog))
     assert not [q for q in found if q.tools and re.search("content|field|result|back", q.text + q.answer)]
     assert "get_weather: Current weather. search_docs: Search docs." in [q.answer for q in found]
-    assert Offer(catalog).listing() == "- get_weather(): Current weather.\n- search_docs(): Search docs."
+    assert catalog.listing() == "- get_weather(): Current weather.\n- search_docs(): Search docs."
     assert [tool["function"]["description"] for tool in catalog_tools(catalog)] == [
         "Current weather.",
         "Search docs.",

@@ -37,11 +37,11 @@ def test_a_tool_that_is_missing_is_not_offered_and_nothing_that_could_replace_it
 
 
 def test_a_list_names_the_fields_of_entries_and_the_audit_reads_it() -> None:
-    listing = Offer(CATALOG.only("find_references", "read_file")).listing()
+    listing = CATALOG.only("find_references", "read_file").listing()
     assert listing.splitlines()[0].endswith(
         " -> success, symbol, reference_count, references[file, line, column, preview]: Every place that uses a symbol."
     )
-    found = tools_in_prompt(f"You are an assistant.\n\nTools:\n{Offer(CATALOG).listing()}")
+    found = tools_in_prompt(f"You are an assistant.\n\nTools:\n{CATALOG.listing()}")
     assert [tool["tool"] for tool in found] == list(CATALOG.tool_names)
     assert [tool["description"] for tool in found] == [tool.description for tool in CATALOG.tools]
 

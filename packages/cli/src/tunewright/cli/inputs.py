@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """`folder` holds the splits in the normal form; `suites` are those made or changed for this run, by name."""
+    """`folder` holds the splits in the normal form; `suites` are those made or changed for this run, by name; `base_note` is
+    what the base model is told about the tools."""
 
     folder: Path
     origin: str
     suites: dict[str, Path] = field(default_factory=dict[str, Path])
+    base_note: str = ""
 
 
 def prepare_inputs(
@@ -70,13 +72,24 @@ def prepare_inputs(
     _check_suite_files([ROOT / entry.path for entry in recipe.suites if entry.path], folder)
     if base is None:
         _check_without_tools(folder, recipe, host)
-        return Inputs(folder, str(data), suites)
+        return Inputs(folder, str(data), suites, _base_note(recipe))
     fitted = fit_dataset(recipe, folder, made, base)
     for entry in recipe.suites:
         path = suites.get(entry.name) or ROOT / entry.path
         if path.is_file():  # a missing one is told when the run is made
             suites[entry.name] = fit_suite(path, fitted, base, recipe.data.syntax)
-    return Inputs(fitted, str(data), suites)
+    return Inputs(fitted, str(data), suites, _base_note(recipe))
+
+
+def _base_note(recipe: "Recipe") -> str:
+    """What the base is told where the recipe asks for it. Rows of single calls carry their tools themselves."""
+    if not recipe.predict.tell_base or recipe.data.syntax != "code_mode":
+        return ""
+    from tunewright.chat.instructions import instructions
+    from tunewright.contract.catalog import load_catalog
+
+    catalog = load_catalog(recipe.data.catalog)
+    return instructions(catalog.only(*recipe.data.tools) if recipe.data.tools else catalog)
 
 
 def _check_without_tools(folder: Path, recipe: "Recipe", host: str) -> None:

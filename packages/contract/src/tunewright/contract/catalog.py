@@ -82,6 +82,22 @@ class Catalog(BaseModel):
     def tool_names(self) -> tuple[str, ...]:
         return tuple(tool.name for tool in self.tools)
 
+    def listing(self) -> str:
+        """One line a tool, with the fields of what it returns and of a list's entries: what a system message lists."""
+        return "\n".join(
+            f"- {tool.signature()}{self._returns(tool)}: {sentence(tool.description)}" for tool in self.tools
+        )
+
+    def _returns(self, tool: Tool) -> str:
+        fields: list[str] = []
+        for name, annotation in tool.result.items():
+            inner = self.types.get(item_type(annotation), {})
+            if is_list(annotation):
+                fields.append(f"{name}[{', '.join(inner)}]" if inner else name)
+            else:
+                fields += [f"{name}.{key}" for key in inner] or [name]
+        return f" -> {', '.join(fields)}" if fields else ""
+
     def only(self, *names: str) -> "Catalog":
         """The same catalog with just these tools, in this order. Raises UserError for an unknown name."""
         chosen: list[Tool] = []

@@ -137,6 +137,8 @@ class Predict(Section):
     temperature: Annotated[float, Field(ge=0)] = 0.0
     samples: Count = 1
     batch_size: Count = 16
+    # Tell the base, which was never trained on them, the tools and the form of a call: else it fails for not knowing them.
+    tell_base: bool = False
 
 
 class SuiteEntry(Section):

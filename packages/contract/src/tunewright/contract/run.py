@@ -47,6 +47,7 @@ class RunSpec(BaseModel):
     ] = {}  # how that became the run's rows: read, dropped by reason, shapes, dialects
     host: str = "local"
     audit: str = ""  # sha256 of inputs/audit.json; empty without one
+    base_note: str = ""  # what the base model is told at the end of the system message, and no other model
     forced: Forced | None = None
 
     @model_validator(mode="after")

@@ -240,7 +240,7 @@ class Series:
         # Single calls get their tools in the row's `tools`, where chat templates look for them.
         if offer is None or self._style.single_calls:
             return system
-        return f"{system}\n\nTools:\n{offer.listing()}"
+        return f"{system}\n\nTools:\n{offer.catalog.listing()}"
 
     def _row(self, messages: list[Message], offer: Offer | None, meta: dict[str, str]) -> Row:
         row: Row = {"messages": messages}

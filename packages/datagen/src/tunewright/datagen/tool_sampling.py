@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from string import ascii_lowercase
 
-from tunewright.contract.catalog import Catalog, Parameter, Tool, is_list, item_type, sentence
+from tunewright.contract.catalog import Catalog, Parameter, Tool
 
 LOOK_ALIKES = 0.3  # share of offers with look-alikes
 MASKED = 0.15  # share of offers whose tools have names that say nothing
@@ -65,23 +65,6 @@ class Offer:
 
     catalog: Catalog
     names: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    def listing(self) -> str:
-        """For the system message: one line a tool, with the fields of what it returns and of a list's entries."""
-        return "\n".join(
-            f"- {tool.signature()}{self._returns(tool)}: {sentence(tool.description)}"
-            for tool in self.catalog.tools
-        )
-
-    def _returns(self, tool: Tool) -> str:
-        fields: list[str] = []
-        for name, annotation in tool.result.items():
-            inner = self.catalog.types.get(item_type(annotation), {})
-            if is_list(annotation):
-                fields.append(f"{name}[{', '.join(inner)}]" if inner else name)
-            else:
-                fields += [f"{name}.{key}" for key in inner] or [name]
-        return f" -> {', '.join(fields)}" if fields else ""
 
     def rename(self, code: str) -> str:
         """A program in which the tools go by their names here."""

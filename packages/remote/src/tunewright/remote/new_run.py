@@ -45,11 +45,13 @@ def new_run(
     *,
     prepared: Mapping[str, Path] | None = None,
     origin: str = "",
+    base_note: str = "",
 ) -> RunFolder:
     """Make `root/runs/<id>` with `spec.json` and copies of every input: the dataset's splits, the suites, the
     audit. Suites are found relative to `root`, the checkout, but for those in `prepared`: made out of held-out rows, or
     changed for the base model.
-    `data` is a folder in the normal form; `origin` is what it was prepared from.
+    `data` is a folder in the normal form; `origin` is what it was prepared from. `base_note` is what the base model alone
+    is told before it answers the suites.
 
     Raises UserError when a split or a suite is missing or cannot be read; then nothing is written.
     """
@@ -85,6 +87,7 @@ def new_run(
                     host=host.name,
                     audit=sha256_file(run.audit) if audit_json is not None else "",
                     forced=forced,
+                    base_note=base_note,
                 )
             )
             write_record(run, host, environment)

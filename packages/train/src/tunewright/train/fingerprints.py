@@ -20,6 +20,7 @@ MODULES = (
     "gguf",
     "gguf_model",
     "fingerprints",
+    "cpu_math",
     "cpu_streams",
     "lora",
     "loss",
@@ -69,7 +70,7 @@ def stage_keys(spec: RunSpec, base: str) -> dict[Stage, str]:
     fuse = sha256_json(["fuse", train])
     quantize = sha256_json(["quantize", fuse, recipe.quantize.model_dump()])
     fidelity = sha256_json(["fidelity", quantize])
-    predict = sha256_json(["predict", quantize, recipe.predict.model_dump(), spec.suites])
+    predict = sha256_json(["predict", quantize, recipe.predict.model_dump(), spec.suites, spec.base_note])
     return {"train": train, "fuse": fuse, "quantize": quantize, "fidelity": fidelity, "predict": predict}
 
 
@@ -79,10 +80,10 @@ def prediction_key(spec: RunSpec, base: str, keys: dict[Stage, str], model: str,
     So the base model's answers, which are the control of every run, are generated once.
     """
     of_model = {
-        "base": sha256_json([code_version(), base, spec.recipe.model.dtype]),
+        "base": sha256_json([code_version(), base, spec.recipe.model.dtype, spec.base_note]),
         "adapter": keys["train"],
         "fused": keys["fuse"],
         "quantized": keys["quantize"],
     }[model]
-    settings = spec.recipe.predict.model_dump(exclude={"models"})
+    settings = spec.recipe.predict.model_dump(exclude={"models", "tell_base"})
     return sha256_json([model, of_model, suite, spec.suites[suite], settings, spec.recipe.seed])

@@ -53,16 +53,18 @@ def main() -> int:
     options = parser.parse_args()
     from tunewright.train.base import find_base
     from tunewright.train.models import open_model
-    from tunewright.train.predict import answer_part, parts_here, write_predictions
+    from tunewright.train.predict import answer_part, asked_of, parts_here, write_predictions
     from tunewright.train.ranks import live_with_parent
 
     threading.Thread(target=live_with_parent, daemon=True).start()
     run = RunFolder(options.run)
-    recipe = run.read_spec().recipe
+    spec = run.read_spec()
+    recipe = spec.recipe
     base = find_base(recipe.model, run.path.parent.parent / "bases")
     loaded = open_model(options.model, run, recipe, base)
     for name in options.suites:
-        suite, part = read_suite(run.suites / f"{name}.jsonl"), (options.part, parts_here())
+        suite = asked_of(options.model, read_suite(run.suites / f"{name}.jsonl"), spec)
+        part = (options.part, parts_here())
         found = answer_part(loaded, suite, recipe.predict, recipe.seed, part, lambda _: None)
         write_predictions(options.out / f"{name}.jsonl", found)
     return 0

@@ -321,10 +321,11 @@ def _predict(work: Work, folder: Path, *, reuse: bool) -> dict[str, Any]:
 def _answer(work: Work, folder: Path, model: "ModelName", suites: list[Suite], done: int, total: int) -> None:
     """Write a model's answers to suites; on a CPU with two cores another process answers half of them."""
     from tunewright.train.models import open_model, release, size_of
-    from tunewright.train.predict import answer_part, in_order, parts_here, write_predictions
+    from tunewright.train.predict import answer_part, asked_of, in_order, parts_here, write_predictions
     from tunewright.train.ranks import COUNT, wanted_ranks
 
     recipe, journal, parts = work.spec.recipe, work.journal, parts_here()
+    suites = [asked_of(model, suite, work.spec) for suite in suites]
     loaded = open_model(model, work.run, recipe, work.base)
     with contextlib.ExitStack() as stack:
         other: subprocess.Popen[bytes] | None = None
