@@ -17,6 +17,7 @@ from tunewright.contract.suite import Case, Expectation
 from tunewright.contract.visible import one_line
 from tunewright.eval.audit_view import view_audit
 from tunewright.eval.charts import loss_chart, share_bars
+from tunewright.eval.gains import gains_text
 from tunewright.eval.gates import paired_scores, said_difference
 from tunewright.eval.history import History, read_history
 from tunewright.eval.live import may_go_live
@@ -71,6 +72,7 @@ class SuiteView:
     cases: tuple[CaseView, ...]
     paired: Paired | None
     said: str
+    gained: str  # what the base lacked in the cases gained
     has_target: bool
     server: tuple[str, ...] = ()  # what its parser makes of the answers, where calls are compared
 
@@ -172,6 +174,7 @@ def _suite_view(scores: RunScores, name: str) -> SuiteView:
         tuple(_case_view(case, tuned, base) for case in scores.suites[name].cases),
         paired,
         said_difference(paired) if paired else "",
+        gains_text(scores.gained(name)),
         bool(targets),
         tuple(server_lines(tuned.firsts, tuned.served_differently)) if tuned.by_calls else (),
     )

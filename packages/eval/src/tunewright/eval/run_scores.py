@@ -13,6 +13,7 @@ from tunewright.contract.manifest import read_manifest
 from tunewright.contract.recipe import Gate
 from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.contract.suite import Suite, read_suite
+from tunewright.eval.gains import gains
 from tunewright.eval.gates import GateResult, Verdict, badge, exit_code, judge_gates, overall_verdict
 from tunewright.eval.predictions import read_predictions
 from tunewright.eval.score import SCHEMA, SuiteScore, score_predictions
@@ -58,6 +59,10 @@ class RunScores:
     def control(self) -> Mapping[str, SuiteScore] | None:
         return self.scores[self.base] if self.base else None
 
+    def gained(self, suite: str) -> dict[str, int]:
+        """What the base's answers lacked in the cases of a suite that only the judged model has right."""
+        return gains(self.control[suite], self.tuned[suite], self.suites[suite]) if self.control else {}
+
     def verdict_json(self) -> dict[str, Any]:
         """`scores/verdict.json`: docs/formats.md, section score."""
         return {
@@ -70,6 +75,7 @@ class RunScores:
             "exit_code": int(self.exit_code),
             "fidelity": dict(self.fidelity) if self.fidelity else None,
             "gates": [result.to_json() for result in self.gates],
+            "gained": {name: self.gained(name) for name in self.suites} if self.control else None,
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tunewright.contract.manifest import read_manifest
 from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.contract.visible import markdown_cell
 from tunewright.eval.audit_view import AuditView
+from tunewright.eval.gains import gains_text
 from tunewright.eval.gates import GateResult, paired_scores, said_difference
 from tunewright.eval.history import History
 from tunewright.eval.live import may_go_live
@@ -188,9 +189,11 @@ def _score_table(scores: RunScores, before: InUse | None) -> list[str]:
                     else UNKNOWN
                 ),
             )
+    said = [(name, gains_text(scores.gained(name))) for name in scores.suites]
     row("all suites", _together, lambda found: _gain(found, scores.tuned))
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     lines += [f"| {' | '.join(cells)} |" for cells in rows]
+    lines += ["", *(f"- {name.replace('_', ' ')}: {text}." for name, text in said if text)]
     if before is None:
         lines += ["", "No other model is in use."]
     elif before.why:

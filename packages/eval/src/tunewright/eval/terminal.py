@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tunewright.eval.call_metrics import dialects, loose_texts, results
+from tunewright.eval.gains import gains_text
 from tunewright.eval.gates import GateResult, said_difference
 from tunewright.eval.live import may_go_live
 from tunewright.eval.run_scores import RunScores
@@ -31,6 +32,7 @@ def scores_text(scores: RunScores) -> str:
         columns = [by_suite[suite] for by_suite in scores.scores.values()]
         tuned = columns[-1]
         lines += [suite, *aligned(_suite_rows(list(scores.scores), columns)), *_floor_lines(tuned)]
+        lines += [f"  {text}" for text in [gains_text(scores.gained(suite))] if text]
         if tuned.by_calls:
             lines += [f"  {line}" for line in server_lines(tuned.firsts, tuned.served_differently)]
         lines.append("")
