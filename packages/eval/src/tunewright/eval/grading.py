@@ -29,6 +29,52 @@ _SORTED = re.compile(
     r"\b(sort|sorted|order of|ordered|alphabetical(?:ly)?|descending|ascending|newest|oldest|reversed?)\b"
 )
 _NONE = re.compile(r"\b(0|no|none|zero|not|nothing|empty|without|free|clean)\b")
+# Conditions that a request states itself: what is not there is then part of what was asked.
+_CONDITION = re.compile(r"\bif (?:it|it's|they|so|any|found|there)\b")
+# What a program may say where nothing is to be printed: that there is nothing, or too little, of what was asked about.
+_DENIES = re.compile(
+    r"\b(0|no|none|zero|not|nothing|empty|without|free|clean|ok|okay|fine|only|less|fewer|short|small|few)\b|n't\b"
+)
+_FUNCTION_WORDS = frozenset(
+    (
+        *(
+            "a",
+            "an",
+            "and",
+            "any",
+            "are",
+            "at",
+            "be",
+            "been",
+            "did",
+            "do",
+            "does",
+            "enough",
+            "file",
+            "for",
+            "had",
+            "has",
+        ),
+        *(
+            "have",
+            "here",
+            "in",
+            "is",
+            "it",
+            "its",
+            "least",
+            "lines",
+            "more",
+            "most",
+            "of",
+            "on",
+            "or",
+            "so",
+            "than",
+        ),
+        *("that", "the", "there", "this", "to", "too", "was", "were", "with", "all", "yet"),
+    )
+)
 _SAID = 60  # characters of an output that a reason quotes
 
 Wrong = dict[str, list[str]]
@@ -43,7 +89,8 @@ class Grade:
     right_worlds: int = 0
     worlds: int = 0
     unjudged: str = ""
-    shown: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # outputs of gold and answer
+    # In each world: the outputs of gold and answer, and whether the answer's holds a value of the world.
+    shown: list[tuple[str, str, bool]] = field(default_factory=list[tuple[str, str, bool]])
 
     @property
     def hopeless(self) -> bool:
@@ -87,7 +134,9 @@ class Grader:
             output.own[key] for output in self.outputs for key in output.keys if key in output.own
         }
         self._silent = not any(output.text.strip() for output in self.outputs)
-        self.conditional = any(entry.startswith("if") for entry in case.expect.control)
+        self.conditional = bool(_CONDITION.search(self.request)) or any(
+            entry.startswith("if") for entry in case.expect.control
+        )
         # Texts that the request asks to print: lines of the gold that hold no value and stand in the request.
         self.constants = {
             line
@@ -109,7 +158,9 @@ class Grader:
         before = grade.faults
         self._world(number, gold, answer, grade)
         if not self._open(number, gold):
-            grade.shown.append((" ".join(gold.output.split()), " ".join(answer.output.split())))
+            output = Output(answer)
+            valued = any(key in output.sources for key in output.keys - {"0"})
+            grade.shown.append((" ".join(gold.output.split()), " ".join(answer.output.split()), valued))
         grade.right_worlds += grade.faults == before
 
     def finish(self, grade: Grade) -> None:
@@ -240,6 +291,13 @@ class Grader:
             return []  # further details of a failure are harmless
         if not self.strict:
             return [] if answer.text.strip() or self._silent else [f"it prints nothing, {where}"]
+        if (
+            self.conditional
+            and answer.text.strip()
+            and not output.text.strip()
+            and not self._excuse(gold, answer)
+        ):
+            return [f"it prints {_quoted(answer.text)} where nothing is to be printed, {where}"]
         if foreign := self._foreign(output, answer):
             named = ", ".join(sorted({source.field for key in foreign for source in answer.sources[key]}))
             return [f"it prints {named} as well, which was not asked for, {where}"]
@@ -252,6 +310,20 @@ class Grader:
         if _SORTED.search(self.request) and _sequence(output) != _sequence(answer, output.keys):
             return [f"it prints the right values in another order, {where}"]
         return _words_of(output, answer, where, _result_words(gold) - self.literals)
+
+    def _excuse(self, gold: WorldRun, answer: Output) -> bool:
+        """Whether a text denies something that the request, or a result's field, is about: `no violations`."""
+        if not _DENIES.search(answer.words):
+            return False
+        words = [word for word in re.findall(r"[a-z]{3,}", answer.words) if word not in _FUNCTION_WORDS]
+        about = [word for word in words if not _DENIES.fullmatch(word)]
+        known = {word[:4] for word in re.findall(r"[a-z]{3,}", self.request)} | {
+            word[:4]
+            for call in gold.calls
+            if isinstance(call.result, dict)
+            for word in _field_words(call.result)
+        }
+        return not about or any(word[:4] in known for word in about)
 
     def _foreign(self, gold: Output, answer: Output) -> list[str]:
         """Values of the world that the gold does not print. What the request says, or a call was given, may be said
@@ -273,10 +345,17 @@ class Grader:
         if any(grade.wrong.values()):
             return
         said: dict[str, str] = {}
-        for gold, answer in grade.shown:
+        for gold, answer, _ in grade.shown:
             if said.setdefault(answer, gold) != gold:
                 grade.wrong["fields"].append(f"it prints {_quoted(answer)} whatever comes out")
                 return
+        # A yes or no is told by a text that is always the same, or by nothing, in one of the two cases: the number of
+        # tests that passed says nothing about those that failed.
+        yes_or_no = {gold for gold, _, _ in grade.shown}
+        if yes_or_no == {"True", "False"} and all(
+            any(valued for gold, _, valued in grade.shown if gold == side) for side in yes_or_no
+        ):
+            grade.wrong["fields"].append(f"{_quoted(grade.shown[0][1])} tells neither yes nor no")
 
 
 def _changes(tool: str) -> bool:
@@ -311,6 +390,10 @@ def _said_result(call: WorldCall) -> str:
         elif isinstance(value, bool) or (isinstance(value, int | float) and value < 1_000):
             facts.append(f"{name} {value}")
     return f"{call.tool} returns {', '.join(facts) or 'its fields'}"
+
+
+def _field_words(result: Mapping[str, Any]) -> list[str]:
+    return [word for name in result for word in re.findall(r"[a-z]{3,}", name.lower())]
 
 
 def _sequence(output: Output, only: frozenset[str] | None = None) -> list[str]:
