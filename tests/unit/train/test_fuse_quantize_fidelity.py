@@ -351,7 +351,7 @@ def test_what_quantizing_will_keep_is_known_before_it_is_done(
         told = [
             data
             for kind, data in report.events
-            if kind == "warning" and "lose the fine-tune" in data["message"]
+            if kind == "warning" and "rounds by more than the fine-tune" in data["message"]
         ]
         assert bool(told) is (expected[str(bits)] < 0.5)
         if told:

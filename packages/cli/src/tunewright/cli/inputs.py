@@ -77,7 +77,7 @@ def prepare_inputs(
     for entry in recipe.suites:
         path = suites.get(entry.name) or ROOT / entry.path
         if path.is_file():  # a missing one is told when the run is made
-            suites[entry.name] = fit_suite(path, fitted, base, recipe.data.syntax)
+            suites[entry.name] = fit_suite(path, fitted, base, recipe.data)
     return Inputs(fitted, str(data), suites, _base_note(recipe))
 
 
@@ -86,10 +86,9 @@ def _base_note(recipe: "Recipe") -> str:
     if not recipe.predict.tell_base or recipe.data.syntax != "code_mode":
         return ""
     from tunewright.chat.instructions import instructions
-    from tunewright.contract.catalog import load_catalog
+    from tunewright.contract.catalog import recipe_catalog
 
-    catalog = load_catalog(recipe.data.catalog)
-    return instructions(catalog.only(*recipe.data.tools) if recipe.data.tools else catalog)
+    return instructions(recipe_catalog(recipe.data), listed=recipe.data.listed)
 
 
 def _check_without_tools(folder: Path, recipe: "Recipe", host: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tunewright.contract.encoding import EncodedSplit, Encoder
     from tunewright.contract.example import Example
     from tunewright.contract.manifest import DatasetManifest
-    from tunewright.contract.recipe import Recipe
+    from tunewright.contract.recipe import Data, Recipe
     from tunewright.contract.suite import Case
     from tunewright.contract.template_support import TemplateSupport, WriteCalls
 
@@ -184,20 +184,24 @@ def _check_tools_left(before: "Counter[str]", after: "Counter[str]", path: Path)
         )
 
 
-def fit_suite(path: Path, folder: Path, base: BaseTemplate, syntax: str) -> Path:
-    """The suite as the base is to be asked: prompts hold as text what the template would drop, and of several calls any one
-    is right where the model writes one a turn. The file itself where nothing changes; otherwise a file in `folder`.
+def fit_suite(path: Path, folder: Path, base: BaseTemplate, data: "Data") -> Path:
+    """The suite as the base is to be asked: prompts hold as text what the template would drop, system messages list the
+    tools where those of the data do, and of several calls any one is right where the model writes one a turn. The file
+    itself where nothing changes; otherwise a file in `folder`.
 
     Raises UserError, with file and line, for a case that the template refuses.
     """
     from tunewright.audit.tokenizer import call_writer
     from tunewright.contract.atomic import write_jsonl
+    from tunewright.contract.catalog import recipe_catalog
     from tunewright.contract.example import read_jsonl
     from tunewright.contract.suite import read_suite
     from tunewright.eval.held_out import case_row, one_call_steps
 
-    suite, write = read_suite(path), call_writer(syntax)
+    suite, write = read_suite(path), call_writer(data.syntax)
     cases = list(suite.cases)
+    if data.listed:
+        cases = [case if case.tools else _listed(case, recipe_catalog(data).system_list()) for case in cases]
     if base.support.one_call:
         cases = [one_call_steps(case)[0] for case in cases]
         if several := sum(new.gold != old.gold for new, old in zip(cases, suite.cases)):
@@ -212,6 +216,19 @@ def fit_suite(path: Path, folder: Path, base: BaseTemplate, syntax: str) -> Path
     out = folder / "suites" / path.name
     write_jsonl(out, (case_row(case) for case in cases))
     return out
+
+
+def _listed(case: "Case", tools: str) -> "Case":
+    from tunewright.contract.example import Message
+
+    first, *rest = case.messages
+    if first.role != "system":
+        return case.model_copy(
+            update={"messages": (Message(role="system", content=tools.strip()), *case.messages)}
+        )
+    return case.model_copy(
+        update={"messages": (first.model_copy(update={"content": first.content + tools}), *rest)}
+    )
 
 
 def _placed_case(case: "Case", base: BaseTemplate, write: "WriteCalls", where: str) -> "Case":

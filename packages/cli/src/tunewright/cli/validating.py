@@ -239,6 +239,7 @@ def fitted(
     """
     from tunewright.cli.template_fit import fit_suite
     from tunewright.contract.errors import UserError
+    from tunewright.contract.recipe import Data
     from tunewright.contract.suite import read_suite
 
     if base is None:
@@ -251,11 +252,12 @@ def fitted(
                     "Bring the model's folder or tokenizer here, or measure it where it is served: --endpoint URL",
                 )
         return suites
-    syntax = recipe.data.syntax if recipe else AS_TEXT
-    placed = [fit_suite(path, out, base, syntax) for path in suites]
+    data = recipe.data if recipe else Data(syntax=AS_TEXT)
+    placed = [fit_suite(path, out, base, data) for path in suites]
     if any(new != old for new, old in zip(placed, suites)) and not base.support.native:
         say(
-            f"predict   the model's chat template has no place for tools or calls: they are asked for as text ({syntax})"
+            "predict   the model's chat template has no place for tools or calls: they are asked for as text "
+            f"({data.syntax})"
         )
     return {path: read_suite(path) for path in placed}
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from tunewright.contract.errors import UserError
+from tunewright.contract.recipe import Data
 
 SCALARS = frozenset({"str", "int", "float", "bool"})
 _TYPE = re.compile(r"^(?:list\[(?P<item>\w+)\]|(?P<name>\w+))(?P<optional> \| None)?$")
@@ -88,6 +89,10 @@ class Catalog(BaseModel):
             f"- {tool.signature()}{self._returns(tool)}: {sentence(tool.description)}" for tool in self.tools
         )
 
+    def system_list(self) -> str:
+        """What is added to a system message for these tools."""
+        return f"\n\nTools:\n{self.listing()}"
+
     def _returns(self, tool: Tool) -> str:
         fields: list[str] = []
         for name, annotation in tool.result.items():
@@ -145,6 +150,12 @@ def parse_catalog(value: Any, origin: str) -> Catalog:
         raise UserError(
             f"{origin}: {where + ': ' if where else ''}{reason}", "See docs/formats.md, section catalog."
         ) from error
+
+
+def recipe_catalog(data: Data) -> Catalog:
+    """The tools of a recipe's data."""
+    catalog = load_catalog(data.catalog)
+    return catalog.only(*data.tools) if data.tools else catalog
 
 
 @cache

@@ -81,6 +81,8 @@ class Data(Section):
     syntax: Literal["code_mode", "qwen_xml", "hermes_json", "openai", "pythonic", "mistral"] = "code_mode"
     # Share of examples that list tools to choose from. With 0.4 or more, a tenth of all examples lack the right one.
     offered: Share = 0.0
+    # List the recipe's tools in every system message, of examples and suites: agents that always have the same tools.
+    listed: bool = False
     system: str = "You are a coding assistant. You can run Python programs that call tools."
     structure: Structure = Structure()
     reword: Reword | None = None  # off unless given
@@ -92,6 +94,11 @@ class Data(Section):
             raise ValueError(
                 f"offered is {self.offered:g}, and only {self.structure.system_message:g} of the examples have the system "
                 "message that the tools are listed in: make structure.system_message as large, or offered smaller"
+            )
+        if self.listed and (self.offered or self.syntax != "code_mode"):
+            raise ValueError(
+                "listed is for code_mode without offered: with offered, lists differ from example to example; single calls "
+                "have their tools in each row"
             )
         return self
 

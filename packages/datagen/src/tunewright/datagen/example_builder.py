@@ -86,7 +86,8 @@ class Style:
     def system(self) -> str:
         """The recipe's system message. The default one speaks of programs, which single calls are not."""
         ours = self.data.system == Data.model_fields["system"].default
-        return CALLS_ONLY if self.single_calls and ours else self.data.system
+        system = CALLS_ONLY if self.single_calls and ours else self.data.system
+        return f"{system}{self.catalog.system_list()}" if self.data.listed else system
 
 
 class Series:
@@ -240,7 +241,7 @@ class Series:
         # Single calls get their tools in the row's `tools`, where chat templates look for them.
         if offer is None or self._style.single_calls:
             return system
-        return f"{system}\n\nTools:\n{offer.catalog.listing()}"
+        return f"{system}{offer.catalog.system_list()}"
 
     def _row(self, messages: list[Message], offer: Offer | None, meta: dict[str, str]) -> Row:
         row: Row = {"messages": messages}

@@ -25,7 +25,8 @@ def fuse(out: Path, run: RunFolder, recipe: Recipe, base: Base, report: Reporter
 
     `update` is the norm of what the adapters add, relative to the weights they add it to: mean and largest
     over the layers. `kept` says for each number of bits how much of the adapters' direction quantizing would leave: a
-    fine-tune that the recipe's bits would lose is told here, before it is quantized.
+    fine-tune that the recipe's bits may lose is told here, before it is quantized. At 0.36 a 135-million-parameter model
+    still agreed with its adapter on 97 % of the tokens, so this is a warning and the fidelity stage decides.
     """
     loaded = load_base(base)
     load_adapters(loaded.model, run.stage("train"), recipe.train)
@@ -41,9 +42,9 @@ def fuse(out: Path, run: RunFolder, recipe: Recipe, base: Base, report: Reporter
         enough = next((bits for bits in BITS if kept[bits] >= KEPT), None)
         report.event(
             "warning",
-            message=f"quantizing to {recipe.quantize.bits} bits would lose the fine-tune: its updates are so small that the "
-            f"cosine of what is applied with what was trained would be about {kept[recipe.quantize.bits]:.2f}",
-            hint=f"Set quantize.bits = {enough} in the recipe (about {kept[enough]:.2f})."
+            message=f"quantizing to {recipe.quantize.bits} bits rounds by more than the fine-tune changes: the cosine of "
+            f"what is applied with what was trained is about {kept[recipe.quantize.bits]:.2f}. Fidelity measures the cost",
+            hint=f"If fidelity is too low, set quantize.bits = {enough} in the recipe (about {kept[enough]:.2f})."
             if enough
             else "No number of bits would keep it: train longer, or with a higher learning rate or scale.",
         )
