@@ -200,7 +200,7 @@ def audit_report(verdict: str = "fail") -> dict[str, Any]:
                     {"file": "data/tiny/train.jsonl", "line": 1},
                     {"file": "data/tiny/train.jsonl", "line": 17},
                 ],
-                "hint": "Give every example the same structure: invoke data.normalize",
+                "hint": "Give every example the same structure: ./inv data.normalize",
             },
             {
                 "check": "balance.tool",

@@ -1,4 +1,4 @@
-"""`invoke sql`: every view with every column it is documented to have, and nothing beyond the files named."""
+"""`./inv sql`: every view with every column it is documented to have, and nothing beyond the files named."""
 
 import csv
 import io

@@ -1,6 +1,7 @@
 """The front door: help starts nothing, wrong usage is exit code 2, mistakes have no traceback."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,8 +70,8 @@ def test_every_flag_of_every_task_is_explained(name: str) -> None:
         (["audit", "--data", "nowhere.jsonl"], "nowhere.jsonl"),
         (["score"], "one of --predictions and --run is needed"),
         (["compare", "--a", "x"], "two models are needed"),
-        (["data.generate", "--seed", "abc"], "'abc' is no number"),
-        (["data.merge", "--data", "x", "--out", "y", "--valid", "half"], "'half' is no number"),
+        (["data.generate", "--seed", "abc"], "'abc' is not a number"),
+        (["data.merge", "--data", "x", "--out", "y", "--valid", "half"], "'half' is not a number"),
         (["audit", "--html", "docs"], "docs is a folder"),
         (["audit", "--json", "README.md/audit.json"], "README.md is not a folder"),
         (["data.normalize", "--data", "x", "--out", "README.md/x"], "README.md is not a folder"),
@@ -98,8 +99,44 @@ def test_tasks_are_found_from_any_folder(tmp_path: Path) -> None:
     assert "train" in inv("--list", cwd=tmp_path).stdout
 
 
-def test_plain_invoke_knows_the_same_tasks() -> None:
-    assert inv("--list", plain=True).stdout == inv("--list").stdout
+@pytest.mark.parametrize(
+    "arguments",
+    [["--list"], ["train", "--no-such-flag"], ["trian"], ["audit", "--help"], ["audit", "--data", "nowhere"]],
+    ids=" ".join,
+)
+def test_plain_invoke_says_and_exits_the_same(arguments: list[str]) -> None:
+    plain, ours = inv(*arguments, plain=True), inv(*arguments)
+    assert (plain.returncode, plain.stdout, plain.stderr) == (ours.returncode, ours.stdout, ours.stderr)
+
+
+def test_invoke_outside_the_environment_says_in_a_line_what_to_type(tmp_path: Path) -> None:
+    # An Invoke of the user's own: its Python has nothing of ours.
+    code = "import sys; sys.modules['tunewright.cli.door'] = None; from invoke.main import program; program.run()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, "train", "--host", "mac"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.endswith("type: ./inv train --host mac\n")
+
+
+def test_messages_name_the_launcher() -> None:
+    sources = [
+        *(ROOT / "packages").rglob("*.py"),
+        *(ROOT / "packages").rglob("*.sql"),
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+    tasks = "|".join(re.escape(name) for name in TASKS)
+    named = [
+        f"{path.relative_to(ROOT)}: {found}"
+        for path in sources
+        for found in re.findall(rf"(?<!run )\binvoke (?:{tasks})\b", path.read_text(encoding="utf-8"))
+    ]
+    assert named == []
 
 
 @pytest.mark.parametrize("arguments", [["--list"], ["--help", "train"], ["sql", "SELECT 1"], ["models"]])

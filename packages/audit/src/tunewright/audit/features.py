@@ -22,14 +22,14 @@ class Feature:
     hint: str = ""
 
 
-_EVEN = "Give every tool the same share of each value, independently of the request (invoke data.normalize)."
+_EVEN = "Give every tool the same share of each value, independently of the request (./inv data.normalize)."
 
 FEATURES = (
     Feature(
         "has_system",
         "before",
         "a system message",
-        "Give every example the same system message (invoke data.normalize), in training and in use.",
+        "Give every example the same system message (./inv data.normalize), in training and in use.",
     ),
     Feature(
         "system_text",

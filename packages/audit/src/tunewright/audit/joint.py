@@ -12,7 +12,7 @@ CHECK = Check(
     id="shortcut.joint",
     severity="fail",
     reason="Features that are harmless one by one can give the tool away together.",
-    hint="Draw every structural part independently of the tool (invoke data.normalize).",
+    hint="Draw every structural part independently of the tool (./inv data.normalize).",
     thresholds={"min_support": 50, "warn_gain": 0.05, "fail_gain": 0.15, "p": 0.005},
     origin=__file__,
 )

@@ -59,7 +59,7 @@ def understood_lines(report: AuditReport) -> list[str]:
             name = one_line(place.file.rpartition("/")[2], 160)
             lines.append(f"  {name}:{place.line} {one_line(place.detail, 160)}")
     if more:
-        lines.append(f'  and {more:,} more: invoke sql "FROM understood"')
+        lines.append(f'  and {more:,} more: ./inv sql "FROM understood"')
     return lines
 
 

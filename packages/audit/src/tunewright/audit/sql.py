@@ -1,4 +1,4 @@
-"""`invoke sql`: a dataset and its runs as views, on a connection that can reach nothing else."""
+"""`./inv sql`: a dataset and its runs as views, on a connection that can reach nothing else."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ def run_query(
     if format not in FORMATS:
         raise UserError(f"no format {format!r}", f"Known: {', '.join(FORMATS)}.")
     if not query.strip(" \t\n;"):
-        raise UserError("the query is empty", 'For example: invoke sql "FROM examples LIMIT 5" --data FILE.')
+        raise UserError("the query is empty", 'For example: ./inv sql "FROM examples LIMIT 5" --data FILE.')
     words = {word.lower() for word in re.findall(r"\w+", query)}
     with ExitStack() as stack:
         if data:

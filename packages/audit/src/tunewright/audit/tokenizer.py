@@ -18,11 +18,17 @@ AS_TEXT = "hermes_json"
 class Tokenizer:
     """A model's tokenizer and chat template, from its folder; runs no code of the model's but the sandboxed template.
 
-    Raises UserError when a file of the folder is damaged.
+    Raises UserError when a file of the folder is damaged, and where the package's extra is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
-        from tokenizers import Tokenizer as Fast
+        try:
+            from tokenizers import Tokenizer as Fast
+        except ModuleNotFoundError as error:
+            raise UserError(
+                "the recipe's rows cannot be counted in tokens: the library tokenizers is not installed",
+                "Install tunewright-audit[tokenizers], or leave out --recipe.",
+            ) from error
 
         path = folder / "tokenizer.json"
         try:

@@ -1,4 +1,4 @@
-"""The views of `invoke sql`, and what every one of their columns means."""
+"""The views of `./inv sql`, and what every one of their columns means."""
 
 import json
 from collections.abc import Iterable, Mapping

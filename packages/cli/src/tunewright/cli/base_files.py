@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tunewright.cli.door import ROOT
-from tunewright.cli.steps import WORK, say
+from tunewright.cli.steps import WORK
 from tunewright.cli.template_fit import BaseTemplate, base_template, folder_template
+from tunewright.contract.console import say
 
 if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunewright.cli.door import ROOT
-from tunewright.cli.steps import Progress, say
 from tunewright.contract.base_lock import BaseLock, lock_path, read_lock, write_lock
+from tunewright.contract.console import Progress, say
 from tunewright.contract.recipe import Recipe, load_recipe, recipe_path, with_revision
 
 if TYPE_CHECKING:

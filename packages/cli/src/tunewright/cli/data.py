@@ -1,8 +1,6 @@
 """Tasks about datasets: make, normalize, merge, audit, query."""
 
-import sys
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -10,17 +8,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, need, one_of
-from tunewright.cli.steps import (
-    DATA,
-    RUNS,
-    Progress,
-    check_outputs,
-    is_stdout,
-    own_dataset,
-    say,
-    write_page,
-    write_result,
-)
+from tunewright.cli.steps import DATA, RUNS, own_dataset
+from tunewright.contract.console import Progress, say
 
 BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")
 DATASET = "a file, a folder with splits, or a glob"
@@ -67,6 +56,7 @@ def generate(
     sarif="write SARIF 2.1.0 to this file",
     baseline="an earlier audit's JSON: report only what is new",
     config="a TOML file that suppresses, re-grades or adds checks",
+    format="text, or github: annotations for a forge's log",
 )
 def audit(
     c: Context,
@@ -77,43 +67,27 @@ def audit(
     sarif: str = "",
     baseline: str = "",
     config: str = "",
+    format: str = "text",
 ) -> None:
     """Find what a model could learn instead of the request: shortcuts, leaks, broken calls."""
-    from tunewright.audit.audit import audit_dataset
-    from tunewright.audit.report import terminal_text
+    from tunewright.audit.command import FORMATS, Outputs, audit_files
 
     plan = None
     if recipe:
         from tunewright.contract.recipe import load_recipe
 
         plan = load_recipe(recipe, ROOT)
-    paths = [Path(name) for name in data] or [DATA / "tiny"]
-    suites = plan.suite_files(ROOT) if plan else []
-    named = [Path(name) for name in (recipe, baseline, config) if name]
-    check_outputs(json, html, sarif, inputs=chain(data_files(paths), named, suites))
-    report = audit_dataset(
-        paths,
+    code = audit_files(
+        [Path(name) for name in data] or [DATA / "tiny"],
+        Outputs(json, html, sarif, one_of("format", format, FORMATS)),
         recipe=plan,
         config=Path(config) if config else None,
         baseline=Path(baseline) if baseline else None,
-        suites=suites,
-        report=Progress("audit").share,
+        suites=plan.suite_files(ROOT) if plan else [],
+        named=[Path(recipe)] if recipe else [],
     )
-    if json:
-        write_result(json, report.to_json())
-    if html:
-        from tunewright.audit.page import html_report
-
-        write_page(html, html_report(report))
-        say(f"page      {html}")
-    if sarif:
-        from tunewright.audit.sarif import sarif as sarif_log
-
-        write_result(sarif, sarif_log(report))
-    if not any(map(is_stdout, (json, html, sarif))):
-        print(terminal_text(report))
-    if report.verdict == "fail":
-        raise Exit(code=1)
+    if code:
+        raise Exit(code=code)
 
 
 @command(
@@ -128,14 +102,10 @@ def sql(
     c: Context, query: str, data: list[str] = [], runs: str = "", format: str = "table", config: str = ""
 ) -> None:
     """Ask a dataset, or finished runs, in SQL."""
-    from tunewright.audit.sql import run_query
+    from tunewright.audit.command import print_query
 
     folder = Path(runs) if runs else RUNS if RUNS.is_dir() else None
-    result = run_query(query, [Path(name) for name in data], folder, format, Path(config) if config else None)
-    if isinstance(result, bytes):
-        sys.stdout.buffer.write(result)
-    else:
-        print(result)
+    print_query(query, [Path(name) for name in data], folder, format, Path(config) if config else None)
 
 
 @command(

@@ -1,18 +1,12 @@
-"""The door frame: how Invoke is started here, and how errors leave.
+"""How Invoke is started here, and how errors leave.
 
 Three things Invoke does not do by itself: wrong usage exits with 2, `--help` after any task prints help and
-starts nothing, and a user's mistake is told in two lines without a traceback. Everything works under plain
-`invoke` too, but for the exit code of a misspelt flag, which is Invoke's own 1.
+starts nothing, and a user's mistake is told in two lines without a traceback.
 """
 
-import errno
 import functools
-import os
 import re
-import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,20 +17,15 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 from invoke.tasks import task
 
+from tunewright.contract.console import spell_commands, spelled
+from tunewright.contract.exits import ended, reader_gone
+
 T = TypeVar("T")
-ROOT = Path(__file__).resolve().parents[5]
 HELP_FLAGS = {"--help", "-h"}
-
-
-# What a disk may say to whoever writes to it: no bug, and nothing that a traceback explains.
-_DISK = {
-    errno.ENOSPC: "Make room, or name another place; what was there before is unharmed.",
-    errno.EDQUOT: "Make room, or name another place; what was there before is unharmed.",
-    errno.EROFS: "Name a place that can be written to.",
-    errno.EACCES: "Name a place that you may read and write.",
-    errno.EPERM: "Name a place that you may read and write.",
-    errno.ENAMETOOLONG: "Choose a shorter name.",
-}
+_CODE = Path(__file__).resolve().parents[5]
+IN_CHECKOUT = (_CODE / "packages" / "cli" / "pyproject.toml").is_file()
+# Recipes, suites, data and runs are in the checkout that this code belongs to; installed from a wheel, where the user is.
+ROOT = _CODE if IN_CHECKOUT else Path.cwd()
 
 
 def command(
@@ -65,25 +54,9 @@ def guard(function: Callable[..., None]) -> Callable[..., None]:
         cache_bytecode()
         # A positional argument swallows `--help`; no value of ours ever looks like that.
         if HELP_FLAGS & {value for value in (*args[1:], *kwargs.values()) if isinstance(value, str)}:
-            raise Exit(f"help for this task: invoke --help {function.__name__}", 2)
-        try:
-            with one_interrupt():
-                function(*args, **kwargs)
-        except KeyboardInterrupt:
-            # Not by way of the interpreter's end: libraries that were stopped in the middle complain about it at length.
-            print("stopped; what was finished is kept", file=sys.stderr, flush=True)
-            sys.stdout.flush()
-            os._exit(130)
-        except BrokenPipeError:
-            raise Exit(code=reader_gone()) from None
-        except Exception as error:
-            from tunewright.contract.errors import UserError
-
-            if isinstance(error, UserError):
-                raise Exit(f"error: {error}", int(error.exit_code)) from None
-            if isinstance(error, OSError) and error.errno in _DISK and error.filename is not None:
-                raise Exit(f"error: {error.filename}: {error.strerror}\n  {_DISK[error.errno]}", 2) from None
-            raise
+            raise Exit(spelled(f"help for this task: ./inv --help {function.__name__}"), 2)
+        if code := ended(lambda: function(*args, **kwargs)):
+            raise Exit(code=code)
 
     return guarded
 
@@ -93,45 +66,15 @@ def cache_bytecode() -> None:
     sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 
 
-@contextmanager
-def one_interrupt() -> Generator[None]:
-    """Let the first Ctrl-C end the work, and those of the next second not disturb what is cleared away then.
+def need_checkout() -> None:
+    """Raise UserError where the code is installed from wheels: a checkout's own files are needed."""
+    from tunewright.contract.errors import UserError
 
-    A launcher may pass on the signal that the terminal has sent already. Who presses once more after that second is done
-    with waiting.
-    """
-    first: list[float] = []
-
-    def interrupt(_signal: int, _frame: object) -> None:
-        if not first:
-            first.append(time.monotonic())
-            raise KeyboardInterrupt
-        if time.monotonic() - first[0] > 1:
-            os._exit(130)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    except Exception as error:
-        if first:  # a library that was interrupted may call it by another name
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def reader_gone() -> int:
-    """The exit code when the reader of our output went away (`| head`); no later flush of either stream complains."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(nowhere, stream.fileno())
-    return 141
+    if not IN_CHECKOUT:
+        raise UserError(
+            "this task works on a checkout of Tunewright, and this is an installed copy",
+            "Clone the repository, and run the task there by its launcher, inv.",
+        )
 
 
 def need(**flags: object) -> None:
@@ -164,11 +107,18 @@ def asks_for_help(arguments: Sequence[str], tasks: set[str]) -> str | None:
     return None
 
 
-class Front(Program):
-    """Invoke's program with this checkout's tasks, whatever folder it is started from."""
+def main() -> None:
+    """The command `tunewright`: every task as a subcommand."""
+    spell_commands(("./inv ", "tunewright "))
+    Front("tunewright").run()
 
-    def __init__(self) -> None:
-        super().__init__(name="invoke", binary="inv[oke]", binary_names=["inv", "invoke"])
+
+class Front(Program):
+    """Invoke's program with our tasks, whatever folder it is started from."""
+
+    def __init__(self, name: str = "invoke") -> None:
+        binary, names = ("inv[oke]", ["inv", "invoke"]) if name == "invoke" else (name, [name])
+        super().__init__(name=name, binary=binary, binary_names=names)
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:
         """As Invoke's; `--list | head` ends without a traceback."""
@@ -191,9 +141,9 @@ class Front(Program):
         print(f"tunewright {version('tunewright-contract')}")
 
     def load_collection(self) -> None:
-        """This checkout's tasks, not those of the folder that the user stands in."""
+        """Our tasks, not those of the folder that the user is in."""
         cache_bytecode()
-        import tasks
+        from tunewright.cli import tasks
 
         self.collection = Collection.from_module(tasks, loaded_from=str(ROOT))
 
@@ -230,7 +180,8 @@ def usage_errors() -> Generator[None]:
         yield
     except ParseError as error:
         hint = "  See the tasks: ./inv --list; the flags of one: ./inv TASK --help"
-        raise Exit(f"error: {error}\n{hint}", 2) from None
+        raise Exit(spelled(f"error: {error}\n{hint}"), 2) from None
     except ValueError as error:  # from int() or float(), which Invoke calls and does not guard
         value = str(error).rpartition(": ")[2]
-        raise Exit(f"error: {value} is no number, and its flag wants one\n  ./inv TASK --help", 2) from None
+        hint = "  See its flags: ./inv TASK --help"
+        raise Exit(spelled(f"error: {value} is not a number, and its flag wants one\n{hint}"), 2) from None

@@ -8,7 +8,7 @@ import tomllib
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tunewright.cli.door import ROOT
-from tunewright.cli.steps import say
+from tunewright.contract.console import say
 from tunewright.contract.errors import UserError
 
 DEFAULT_RECIPE = "tiny"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from tunewright.cli.door import ROOT, command
-from tunewright.cli.steps import say
+from tunewright.contract.console import say
 
 if TYPE_CHECKING:
     from tunewright.contract.base_lock import BaseLock

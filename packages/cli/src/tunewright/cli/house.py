@@ -7,11 +7,12 @@ import subprocess
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tunewright.cli.door import ROOT, command
+from tunewright.cli.door import ROOT, command, need_checkout
 
 
 def with_tools(*command: str, env: dict[str, str] | None = None) -> int:
     """Run a command of the dev group, installed first when it is missing; its exit code."""
+    need_checkout()
     uv = os.environ.get("UV", "uv")
     line = [uv, "run", "--project", str(ROOT), "--locked", "--group", "dev", *command]
     return subprocess.run(line, cwd=ROOT, env={**os.environ, **(env or {})}, check=False).returncode
@@ -40,7 +41,7 @@ def run_tests(c: Context, only: str = "", match: str = "", coverage: bool = Fals
 
 
 @command(
-    fix="mend what can be mended",
+    fix="fix what can be fixed",
 )
 def lint(c: Context, fix: bool = False) -> None:
     """Ruff, pyright strict, and the direction of imports."""
@@ -58,6 +59,7 @@ def lint(c: Context, fix: bool = False) -> None:
 )
 def bench(c: Context, only: str = "") -> None:
     """Run the benchmarks and print what they measured."""
+    need_checkout()
     names = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.stem.startswith("_"))
     chosen = [only] if only else names
     for name in chosen:
@@ -73,6 +75,7 @@ def bench(c: Context, only: str = "") -> None:
 )
 def image(c: Context, tag: str = "tunewright", base: str = "") -> None:
     """Build the container image with whichever builder is there."""
+    need_checkout()
     builder = next((name for name in ("docker", "podman", "buildah") if shutil.which(name)), None)
     if builder is None:
         raise Exit(
@@ -91,6 +94,7 @@ def docs(c: Context, check: bool = False) -> None:
     from tunewright.cli.reference import command_reference, with_file_map
     from tunewright.contract.atomic import write_text
 
+    need_checkout()
     architecture, page = ROOT / "docs" / "architecture.md", ROOT / "docs" / "cli.md"
     wanted = {
         page: command_reference(),

@@ -10,8 +10,9 @@ from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, one_of
 from tunewright.cli.runs import RUN, find
-from tunewright.cli.steps import Progress, check_outputs, is_stdout, say, write_page, write_result
 from tunewright.cli.validating import VALIDATIONS, checked_subset, judge
+from tunewright.contract.console import Progress, say
+from tunewright.contract.outputs import check_outputs, is_stdout, write_page, write_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

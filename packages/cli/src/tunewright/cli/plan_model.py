@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tunewright.cli.door import ROOT
-from tunewright.cli.steps import say
 from tunewright.contract.base_tokenizer import hub_cache
+from tunewright.contract.console import say
 from tunewright.contract.counts import Counts
 from tunewright.contract.embedded import packaged_model
 from tunewright.contract.errors import UserError
@@ -49,6 +49,8 @@ def find_config(recipe: Recipe, host: "Host", facts: "HostFacts") -> BaseConfig:
     """
     base = recipe.model.base
     if base == "embedded:tiny":
+        if not EMBEDDED.is_dir():
+            raise Unknown(f"{base} is part of a checkout of Tunewright, and this is an installed copy")
         return BaseConfig(_parse((EMBEDDED / "config.json").read_bytes(), base), True)
     if packaged_model(base) and (shipped := shipped_config(recipe)):
         return replace(shipped, there=True)

@@ -9,7 +9,8 @@ from tunewright.cli.plan_downloads import UNPACKED, download_bytes
 from tunewright.cli.plan_earlier import find_earlier
 from tunewright.cli.plan_model import Unknown, count, find_config
 from tunewright.cli.plan_text import Cargo, Plan, batch_of
-from tunewright.cli.steps import DATA, RUNS, say
+from tunewright.cli.steps import DATA, RUNS
+from tunewright.contract.console import say
 
 if TYPE_CHECKING:
     from tunewright.contract.base_lock import BaseLock

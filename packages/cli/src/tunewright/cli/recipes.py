@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 
 from tunewright.cli.door import ROOT, command, need
-from tunewright.cli.steps import Progress, say
+from tunewright.contract.console import Progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable

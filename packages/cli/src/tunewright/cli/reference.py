@@ -13,7 +13,7 @@ FOLDERS = ("contract", "chat", "datagen", "audit", "train", "eval", "remote", "c
 
 def command_reference() -> str:
     """Markdown: one section a task, one line a flag."""
-    import tasks
+    from tunewright.cli import tasks
 
     collection = Collection.from_module(tasks)
     lines = [
@@ -49,7 +49,7 @@ def first_line(module: Path) -> str:
 def file_map(root: Path) -> str:
     """Markdown: each module in one line, by folder, in the order of the data's way."""
     lines: list[str] = []
-    places = [("the root", root, [root / "tasks.py"])]
+    places: list[tuple[str, Path, list[Path]]] = []
     for name in FOLDERS:
         folder = root / "packages" / name / "src" / "tunewright" / name
         places.append(

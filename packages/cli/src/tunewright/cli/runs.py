@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from tunewright.cli.door import ROOT, command
-from tunewright.cli.steps import RUNS, attach_to, come_back, finish, say
+from tunewright.cli.steps import RUNS, attach_to, come_back, finish
+from tunewright.contract.console import say
 
 if TYPE_CHECKING:
     from tunewright.contract.run import RunFolder

@@ -7,7 +7,7 @@ from invoke.context import Context
 
 from tunewright.cli.door import ROOT, command
 from tunewright.cli.runs import find
-from tunewright.cli.steps import say
+from tunewright.contract.console import say
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath

@@ -1,16 +1,15 @@
 """The steps of the main job that cross packages. Each takes what the step before it gave."""
 
 import getpass
-import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunewright.cli.door import ROOT
+from tunewright.contract.console import Progress, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tunewright.contract.manifest import DatasetManifest
     from tunewright.contract.recipe import Recipe
@@ -33,11 +32,6 @@ class Audited:
     report: Path
     forced: "Forced | None" = None
     left_out: "Mapping[tuple[str, int], str]" = field(default_factory=dict[tuple[str, int], str])
-
-
-def say(text: str) -> None:
-    """A line for the person watching. Standard output is kept for results when it carries JSON."""
-    print(("\x1b[2K" if sys.stderr.isatty() else "") + text, file=sys.stderr, flush=True)
 
 
 def choose_dataset(recipe: "Recipe", data: str) -> Path:
@@ -216,100 +210,3 @@ def finish(run: "RunFolder") -> None:
     print(f"summary   {run.summary}")
     if scores.exit_code:
         raise Exit(code=scores.exit_code)
-
-
-class Progress:
-    """One step's progress: a line rewritten on a terminal, a line every few seconds otherwise.
-
-    What is over within the first seconds says nothing.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.last = time.monotonic()
-
-    def share(self, what: str, done: float) -> None:
-        """Progress of a step that counts in shares of 1."""
-        self(f"{what}:", round(done * 100), 100)
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        at = time.monotonic()
-        terminal = sys.stderr.isatty()
-        if at - self.last < (0.2 if terminal else 2):
-            return
-        self.last = at
-        line = f"{self.name:<9} {what} {done:,} of {total:,}"
-        # On a terminal the cursor goes back to the line's start: whatever is said next writes over it.
-        print(
-            f"\x1b[2K{line}\r" if terminal else line,
-            end="" if terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
-def check_outputs(*names: str, inputs: "Iterable[Path]" = ()) -> None:
-    """Before anything long: every file named can be written, none is an input, and no two are the same file.
-
-    Empty names are flags that were not given; `inputs` are looked at after the outputs' own places. Raises UserError for
-    the first that is not so.
-    """
-    from tunewright.contract.atomic import check_place, is_stream
-    from tunewright.contract.errors import UserError
-
-    taken: dict[str, str] = {}
-    for name in filter(None, names):
-        path = Path(name)
-        if not is_stdout(name):
-            if path.is_dir():
-                raise UserError(f"{name} is a folder", "Name a file in it.")
-            check_place(path)
-            if is_stream(path):
-                continue
-        place = "-" if is_stdout(name) else str(path.resolve())
-        if place in taken:
-            what = "standard output" if place == "-" else name
-            raise UserError(f"two outputs go to {what}", "Name a file for each.")
-        taken[place] = name
-    read = {_identity(path): path for path in inputs if path.exists()}
-    for name in filter(None, names):
-        path = Path(name)
-        if not is_stdout(name) and path.exists() and (source := read.get(_identity(path))):
-            same = "" if path == source else f" (it is the same file as {source})"
-            raise UserError(
-                f"{name} is an input{same}, and would be replaced by the output", "Name another file."
-            )
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
-
-
-def is_stdout(target: str) -> bool:
-    """Whether an output goes to standard output: `-`, or a path that names it. Then nothing else may go there."""
-    from tunewright.contract.atomic import open_descriptor
-
-    return target == "-" or (target != "" and open_descriptor(Path(target)) == 1)
-
-
-def write_result(target: str, value: "dict[str, object]") -> None:
-    """Write JSON to the file named, or to standard output for `-`."""
-    import json
-
-    from tunewright.contract.atomic import write_json
-
-    if is_stdout(target):
-        print(json.dumps(value, ensure_ascii=False, indent=2))
-    else:
-        write_json(Path(target), value)
-
-
-def write_page(target: str, html: str) -> None:
-    """Write a page to the file named, or to standard output for `-`."""
-    from tunewright.contract.atomic import write_text
-
-    if is_stdout(target):
-        print(html)
-    else:
-        write_text(Path(target), html)

@@ -10,8 +10,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, need
-from tunewright.cli.steps import Progress, check_outputs, is_stdout, say, write_result
 from tunewright.cli.validating import read_suites
+from tunewright.contract.console import Progress, say
+from tunewright.contract.outputs import check_outputs, is_stdout, write_result
 
 if TYPE_CHECKING:
     from tunewright.contract.recipe import Gate

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunewright.cli.steps import WORK, Progress, say
+from tunewright.cli.steps import WORK
+from tunewright.contract.console import Progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,9 @@ from invoke.exceptions import Exit
 from tunewright.cli.door import ROOT, command, one_of
 from tunewright.cli.inputs import read_checked
 from tunewright.cli.runs import find
-from tunewright.cli.steps import RUNS, WORK, Progress, say
+from tunewright.cli.steps import RUNS, WORK
 from tunewright.cli.template_fit import folder_template
+from tunewright.contract.console import Progress, say
 
 if TYPE_CHECKING:
     from tunewright.cli.template_fit import BaseTemplate

@@ -120,7 +120,7 @@ class RunFolder:
             return RunSpec.model_validate_json(self.spec.read_bytes())
         except OSError as error:
             raise UserError(
-                f"{self.path} is not a run: it has no spec.json", "See the runs there are: invoke runs"
+                f"{self.path} is not a run: it has no spec.json", "See the runs there are: ./inv runs"
             ) from error
         except ValidationError as error:
             raise UserError(
@@ -165,7 +165,7 @@ def find_run(root: Path, name: str = "") -> RunFolder:
     """
     folders = sorted((p.parent for p in root.glob("*/spec.json")), key=lambda p: p.name)
     if not folders:
-        raise UserError(f"no runs in {root}", "Start one: invoke train")
+        raise UserError(f"no runs in {root}", "Start one: ./inv train")
     if not name:
         return RunFolder(folders[-1])
     matches = [p for p in folders if p.name == name] or [

@@ -267,7 +267,7 @@ def _shared_cases(name: str, a: Judged, b: Judged) -> dict[str, str]:
         if not (a.elsewhere or b.elsewhere):
             raise UserError(
                 f"suite {name} holds other cases in {a.run} than in {b.run}",
-                "Figures of different cases cannot be compared: answer the same suite with both (invoke validate).",
+                "Figures of different cases cannot be compared: answer the same suite with both (./inv validate).",
             )
         asked = ({case.id: _asked(case) for case in side.suites[name].cases} for side in (a, b))
         in_a, in_b = asked

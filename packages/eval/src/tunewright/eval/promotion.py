@@ -55,7 +55,7 @@ def promote_run(
         raise UserError("--force needs a reason", 'Say it for the record: --force --why "…"')
     with locked_registry(models) as (entries, text):
         if in_use(entries) == run.path.name:
-            raise UserError(f"run {run.path.name} is in use already", "See the registry: invoke models")
+            raise UserError(f"run {run.path.name} is in use already", "See the registry: ./inv models")
         # Before anything is judged: figures that follow from changed files mean nothing.
         changed = [*changed_files(run), *elsewhere.objections]
         if changed and not force:

@@ -106,7 +106,7 @@ def roll_back(models: Path, by: str, reason: str = "") -> Entry:
         stack = promoted_runs(entries)
         if len(stack) < 2:
             what = f"{stack[-1]} is the only one promoted" if stack else "no model is in use"
-            raise UserError(f"nothing to roll back to: {what}", "See the registry: invoke models")
+            raise UserError(f"nothing to roll back to: {what}", "See the registry: ./inv models")
         entry = Entry(
             seq=len(entries) + 1,
             time=now(),

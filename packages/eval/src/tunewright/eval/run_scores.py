@@ -224,7 +224,7 @@ def _read_suite(run: RunFolder, spec: RunSpec, name: str) -> Suite:
     if shipped is not None and sha256_file(path) != shipped:
         raise UserError(
             f"{path}: the suite is not the one that this run was made with (sha256 {shipped[:12]} in spec.json)",
-            "Put the file back, or score the predictions against another suite: invoke score --predictions … --suite …",
+            "Put the file back, or score the predictions against another suite: ./inv score --predictions … --suite …",
         )
     return suite
 
@@ -234,7 +234,7 @@ def _score(run: RunFolder, model: str, suite: Suite, catalog: Catalog) -> SuiteS
     if not path.is_file():
         raise UserError(
             f"run {run.path.name} has no predictions of model {model} for suite {suite.name} ({path})",
-            "The predict stage has not finished, or was not pulled: invoke status, then invoke pull.",
+            "The predict stage has not finished, or was not pulled: ./inv status, then ./inv pull.",
         )
     return score_predictions(suite, read_predictions(path), catalog, model)
 
@@ -256,8 +256,8 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: cannot be read as JSON ({error})", "Pull the run again: invoke pull."
+            f"{path}: cannot be read as JSON ({error})", "Pull the run again: ./inv pull."
         ) from error
     if not isinstance(value, dict):
-        raise UserError(f"{path}: not a JSON object", "Pull the run again: invoke pull.")
+        raise UserError(f"{path}: not a JSON object", "Pull the run again: ./inv pull.")
     return value

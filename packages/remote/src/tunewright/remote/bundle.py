@@ -70,7 +70,10 @@ def source_hash(root: Path) -> str:
                     path = Path(folder, file)
                     names[path.relative_to(root).as_posix()] = sha256_file(path)
     except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}", "Is this a whole checkout?") from error
+        raise UserError(
+            f"{error.filename}: {error.strerror}",
+            "A host's environment is built from the lock and sources of a checkout: clone Tunewright, and work in it.",
+        ) from error
     return sha256_json(names)
 
 

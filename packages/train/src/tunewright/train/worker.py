@@ -83,7 +83,7 @@ def _run(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     folder.read_spec()
     lock = adopt(options.lock) if options.lock is not None else acquire(folder.path)
     if lock is None:
-        raise UserError(f"{folder.path.name} has a worker already", "See: invoke status")
+        raise UserError(f"{folder.path.name} has a worker already", "See: ./inv status")
     if options.lock is None:
         lock.write_owner(os.getpid(), leader=False, log_offset=_size(folder.log))
     # Libraries print what they please; standard output holds our one line.

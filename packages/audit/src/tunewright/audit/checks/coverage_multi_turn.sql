@@ -4,7 +4,7 @@
 -- threshold: fail_gap = 2.0
 -- threshold: warn_gap = 0.3
 -- reason: A tool that is never followed by its result teaches the model to stop there, or to expect it elsewhere.
--- hint: Continue some examples of every tool with its result and an answer (invoke data.normalize).
+-- hint: Continue some examples of every tool with its result and an answer (./inv data.normalize).
 WITH slices AS (
     SELECT example, split, 'tool' AS slice, coalesce(tool, 'direct answers') AS name, multi_turn AS has FROM examples WHERE calls > 0
     UNION ALL

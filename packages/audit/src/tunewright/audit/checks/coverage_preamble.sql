@@ -4,7 +4,7 @@
 -- threshold: fail_gap = 2.0
 -- threshold: warn_gap = 0.3
 -- reason: Where only some tools are announced in words, the words and not the request may pick the tool.
--- hint: Put a preamble before the same share of calls of every tool (invoke data.normalize).
+-- hint: Put a preamble before the same share of calls of every tool (./inv data.normalize).
 WITH slices AS (
     SELECT example, split, 'tool' AS slice, coalesce(tool, 'direct answers') AS name, (preamble <> '') AS has FROM examples WHERE calls > 0
     UNION ALL

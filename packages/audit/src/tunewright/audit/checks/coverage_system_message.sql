@@ -4,7 +4,7 @@
 -- threshold: fail_gap = 0.5
 -- threshold: warn_gap = 0.2
 -- reason: Where only some tools come with a system message, its absence tells the model which tool to call.
--- hint: Give every example a system message (invoke data.normalize).
+-- hint: Give every example a system message (./inv data.normalize).
 WITH slices AS (
     SELECT example, split, 'tool' AS slice, coalesce(tool, 'direct answers') AS name, has_system AS has FROM examples WHERE true
     UNION ALL

@@ -16,7 +16,7 @@ from tunewright.contract.errors import UserError
 MOST_SHOWN = 20  # rows that are named of those that cannot be read
 # Faults after which rows are missing; the others are about bytes that readers take differently.
 _LOST = ("cut", "unreadable")
-_HINT = "See every such row: invoke audit --data; correct or remove them."
+_HINT = "See every such row: ./inv audit --data; correct or remove them."
 
 
 @dataclass

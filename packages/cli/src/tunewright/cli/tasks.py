@@ -1,0 +1,89 @@
+"""The tasks, thin: each parses its flags and calls one function.
+
+Nothing heavy is imported before a task needs it: `--list` and `--help` answer at once.
+"""
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from tunewright.cli import data, hosts, house, judge, recipes, runs, serving, suites, validating
+from tunewright.cli.door import ROOT, command
+from tunewright.cli.inputs import prepare_inputs
+from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, come_back, finish
+from tunewright.contract.console import say
+
+
+@command(
+    host=hosts.HOST,
+    recipe=hosts.CHOSEN_RECIPE,
+    data="a dataset: a folder with train.jsonl and valid.jsonl (default: the recipe's own, generated)",
+    detach="start it and return; `attach` comes back to it",
+    force="go on although the audit failed; the report says so",
+    fresh="do finished stages again",
+)
+def train(
+    c: Context,
+    host: str = "local",
+    recipe: str = "",
+    data: str = "",
+    detach: bool = False,
+    force: bool = False,
+    fresh: bool = False,
+) -> None:
+    """Audit, ship, train, fuse, quantize, check, predict, pull, score and report."""
+    from tunewright.cli.base_model import bring_base, pinned_recipe
+    from tunewright.cli.host_settings import choose_recipe
+    from tunewright.remote.environment import install_environment
+    from tunewright.remote.host import open_host
+    from tunewright.remote.job import go_on_with_earlier, new_run, ship_run, start_run
+    from tunewright.remote.packaged_model import install_base
+    from tunewright.remote.preflight import require_fit
+
+    plan, lock = pinned_recipe(choose_recipe(recipe, host))
+    dataset = choose_dataset(plan, data)
+    audited = audit_gate(dataset, plan, force)
+    inputs = prepare_inputs(plan, dataset, host, audited.left_out)
+    with open_host(host, ROOT) as machine:
+        for finding in require_fit(machine, ROOT):
+            if finding.severity == "warn":
+                say(f"host      warning: {finding.message}\n  {finding.hint}")
+        environment = install_environment(machine, ROOT, say)
+        install_base(machine, environment, plan.model.base, say)
+        bring_base(machine, environment, lock)
+        run = new_run(
+            ROOT,
+            plan,
+            inputs.folder,
+            audited.report,
+            audited.forced,
+            machine,
+            environment,
+            prepared=inputs.suites,
+            origin=inputs.origin,
+            base_note=inputs.base_note,
+        )
+        run = go_on_with_earlier(run, say)
+        ship_run(machine, run, say)
+        start_run(machine, run, fresh=fresh)
+    if detach:
+        say(f"detached  {come_back(run)}")
+    else:
+        attach_to(host, run)
+        finish(run)
+
+
+ns = Collection(
+    train,
+    data.audit,
+    data.sql,
+    *runs.TASKS,
+    *judge.TASKS,
+    hosts.plan,
+    *serving.TASKS,
+    *validating.TASKS,
+    *house.TASKS,
+    data=Collection(*data.TASKS),
+    host=Collection(*hosts.TASKS),
+    recipe=Collection(*recipes.TASKS),
+    suite=Collection(*suites.TASKS),
+)
