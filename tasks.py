@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
 
 __all__ = ["ns"]
 
-if "invoke.main" in sys.modules:  # the command `invoke`, or `python -m invoke`: it has loaded this file and begun nothing
+# The command `invoke`, or `python -m invoke`, has loaded this file and begun nothing.
+if "invoke.main" in sys.modules:
     Front().run(["invoke", *sys.argv[1:]])
     sys.exit(0)

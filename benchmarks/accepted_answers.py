@@ -22,7 +22,7 @@ SEED, ACCEPTED, REJECTED = 20261128, 200, 100
 from tunewright.contract.catalog import load_catalog  # noqa: E402
 from tunewright.contract.suite import Case, Prediction, Suite, read_suite  # noqa: E402
 from tunewright.eval.predictions import read_predictions  # noqa: E402
-from tunewright.eval.score import score_predictions  # noqa: E402
+from tunewright.eval.suite_score import score_predictions  # noqa: E402
 
 
 def request(case: Case) -> str:

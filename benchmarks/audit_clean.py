@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tunewright.audit.audit import audit_dataset
+from tunewright.audit.audited import audit_dataset
 
 NOUNS = [
     "river",

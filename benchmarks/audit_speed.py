@@ -31,7 +31,7 @@ import time
 start = time.perf_counter()
 import json, resource, sys
 from pathlib import Path
-from tunewright.audit.audit import audit_dataset
+from tunewright.audit.audited import audit_dataset
 from tunewright.audit.helpers import Helpers
 from tunewright.audit.report import terminal_text
 helping = []

@@ -31,7 +31,7 @@ from tunewright.contract.catalog import load_catalog  # noqa: E402
 from tunewright.contract.suite import Case, Prediction, ServedAnswer, Suite  # noqa: E402
 from tunewright.eval.answer_calls import Answer, read_answer  # noqa: E402
 from tunewright.eval.grade_calls import grade_calls  # noqa: E402
-from tunewright.eval.score import score_predictions  # noqa: E402
+from tunewright.eval.suite_score import score_predictions  # noqa: E402
 
 CASES, SEED = 100, 20261128
 WRONG, CAUGHT = 1000, 0.995

@@ -25,7 +25,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tunewright.audit.audit import audit_dataset
+from tunewright.audit.audited import audit_dataset
 from tunewright.audit.sql import run_query
 from tunewright.chat.calls import DIALECTS, CallSyntaxError, find, write
 from tunewright.chat.calls.found import Call

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.support.chat_shapes import ROWS  # noqa: E402
-from tunewright.audit.audit import audit_dataset  # noqa: E402
+from tunewright.audit.audited import audit_dataset  # noqa: E402
 from tunewright.audit.sql import run_query  # noqa: E402
 from tunewright.chat.conversation import read_conversation  # noqa: E402
 from tunewright.chat.merge import merge_datasets  # noqa: E402

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tunewright.audit.audit import audit_dataset
+from tunewright.audit.audited import audit_dataset
 from tunewright.audit.sql import run_query
 from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.manifest import DatasetManifest

@@ -17,7 +17,7 @@ from tests.support.made_run import audit_report, make_run  # noqa: E402
 from tunewright.contract.catalog import load_catalog  # noqa: E402
 from tunewright.eval.report import write_report  # noqa: E402
 from tunewright.eval.run_scores import score_run  # noqa: E402
-from tunewright.eval.score import score_predictions  # noqa: E402
+from tunewright.eval.suite_score import score_predictions  # noqa: E402
 
 CLAIMED = 2.0  # seconds for a whole run
 SAMPLES = 20

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from tunewright.contract.recipe import default_margin
 from tunewright.contract.suite import Case, Suite
 from tunewright.eval.clusters import paired, proportion, t_quantile
-from tunewright.eval.compare import compare_scores
+from tunewright.eval.comparison import compare_scores
 from tunewright.eval.gate_chances import fewest_right, upper_tail
 from tunewright.eval.gates import judge_not_worse, judge_proportion
 from tunewright.eval.outcome import Outcome
 from tunewright.eval.run_scores import RunScores
-from tunewright.eval.score import SuiteScore
 from tunewright.eval.statistics import Proportion
+from tunewright.eval.suite_score import SuiteScore
 
 Right = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.audit.audit import AuditReport, audit_dataset
+from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.report import terminal_text
 
 REAL = os.environ.get("TUNEWRIGHT_REAL_DATA", "")

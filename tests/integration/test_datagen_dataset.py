@@ -125,7 +125,7 @@ def test_a_tool_that_cannot_be_shown_is_named(tmp_path: Path) -> None:
 
 
 def test_the_audit_finds_no_fault_and_structure_says_no_more_than_the_majority() -> None:
-    from tunewright.audit.audit import audit_dataset
+    from tunewright.audit.audited import audit_dataset
 
     report = audit_dataset([small_dataset()])
     # With a dozen rows in valid a tool may well be missing there; the recipe's own 80 have them all.

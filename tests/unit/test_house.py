@@ -131,6 +131,6 @@ def test_loading_the_tasks_imports_nothing_heavy() -> None:
         "rich",
         "asyncssh",
     )
-    code = f"import tasks, sys; print([name for name in {heavy!r} if name in sys.modules])"
+    code = f"import tunewright.cli.tasks, sys; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.audit.annotations import annotation_lines
-from tunewright.audit.audit import AuditedFile, AuditReport
+from tunewright.audit.audited import AuditedFile, AuditReport
 from tunewright.audit.findings import Finding, RowRef
 
 FILE = AuditedFile("data/train.jsonl", "train", 3, "0" * 64)

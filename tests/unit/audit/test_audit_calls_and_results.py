@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.audit_rows import chat, openai, words_of
-from tunewright.audit.audit import audit_dataset
+from tunewright.audit.audited import audit_dataset
 from tunewright.audit.config import read_config
 from tunewright.audit.findings import Finding
 from tunewright.audit.report import verdict_line

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.audit_rows import ROOT, Case, Row
 from tests.support.check_fixtures import FIXTURES, INFORMATION_ONLY
-from tunewright.audit.audit import AuditReport, audit_dataset
+from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.run import all_checks
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tunewright.audit.audit import audit_dataset
+from tunewright.audit.audited import audit_dataset
 from tunewright.audit.findings import Finding
 from tunewright.chat.calls.code_mode import render_program
 from tunewright.chat.tools import tools_in_prompt

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from tunewright.audit.audit import AuditReport, audit_dataset
+from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.checks import parse_check
 from tunewright.audit.config import read_config
 from tunewright.audit.page import html_report
@@ -331,6 +331,6 @@ def test_a_baseline_that_is_none_is_an_error(data: Path, tmp_path: Path) -> None
 
 
 def test_importing_the_package_loads_no_database() -> None:
-    code = "import sys, tunewright.audit.audit; print({'duckdb', 'numpy', 'rich', 'jinja2'} & sys.modules.keys())"
+    code = "import sys, tunewright.audit.audited; print({'duckdb', 'numpy', 'rich', 'jinja2'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.audit_rows import words_of
-from tunewright.audit.audit import audit_dataset
+from tunewright.audit.audited import audit_dataset
 from tunewright.chat.tools import bare_prompt, tools_in_prompt, unread_block
 
 SCHEMA = {"type": "object", "properties": {"q": {"type": "string"}}}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.support.audit_rows import words_of
-from tunewright.audit.audit import AuditReport, audit_dataset
+from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.ingest import load
-from tunewright.chat.read.shapes import KNOWN_SHAPES
+from tunewright.chat.reading.shapes import KNOWN_SHAPES
 from tunewright.contract.errors import UserError
 
 TOOL = {

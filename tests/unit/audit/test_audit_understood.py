@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.audit_rows import Row, chat, good, last, openai, says, schema
-from tunewright.audit.audit import AuditReport, audit_dataset
+from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.page import html_report
 from tunewright.audit.report import terminal_text
 from tunewright.audit.sql import run_query

@@ -13,7 +13,7 @@ from tunewright.audit import helpers as helpers_module
 from tunewright.audit import lines
 from tunewright.audit.database import connect
 from tunewright.audit.helpers import Helpers
-from tunewright.chat.read.batch import Batch
+from tunewright.chat.reading.batch import Batch
 
 SAID = [{"from": "human", "value": "where is it"}, {"from": "gpt", "value": "here"}]
 TOOL = {"name": "f", "parameters": {"type": "object", "properties": {}}}

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tunewright.audit.audit import audit_dataset
+from tunewright.audit.audited import audit_dataset
 from tunewright.audit.page import html_report
 from tunewright.audit.report import terminal_text
 from tunewright.audit.sarif import sarif

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tunewright.chat import arrow_nulls
 from tunewright.chat.conversation import read_conversation
 from tunewright.chat.normal_form import normal_form
-from tunewright.chat.read.settings import Reading
+from tunewright.chat.reading.settings import Reading
 
 TEXT = {"type": "string"}
 MEANT = {"type": ["string", "null"], "default": None, "enum": ["a", None], "description": "May be null."}

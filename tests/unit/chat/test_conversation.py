@@ -12,7 +12,7 @@ from tests.unit.chat.test_shapes import ROWS as HOSTILE
 from tunewright.chat.conversation import Conversation, UnknownShapeError, read_conversation
 from tunewright.chat.message import called_by
 from tunewright.chat.normal_form import normal_form
-from tunewright.chat.read.turns import plain_messages
+from tunewright.chat.reading.turns import plain_messages
 from tunewright.contract.example import Example
 
 Row = dict[str, Any]

@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.audit.audit import audit_dataset
-from tunewright.chat.read.batch import Batch, Fault
-from tunewright.chat.read.files import DataFile
-from tunewright.chat.read.json_array import array_batches, is_array
+from tunewright.audit.audited import audit_dataset
+from tunewright.chat.reading.batch import Batch, Fault
+from tunewright.chat.reading.files import DataFile
+from tunewright.chat.reading.json_array import array_batches, is_array
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunewright.audit.audit import audit_dataset
+from tunewright.audit.audited import audit_dataset
 from tunewright.chat.calls import find
 from tunewright.chat.calls.code_mode import render_program
 from tunewright.chat.message import call_start

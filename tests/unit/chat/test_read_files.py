@@ -10,10 +10,10 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunewright.audit.audit import AuditReport, audit_dataset
+from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.ingest import load
-from tunewright.chat.read.files import find_files, split_of
-from tunewright.chat.read.lines import read_batches
+from tunewright.chat.reading.files import find_files, split_of
+from tunewright.chat.reading.lines import read_batches
 from tunewright.contract.errors import UserError
 
 

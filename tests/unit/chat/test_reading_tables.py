@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from tests.support.chat_shapes import WEATHER
-from tunewright.audit.audit import audit_dataset
+from tunewright.audit.audited import audit_dataset
 from tunewright.audit.ingest import load
 from tunewright.audit.sql import run_query
 from tunewright.chat.conversation import UnknownShapeError, read_conversation
 from tunewright.chat.merge import merge_datasets
 from tunewright.chat.normal_form import normal_form
 from tunewright.chat.normalize import normalize_dataset
-from tunewright.chat.read.mapping import guess_table
-from tunewright.chat.read.rows import shape_hint
-from tunewright.chat.read.settings import load_reading, parse_reading
+from tunewright.chat.reading.mapping import guess_table
+from tunewright.chat.reading.rows import shape_hint
+from tunewright.chat.reading.settings import load_reading, parse_reading
 from tunewright.contract.errors import UserError
 
 Row = dict[str, Any]

@@ -12,7 +12,7 @@ from tunewright.cli.planning import memory_budget
 from tunewright.contract.counts import Counts
 from tunewright.contract.recipe import load_recipe
 from tunewright.remote.probe import HostFacts, parse_facts
-from tunewright.train.plan import count
+from tunewright.train.counting import count
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = sorted((ROOT / "recipes" / "configs").glob("*.json"))

@@ -39,7 +39,7 @@ from tunewright.contract.recipe import Gate, Recipe, SuiteEntry, load_recipe
 from tunewright.contract.run import RunFolder
 from tunewright.contract.suite import Prediction, read_suite
 from tunewright.eval.predictions import read_predictions
-from tunewright.eval.score import SuiteScore, score_predictions
+from tunewright.eval.suite_score import SuiteScore, score_predictions
 from tunewright.eval.validation import ValidationFolder
 
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,7 @@ from tests.support.made_run import make_run
 from tunewright.contract.atomic import sha256_file, write_jsonl
 from tunewright.contract.errors import ExitCode, UserError
 from tunewright.contract.run import RunFolder
-from tunewright.eval.compare import Comparison, cases_for_equal, cases_needed, compare_runs
+from tunewright.eval.comparison import Comparison, cases_for_equal, cases_needed, compare_runs
 from tunewright.eval.statistics import Paired
 
 OLD, NEW = "20261123-093000-tiny-0a1b2c3d", "20261124-093000-tiny-ffffffff"

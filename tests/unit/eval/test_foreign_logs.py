@@ -24,7 +24,7 @@ from tests.support.foreign_logs import (
 from tests.support.made_run import make_run
 from tunewright.contract.errors import UserError
 from tunewright.eval import bounded_zip
-from tunewright.eval.compare import Comparison, compare_judged
+from tunewright.eval.comparison import Comparison, compare_judged
 from tunewright.eval.judged import Judged, read_judged, right_or_wrong
 from tunewright.eval.statistics import pair
 

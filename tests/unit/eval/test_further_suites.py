@@ -15,8 +15,8 @@ from tunewright.datagen.corpus import RESERVED
 from tunewright.datagen.families.direct import questions
 from tunewright.datagen.generate import SCENARIOS
 from tunewright.eval.outcome import judge
-from tunewright.eval.score import METRIC_NAMES, score_predictions
 from tunewright.eval.suite_check import check_suite
+from tunewright.eval.suite_score import METRIC_NAMES, score_predictions
 
 CASES = {
     "tools": {"lookup": 24, "symbols": 16, "checks": 24, "git": 24, "files": 16, "shell": 8},

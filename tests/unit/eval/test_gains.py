@@ -6,7 +6,7 @@ from tunewright.chat.calls.code_mode import render_program
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.suite import Case, Prediction, Suite
 from tunewright.eval.gains import gains, gains_text
-from tunewright.eval.score import SuiteScore, score_predictions
+from tunewright.eval.suite_score import SuiteScore, score_predictions
 
 RIGHT = render_program('result = find_references("app.py", 4, "run")\nprint(result.reference_count)')
 CALL = Case.model_validate(

@@ -19,8 +19,8 @@ from tunewright.eval.gates import (
     overall_verdict,
 )
 from tunewright.eval.outcome import Outcome
-from tunewright.eval.score import SuiteScore
 from tunewright.eval.statistics import Paired, Proportion
+from tunewright.eval.suite_score import SuiteScore
 
 
 def score(right: int, n: int, shift: int = 0) -> SuiteScore:

@@ -12,11 +12,11 @@ from tests.support.made_run import make_run
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.example import Function, Message, ToolCall
 from tunewright.contract.suite import Case, GoldCalls, Prediction, Suite
-from tunewright.eval.compare import Comparison, compare_judged, compare_runs
+from tunewright.eval.comparison import Comparison, compare_judged, compare_runs
 from tunewright.eval.inspect_export import inspect_log, write_inspect_logs
 from tunewright.eval.judged import read_judged
 from tunewright.eval.run_scores import judge_run
-from tunewright.eval.score import score_predictions
+from tunewright.eval.suite_score import score_predictions
 
 CREATED = "2026-11-23T09:30:00.000+00:00"
 NOWHERE = Path("/nowhere")

@@ -13,7 +13,7 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.suite import Suite
 from tunewright.eval.endpoint import make_endpoint
 from tunewright.eval.judge_model import JudgeReport, ask_judge
-from tunewright.eval.score import score_predictions
+from tunewright.eval.suite_score import score_predictions
 
 NAVIGATION = suite("navigation")
 WORDS = [case for case in NAVIGATION.cases if not case.expect.tools]

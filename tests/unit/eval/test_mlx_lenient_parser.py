@@ -14,7 +14,7 @@ from tunewright.chat.calls.code_mode import CallSyntaxError
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.suite import Prediction
 from tunewright.eval.mlx_lenient_parser import served_answer, served_call
-from tunewright.eval.score import score_predictions
+from tunewright.eval.suite_score import score_predictions
 
 CATALOG = load_catalog("coding")
 

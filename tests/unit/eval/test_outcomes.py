@@ -10,7 +10,7 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.example import Message
 from tunewright.contract.suite import Case, Expectation, Prediction, Suite
 from tunewright.eval.outcome import Outcome, judge
-from tunewright.eval.score import score_predictions
+from tunewright.eval.suite_score import score_predictions
 
 CATALOG = load_catalog("coding")
 DEF = 'result = goto_definition("a.py", 3, "f")\n'

@@ -15,8 +15,8 @@ from tunewright.eval.clusters import (
 )
 from tunewright.eval.gates import paired_scores
 from tunewright.eval.outcome import Outcome
-from tunewright.eval.score import SuiteScore
 from tunewright.eval.statistics import Paired, Proportion
+from tunewright.eval.suite_score import SuiteScore
 
 TABLE = st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=30)
 

@@ -12,7 +12,7 @@ from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.suite import Case, Prediction
 from tunewright.eval.outcome import Outcome, judge
-from tunewright.eval.score import METRIC_NAMES
+from tunewright.eval.suite_score import METRIC_NAMES
 
 CATALOG = load_catalog("coding")
 CASES = [pytest.param(case, text, id=f"{case.category}/{case.id}") for case, text in whole_cases()]

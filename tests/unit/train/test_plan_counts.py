@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tunewright.contract.counts import Counts
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe, load_recipe
-from tunewright.train.plan import count
+from tunewright.train.counting import count
 
 ROOT = Path(__file__).parents[3]
 GIB = 1 << 30
@@ -191,7 +191,7 @@ def test_a_config_that_cannot_be_built_is_the_users_mistake(config: dict[str, An
 
 def ask(question: str) -> tuple[int, dict[str, Any], str]:
     done = subprocess.run(
-        [sys.executable, "-m", "tunewright.train.plan"],
+        [sys.executable, "-m", "tunewright.train.counting"],
         input=question,
         capture_output=True,
         text=True,

@@ -7,7 +7,7 @@ from tunewright.audit.report import verdict_line
 from tunewright.contract.visible import one_line
 
 if TYPE_CHECKING:
-    from tunewright.audit.audit import AuditReport
+    from tunewright.audit.audited import AuditReport
 
 _LEVELS = {"fail": "error", "warn": "warning", "info": "notice"}
 

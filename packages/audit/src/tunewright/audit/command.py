@@ -13,7 +13,7 @@ from tunewright.contract.exits import ended, reader_gone
 from tunewright.contract.outputs import check_outputs, is_stdout, write_page, write_result
 
 if TYPE_CHECKING:
-    from tunewright.audit.audit import AuditReport
+    from tunewright.audit.audited import AuditReport
     from tunewright.contract.recipe import Recipe
 
 FORMATS = ("text", "github")
@@ -84,8 +84,8 @@ def audit_files(
 
     `named` are further files that are read, so that no output replaces them. Raises UserError as `audit_dataset` does.
     """
-    from tunewright.audit.audit import audit_dataset
-    from tunewright.chat.read.files import find_files
+    from tunewright.audit.audited import audit_dataset
+    from tunewright.chat.reading.files import find_files
 
     read = (file.path for file in find_files(paths))
     others = (path for path in (config, baseline) if path)

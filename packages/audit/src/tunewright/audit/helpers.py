@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from tunewright.audit.wire import dump
-from tunewright.chat.read.settings import Reading, load_reading
+from tunewright.chat.reading.settings import Reading, load_reading
 
 FEWEST = 1_000  # rows for which starting a process pays
 

@@ -23,10 +23,10 @@ from tunewright.audit.lines import insert_batch
 from tunewright.audit.toolsets import find_kinds
 from tunewright.chat import arrow_nulls
 from tunewright.chat.calls import MARKER
-from tunewright.chat.read.batch import Batch
-from tunewright.chat.read.files import DataFile, find_files
-from tunewright.chat.read.lines import read_batches
-from tunewright.chat.read.rows import check_columns, first_row, shape_hint
+from tunewright.chat.reading.batch import Batch
+from tunewright.chat.reading.files import DataFile, find_files
+from tunewright.chat.reading.lines import read_batches
+from tunewright.chat.reading.rows import check_columns, first_row, shape_hint
 from tunewright.chat.tools import (
     LISTS_TOOLS,
     bare_prompt,

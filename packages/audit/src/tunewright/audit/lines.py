@@ -10,7 +10,7 @@ import numpy as np
 
 from tunewright.audit.database import insert
 from tunewright.audit.helpers import Helpers
-from tunewright.chat.read.batch import Batch, Fault
+from tunewright.chat.reading.batch import Batch, Fault
 
 PART = 4_000  # odd rows that a helper is given at a time
 

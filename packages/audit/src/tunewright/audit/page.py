@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tunewright.audit.audit import AuditReport
+from tunewright.audit.audited import AuditReport
 from tunewright.audit.report import verdict_line
 from tunewright.audit.understood import count_text, unread_text
 from tunewright.contract.page import render_page

@@ -3,7 +3,7 @@ example."""
 
 from typing import TYPE_CHECKING
 
-from tunewright.audit.audit import AuditReport
+from tunewright.audit.audited import AuditReport
 from tunewright.audit.sarif import sarif
 from tunewright.audit.understood import count_text, summary_text, unread_text
 from tunewright.contract.visible import one_line

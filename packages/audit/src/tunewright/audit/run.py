@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from tunewright.audit.audit import AuditedFile, AuditReport
+from tunewright.audit.audited import AuditedFile, AuditReport
 from tunewright.audit.baseline import is_known, read_baseline
 from tunewright.audit.charts import draw_charts
 from tunewright.audit.checks import OFFENCES, OWN_CHECKS, Check, add_offences, read_checks, run_sql

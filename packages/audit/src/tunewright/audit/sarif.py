@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tunewright.audit.audit import AuditReport
+from tunewright.audit.audited import AuditReport
 
 if TYPE_CHECKING:
     from tunewright.audit.findings import Finding

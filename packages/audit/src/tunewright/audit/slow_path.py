@@ -7,9 +7,9 @@ from typing import Any
 
 from tunewright.chat import arrow_nulls
 from tunewright.chat.conversation import UnknownShapeError, read_conversation
-from tunewright.chat.read.batch import Fault
-from tunewright.chat.read.settings import Reading
-from tunewright.chat.read.turns import flat_text
+from tunewright.chat.reading.batch import Fault
+from tunewright.chat.reading.settings import Reading
+from tunewright.chat.reading.turns import flat_text
 
 
 def mend_rows(

@@ -14,12 +14,12 @@ from functools import cached_property
 from typing import Any
 
 from tunewright.chat import arrow_nulls
-from tunewright.chat.read.call_pattern import take_out
-from tunewright.chat.read.found import Found
-from tunewright.chat.read.messages import LISTS
-from tunewright.chat.read.settings import Reading
-from tunewright.chat.read.shapes import find_conversation
-from tunewright.chat.read.turns import (
+from tunewright.chat.reading.call_pattern import take_out
+from tunewright.chat.reading.found import Found
+from tunewright.chat.reading.messages import LISTS
+from tunewright.chat.reading.settings import Reading
+from tunewright.chat.reading.shapes import find_conversation
+from tunewright.chat.reading.turns import (
     Message,
     UnknownShapeError,
     call_name,

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from tunewright.chat.conversation import TOOL_KEYS, Conversation, UnknownShapeError
 from tunewright.chat.dataset_folder import Row, finished_dataset, write_dataset
 from tunewright.chat.message import first_tool
-from tunewright.chat.read.files import DataFile, find_files
-from tunewright.chat.read.rows import Problems, read_conversations
-from tunewright.chat.read.settings import Reading
+from tunewright.chat.reading.files import DataFile, find_files
+from tunewright.chat.reading.rows import Problems, read_conversations
+from tunewright.chat.reading.settings import Reading
 from tunewright.chat.split import Linked, divide
 from tunewright.contract.atomic import check_place, sha256_file, sha256_json
 from tunewright.contract.errors import UserError

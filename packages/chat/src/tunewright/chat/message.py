@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from tunewright.chat.calls import find
-from tunewright.chat.read.call_pattern import declared_calls
-from tunewright.chat.read.turns import CALL_BLOCKS, ROLES, Message, listed_calls, plain_messages, text_key
+from tunewright.chat.reading.call_pattern import declared_calls
+from tunewright.chat.reading.turns import CALL_BLOCKS, ROLES, Message, listed_calls, plain_messages, text_key
 
 # Dialects that write calls without a mark at their beginning.
 UNMARKED = ("pythonic", "json", "llama_json")

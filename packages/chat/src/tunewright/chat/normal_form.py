@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tunewright.chat import arrow_nulls
 from tunewright.chat.conversation import Conversation, UnknownShapeError
-from tunewright.chat.read.turns import Message, kind_of
+from tunewright.chat.reading.turns import Message, kind_of
 from tunewright.chat.tools import openai_tools
 from tunewright.contract.example import Example, Function, Meta, ToolCall
 from tunewright.contract.example import Message as NormalMessage

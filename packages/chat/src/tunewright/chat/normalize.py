@@ -14,10 +14,10 @@ from pathlib import Path
 from tunewright.chat.before_after import Changes, Normalized, Slice
 from tunewright.chat.conversation import TOOL_KEYS, UnknownShapeError
 from tunewright.chat.message import called_by, role_of, text_of
-from tunewright.chat.read.call_pattern import declared
-from tunewright.chat.read.files import DataFile, find_files
-from tunewright.chat.read.rows import Problems, read_conversations
-from tunewright.chat.read.settings import Reading
+from tunewright.chat.reading.call_pattern import declared
+from tunewright.chat.reading.files import DataFile, find_files
+from tunewright.chat.reading.rows import Problems, read_conversations
+from tunewright.chat.reading.settings import Reading
 from tunewright.chat.resample_structure import (
     Draw,
     Row,

@@ -24,7 +24,7 @@ from tunewright.chat.message import (
     with_text,
     without_preamble,
 )
-from tunewright.chat.read.turns import Message, listed_calls
+from tunewright.chat.reading.turns import Message, listed_calls
 
 Row = dict[str, Any]
 PREAMBLES = (

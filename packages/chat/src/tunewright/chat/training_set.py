@@ -12,8 +12,8 @@ from tunewright.chat.conversation import UnknownShapeError, read_conversation
 from tunewright.chat.dataset_folder import finished_dataset, write_dataset
 from tunewright.chat.normal_form import normal_form
 from tunewright.chat.prepare import CODE_MODE, Untrainable, prepare, with_tools_of_prompt
-from tunewright.chat.read.files import DataFile, find_files
-from tunewright.chat.read.lines import read_batches
+from tunewright.chat.reading.files import DataFile, find_files
+from tunewright.chat.reading.lines import read_batches
 from tunewright.chat.split import Linked, divide
 from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.errors import UserError

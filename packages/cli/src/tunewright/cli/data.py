@@ -118,7 +118,7 @@ def sql(
 def normalize(c: Context, data: str = "", out: str = "", recipe: str = "", config: str = "") -> None:
     """Give every slice of a dataset the same structure; calls stay byte for byte."""
     from tunewright.chat.normalize import normalize_dataset
-    from tunewright.chat.read.settings import load_reading
+    from tunewright.chat.reading.settings import load_reading
     from tunewright.contract.recipe import load_recipe
 
     need(data=data, out=out)
@@ -150,7 +150,7 @@ def merge(
 ) -> None:
     """Merge datasets of any shape, balanced, and split so that nothing leaks."""
     from tunewright.chat.merge import merge_datasets
-    from tunewright.chat.read.settings import load_reading
+    from tunewright.chat.reading.settings import load_reading
 
     need(data=data, out=out)
     check_folder(out, [Path(name) for name in data])
@@ -175,7 +175,7 @@ def merge(
 
 def data_files(paths: "list[Path]") -> "Iterator[Path]":
     """The files that a dataset's files, folders and globs stand for. Raises UserError when there are none."""
-    from tunewright.chat.read.files import find_files
+    from tunewright.chat.reading.files import find_files
 
     for file in find_files(paths):
         yield file.path

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tunewright.contract.suite import Suite
     from tunewright.eval.judge_model import JudgeReport
     from tunewright.eval.promotion import Elsewhere
-    from tunewright.eval.score import SuiteScore
+    from tunewright.eval.suite_score import SuiteScore
 
 JSON = "write it as JSON to this file, or - for standard output"
 
@@ -101,7 +101,7 @@ def score_file(
     from tunewright.contract.recipe import load_recipe
     from tunewright.contract.suite import read_suite
     from tunewright.eval.predictions import read_predictions
-    from tunewright.eval.score import score_predictions
+    from tunewright.eval.suite_score import score_predictions
     from tunewright.eval.terminal import suite_text
 
     if dialect:
@@ -221,7 +221,7 @@ def compare(
 ) -> None:
     """May B replace A? A paired comparison of runs, validations or other tools' logs, per category, with a verdict."""
     from tunewright.contract.errors import UserError
-    from tunewright.eval.compare import compare_judged
+    from tunewright.eval.comparison import compare_judged
     from tunewright.eval.judged import read_judged
 
     if not (a and b):

@@ -150,7 +150,7 @@ def count(
     }
     try:
         done = subprocess.run(
-            [_python(), "-P", "-m", "tunewright.train.plan"],
+            [_python(), "-P", "-m", "tunewright.train.counting"],
             input=json.dumps(question).encode(),
             capture_output=True,
             timeout=COUNTING,

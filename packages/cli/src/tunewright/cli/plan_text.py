@@ -189,7 +189,7 @@ def _memory_lines(plan: Plan) -> list[str]:
         f"activations {size(training.activations)} + logits {size(training.logits)}",
         f"for a batch of {training.batch_tokens:,} tokens, {training.loss_tokens:,} of them with loss"
         + (f" ({plan.assumed})" if plan.assumed else ""),
-        "an estimate, within a third: formula and source in tunewright/train/plan.py",
+        "an estimate, within a third: formula and source in tunewright/train/counting.py",
     ]
     if plan.earlier and plan.earlier.peak_memory:
         lines.append(f"run {plan.earlier.run} measured {size(plan.earlier.peak_memory)} at its peak")

@@ -144,7 +144,7 @@ def _environment(host: "Host", facts: "HostFacts") -> tuple[Cargo, int]:
 
 def _data(recipe: "Recipe", host: "Host") -> list[Cargo]:
     """The dataset's splits and the suites, and which of them the host has."""
-    from tunewright.chat.read.files import find_files
+    from tunewright.chat.reading.files import find_files
     from tunewright.contract.errors import UserError
     from tunewright.contract.manifest import find_splits
 

@@ -36,7 +36,7 @@ class Audited:
 
 def choose_dataset(recipe: "Recipe", data: str) -> Path:
     """What the user named, else what the recipe names, else the recipe's own dataset, made when it is not there yet."""
-    from tunewright.chat.read.files import find_files
+    from tunewright.chat.reading.files import find_files
 
     if data or recipe.data.path:
         path = Path(data) if data else ROOT / recipe.data.path
@@ -89,7 +89,7 @@ def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "Audited":
     It may when the audit does not fail, when a few rows alone fail it, which are left out then, and with `force`. Raises
     CheckFailed otherwise.
     """
-    from tunewright.audit.audit import audit_dataset
+    from tunewright.audit.audited import audit_dataset
     from tunewright.audit.report import terminal_text
     from tunewright.contract.atomic import sha256_json, write_json
     from tunewright.contract.errors import CheckFailed

@@ -70,12 +70,12 @@ def make_suite(
     Raises UserError for rows that cannot be read, rows that also appear in `train`, a name that a metric has, and when
     there is nothing to make a case of; then nothing is written.
     """
-    from tunewright.chat.read.files import find_files
+    from tunewright.chat.reading.files import find_files
     from tunewright.contract.atomic import write_jsonl
     from tunewright.contract.errors import UserError
     from tunewright.eval.held_out import case_row, make_cases, same_rows
     from tunewright.eval.perturb import perturb as changed_copies
-    from tunewright.eval.score import METRIC_NAMES
+    from tunewright.eval.suite_score import METRIC_NAMES
 
     if out.suffix != ".jsonl":
         raise UserError(f"{out}: a suite is a .jsonl file", "Say: --out suites/mine.jsonl")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tunewright.contract.run import RunFolder
     from tunewright.contract.suite import Subset, Suite
     from tunewright.eval.endpoint import Answers, Endpoint
-    from tunewright.eval.score import SuiteScore
+    from tunewright.eval.suite_score import SuiteScore
     from tunewright.eval.validation import ValidationFolder
 
 SUITES = ("suites/navigation.jsonl", "suites/field_access.jsonl")
@@ -551,7 +551,7 @@ def report(folder: "ValidationFolder", recipe: "Recipe | None") -> int:
     from tunewright.contract.atomic import write_json
     from tunewright.contract.catalog import load_catalog
     from tunewright.eval.predictions import read_predictions
-    from tunewright.eval.score import score_predictions
+    from tunewright.eval.suite_score import score_predictions
     from tunewright.eval.terminal import suite_text
 
     spec = folder.read_spec()

@@ -1,4 +1,4 @@
-"""What a recipe costs on a model: the answer of `tunewright.train.plan` and the question of a plan."""
+"""What a recipe costs on a model: the answer of `tunewright.train.counting` and the question of a plan."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -11,7 +11,7 @@ from tunewright.eval.page import render_report
 from tunewright.eval.statistics import Paired
 
 if TYPE_CHECKING:
-    from tunewright.eval.compare import Comparison
+    from tunewright.eval.comparison import Comparison
 
 _BADGES = {"BETTER": "PASS", "NOT WORSE": "PASS", "WORSE": "FAIL", "INCONCLUSIVE": "INCONCLUSIVE"}
 _FILTER = """

@@ -7,7 +7,7 @@ from tunewright.chat.calls.code_mode import CallSyntaxError
 from tunewright.contract.suite import Suite
 from tunewright.eval.outcome import Outcome
 from tunewright.eval.parse import parse_answer
-from tunewright.eval.score import SuiteScore
+from tunewright.eval.suite_score import SuiteScore
 
 # In this order an answer fails: the first thing that it lacks is the one that is counted.
 LACKS = ("form", "a call", "words", "choice of tools", "a program that runs", "arguments", "fields", "output")

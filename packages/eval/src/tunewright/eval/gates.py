@@ -14,8 +14,8 @@ from typing import Any, Literal
 from tunewright.contract.errors import ExitCode
 from tunewright.contract.recipe import Gate, default_margin
 from tunewright.eval.clusters import paired as paired_in_clusters
-from tunewright.eval.score import SuiteScore
 from tunewright.eval.statistics import Paired, Proportion
+from tunewright.eval.suite_score import SuiteScore
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 

@@ -16,7 +16,7 @@ from tunewright.contract.atomic import sha256_json, write_bytes
 from tunewright.contract.suite import Case, GoldCalls, Suite
 from tunewright.eval.chat_completion import message_rows
 from tunewright.eval.outcome import Outcome
-from tunewright.eval.score import SuiteScore
+from tunewright.eval.suite_score import SuiteScore
 
 SCORER = "tunewright"
 PROVIDER = "tunewright"  # inspect_ai names a model with its provider

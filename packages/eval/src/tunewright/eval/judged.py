@@ -18,7 +18,7 @@ from tunewright.contract.suite import Case, Suite, read_suite
 from tunewright.eval.outcome import Outcome
 from tunewright.eval.predictions import read_predictions
 from tunewright.eval.run_scores import RunScores, judge_run
-from tunewright.eval.score import SuiteScore, score_predictions, suite_hash
+from tunewright.eval.suite_score import SuiteScore, score_predictions, suite_hash
 from tunewright.eval.validation import ValidationFolder
 
 RIGHT = frozenset({"c", "yes", "true", "correct"})

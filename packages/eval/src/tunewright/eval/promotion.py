@@ -13,7 +13,7 @@ from tunewright.contract.errors import CheckFailed, UserError
 from tunewright.contract.manifest import now, read_manifest
 from tunewright.contract.run import RunFolder
 from tunewright.contract.run_manifest import changed_files, model_hash
-from tunewright.eval.compare import compare_scores
+from tunewright.eval.comparison import compare_scores
 from tunewright.eval.registry import (
     Entry,
     append_entry,

@@ -25,9 +25,9 @@ from tunewright.eval.outcome import Outcome, said
 from tunewright.eval.page import render_report
 from tunewright.eval.registry import Entry, promoted_runs, read_registry
 from tunewright.eval.run_scores import RunScores, judge_run, read_json_object
-from tunewright.eval.score import SuiteScore
 from tunewright.eval.served_calls import server_lines
 from tunewright.eval.statistics import Paired, Proportion
+from tunewright.eval.suite_score import SuiteScore
 from tunewright.eval.summary import InUse, render_summary
 from tunewright.eval.terminal import MOST_TOOLS
 

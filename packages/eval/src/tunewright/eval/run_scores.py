@@ -16,7 +16,7 @@ from tunewright.contract.suite import Suite, read_suite
 from tunewright.eval.gains import gains
 from tunewright.eval.gates import GateResult, Verdict, badge, exit_code, judge_gates, overall_verdict
 from tunewright.eval.predictions import read_predictions
-from tunewright.eval.score import SCHEMA, SuiteScore, score_predictions
+from tunewright.eval.suite_score import SCHEMA, SuiteScore, score_predictions
 
 VERDICT = "verdict.json"
 

@@ -19,7 +19,7 @@ from tunewright.eval.history import History
 from tunewright.eval.live import may_go_live
 from tunewright.eval.registry import Entry
 from tunewright.eval.run_scores import RunScores
-from tunewright.eval.score import SuiteScore
+from tunewright.eval.suite_score import SuiteScore
 
 Scored = Mapping[str, SuiteScore]  # suite -> score
 UNKNOWN = "not known"

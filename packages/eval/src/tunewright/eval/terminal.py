@@ -7,9 +7,9 @@ from tunewright.eval.gains import gains_text
 from tunewright.eval.gates import GateResult, said_difference
 from tunewright.eval.live import may_go_live
 from tunewright.eval.run_scores import RunScores
-from tunewright.eval.score import SuiteScore
 from tunewright.eval.served_calls import server_lines
 from tunewright.eval.statistics import Proportion
+from tunewright.eval.suite_score import SuiteScore
 
 MOST_TOOLS = 20  # that are listed each, those with the most cases
 

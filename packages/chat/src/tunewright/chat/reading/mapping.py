@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from tunewright.chat.read.found import Found, Row
-from tunewright.chat.read.prompt_completion import continued, said_in
-from tunewright.chat.read.turns import (
+from tunewright.chat.reading.found import Found, Row
+from tunewright.chat.reading.prompt_completion import continued, said_in
+from tunewright.chat.reading.turns import (
     ROLES,
     Message,
     UnknownShapeError,

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunewright.chat.conversation import Conversation, UnknownShapeError, read_conversation
-from tunewright.chat.read.files import DataFile
-from tunewright.chat.read.lines import read_batches
-from tunewright.chat.read.mapping import guess_table
-from tunewright.chat.read.settings import Reading
-from tunewright.chat.read.shapes import KNOWN_SHAPES
+from tunewright.chat.reading.files import DataFile
+from tunewright.chat.reading.lines import read_batches
+from tunewright.chat.reading.mapping import guess_table
+from tunewright.chat.reading.settings import Reading
+from tunewright.chat.reading.shapes import KNOWN_SHAPES
 from tunewright.contract.errors import UserError
 
 MOST_SHOWN = 20  # rows that are named of those that cannot be read

@@ -12,9 +12,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tunewright.chat.read.batch import Batch, Fault, decode, long_rows
-from tunewright.chat.read.files import COMPRESSIONS, DataFile
-from tunewright.chat.read.json_array import array_batches, is_array, unwrapped
+from tunewright.chat.reading.batch import Batch, Fault, decode, long_rows
+from tunewright.chat.reading.files import COMPRESSIONS, DataFile
+from tunewright.chat.reading.json_array import array_batches, is_array, unwrapped
 from tunewright.contract.errors import UserError
 
 BATCH_BYTES = 16 << 20

@@ -2,7 +2,7 @@
 
 import re
 
-from tunewright.chat.read.turns import Message
+from tunewright.chat.reading.turns import Message
 
 _SPEAKER = re.compile(r"(?:\A|\n\n)\s*(Human|Assistant):")
 _ROLES = {"Human": "user", "Assistant": "assistant"}

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from tunewright.chat.read.chatml import chatml_turns, text_outside
-from tunewright.chat.read.dialogue import dialogue_turns
-from tunewright.chat.read.found import Found, Row
-from tunewright.chat.read.turns import (
+from tunewright.chat.reading.chatml import chatml_turns, text_outside
+from tunewright.chat.reading.dialogue import dialogue_turns
+from tunewright.chat.reading.found import Found, Row
+from tunewright.chat.reading.turns import (
     Message,
     UnknownShapeError,
     has_turns,

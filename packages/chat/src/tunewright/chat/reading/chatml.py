@@ -2,8 +2,8 @@
 
 import re
 
-from tunewright.chat.read.found import Found, Row
-from tunewright.chat.read.turns import Message, openai_messages
+from tunewright.chat.reading.found import Found, Row
+from tunewright.chat.reading.turns import Message, openai_messages
 
 _TURN = re.compile(
     r"<\|im_start\|>[ \t]*(\w+)[ \t]*\n?(.*?)(?:<\|im_end\|>|(?=<\|im_start\|>)|\Z)", re.DOTALL

@@ -5,8 +5,8 @@ Calls stay in the answer as they are written, after [TOOL_CALLS].
 
 import re
 
-from tunewright.chat.read.found import Found, Row
-from tunewright.chat.read.turns import Message, UnknownShapeError
+from tunewright.chat.reading.found import Found, Row
+from tunewright.chat.reading.turns import Message, UnknownShapeError
 
 _MARK = re.compile(r"</?s>|\[(/?)(INST|AVAILABLE_TOOLS|TOOL_RESULTS|SYSTEM_PROMPT)\]")
 _INSIDE = {"INST": "user", "TOOL_RESULTS": "tool", "SYSTEM_PROMPT": "system"}

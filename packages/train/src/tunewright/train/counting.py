@@ -1,7 +1,7 @@
 """What a recipe costs, counted from the base model's config.json alone.
 
 mlx builds a model lazily: none of its weights exists before it is used, so 30 billion parameters are counted
-in a second and in a hundred megabytes. `python -m tunewright.train.plan` reads
+in a second and in a hundred megabytes. `python -m tunewright.train.counting` reads
 `{"recipe": …, "config": …, "tokens": …, "loss_share": …}` on standard input and prints one line of JSON:
 `{"counts": …}`, or `{"error": …, "hint": …}` with exit code 2.
 """

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tunewright.chat.read import (
+from tunewright.chat.reading import (
     chatml,
     glaive,
     inst,
@@ -12,8 +12,8 @@ from tunewright.chat.read import (
     sharegpt,
     xlam,
 )
-from tunewright.chat.read.found import Found, Row
-from tunewright.chat.read.turns import UnknownShapeError
+from tunewright.chat.reading.found import Found, Row
+from tunewright.chat.reading.turns import UnknownShapeError
 
 # What is said to somebody whose rows we cannot read.
 KNOWN_SHAPES = (

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunewright.chat.read.turns import Message
+from tunewright.chat.reading.turns import Message
 
 Row = Mapping[str, Any]
 

@@ -9,10 +9,10 @@ Labels of single answers (KTO's `label`, LLaMA-Factory's `kto_tag`) are read in 
 from dataclasses import replace
 from typing import Any
 
-from tunewright.chat.read import messages, sharegpt
-from tunewright.chat.read.found import Found, Row
-from tunewright.chat.read.prompt_completion import asked, continued, said_in
-from tunewright.chat.read.turns import Message, UnknownShapeError, openai_messages, plain_messages
+from tunewright.chat.reading import messages, sharegpt
+from tunewright.chat.reading.found import Found, Row
+from tunewright.chat.reading.prompt_completion import asked, continued, said_in
+from tunewright.chat.reading.turns import Message, UnknownShapeError, openai_messages, plain_messages
 
 _REJECTED = ("rejected", "rejected_messages", "rejected_response", "non_preferred_output")
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from tunewright.chat.read import messages
-from tunewright.chat.read.found import Found, Row
-from tunewright.chat.read.turns import listed_turns
+from tunewright.chat.reading import messages
+from tunewright.chat.reading.found import Found, Row
+from tunewright.chat.reading.turns import listed_turns
 
 
 def read(row: Row) -> Found | None:

@@ -26,8 +26,8 @@ from tunewright.eval.gates import either_name, paired_cases, said_difference
 from tunewright.eval.judged import Judged, judged_run, judged_scores
 from tunewright.eval.outcome import Outcome
 from tunewright.eval.run_scores import RunScores
-from tunewright.eval.score import SCHEMA, SuiteScore
 from tunewright.eval.statistics import Paired, holm
+from tunewright.eval.suite_score import SCHEMA, SuiteScore
 from tunewright.eval.terminal import aligned, question_lines
 
 CompareVerdict = Literal["BETTER", "NOT WORSE", "WORSE", "INCONCLUSIVE"]

@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from tunewright.chat.read.batch import LONG_ROW, Batch, Fault, decode, long_row
-from tunewright.chat.read.files import DataFile
+from tunewright.chat.reading.batch import LONG_ROW, Batch, Fault, decode, long_row
+from tunewright.chat.reading.files import DataFile
 
 _BLANK = re.compile(r"[ \t\r\n,]*")
 # An object around the array: {"data": [{…

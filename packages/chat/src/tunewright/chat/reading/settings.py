@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunewright.chat.read.call_pattern import CallPattern, parse_patterns
-from tunewright.chat.read.mapping import ReadTable, parse_read_table
+from tunewright.chat.reading.call_pattern import CallPattern, parse_patterns
+from tunewright.chat.reading.mapping import ReadTable, parse_read_table
 from tunewright.contract.errors import UserError
 
 

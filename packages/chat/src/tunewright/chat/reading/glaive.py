@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any
 
-from tunewright.chat.read.found import Found, Row
-from tunewright.chat.read.turns import Message, UnknownShapeError, call_name
+from tunewright.chat.reading.found import Found, Row
+from tunewright.chat.reading.turns import Message, UnknownShapeError, call_name
 
 _SPEAKER = re.compile(r"(?:\A|\n)[ \t]*(USER|ASSISTANT|FUNCTION RESPONSE):")
 _ROLES = {"USER": "user", "ASSISTANT": "assistant", "FUNCTION RESPONSE": "tool"}

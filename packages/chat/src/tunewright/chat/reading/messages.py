@@ -1,7 +1,7 @@
 """OpenAI's shape: a list of messages with `role` and `content`, under `messages` or another name, or as JSON text."""
 
-from tunewright.chat.read.found import Found, Row
-from tunewright.chat.read.turns import listed_turns, openai_messages
+from tunewright.chat.reading.found import Found, Row
+from tunewright.chat.reading.turns import listed_turns, openai_messages
 
 LISTS = ("messages", "conversations", "conversation", "dialog", "turns")
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from tunewright.chat.read.found import Found, Row
-from tunewright.chat.read.turns import Message, call_name, calls_of, openai_messages
+from tunewright.chat.reading.found import Found, Row
+from tunewright.chat.reading.turns import Message, call_name, calls_of, openai_messages
 
 
 def read(row: Row) -> Found | None:
