@@ -153,7 +153,8 @@ def test_a_killed_worker_is_told_lost_and_the_next_one_ends_as_if_nothing_had_ha
     started = worker("start", whole)
     assert started["state"] == "queued"
     again = worker("start", whole)
-    assert (again["pid"], again["state"]) == (started["pid"], "running")
+    assert again["pid"] == started["pid"]
+    assert again["state"] in ("queued", "running")
     assert wait(whole, over).state == "done"
     assert worker("status", whole)["state"] == "done"
 

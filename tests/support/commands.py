@@ -76,6 +76,19 @@ def real_environment(folder: Path, limit: int = 0) -> Environment:
     return Environment("1" * 64, str(python), {"python": "3.11"})
 
 
+def light_environment(folder: Path) -> Environment:
+    """An environment whose worker is the real one but for the stages, which compute nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    python = folder / "python"
+    script = Path(__file__).with_name("light_worker.py")
+    python.write_text(
+        f'#!/bin/sh\n[ "$2 $3" = "-m tunewright.train.worker" ] || exec "{sys.executable}" "$@"\nshift 3\n'
+        f'exec "{sys.executable}" -P "{script}" "{python}" "$@"\n'
+    )
+    python.chmod(0o755)
+    return Environment("2" * 64, str(python), {"python": "3.11"})
+
+
 def real_recipe(model: Path, *, steps: int = 6, models: bool = True, checkpoint_every: int = 2) -> Recipe:
     """A recipe that the real worker trains in about a second."""
     return Recipe.model_validate(
@@ -101,14 +114,24 @@ def real_recipe(model: Path, *, steps: int = 6, models: bool = True, checkpoint_
     )
 
 
-def real_run(checkout: Path, recipe: Recipe, *, start: bool = True, limit: int = 0) -> RunFolder:
-    """A run of the checkout on the local host, shipped and begun."""
+def real_run(
+    checkout: Path,
+    recipe: Recipe,
+    *,
+    start: bool = True,
+    limit: int = 0,
+    host_name: str = "local",
+    light: bool = False,
+) -> RunFolder:
+    """A run of the checkout on a host on this machine, shipped and begun; a light one computes nothing."""
     data = checkout / "data" / "real"
     if not data.exists():
         for split, numbers in (("train", range(20)), ("valid", range(20, 26))):
             write_jsonl(data / f"{split}.jsonl", (conversation(number).row() for number in numbers))
-    environment = real_environment(checkout / ".real", limit)
-    with open_host("local", checkout) as host:
+    environment = (
+        light_environment(checkout / ".light") if light else real_environment(checkout / ".real", limit)
+    )
+    with open_host(host_name, checkout) as host:
         run = new_run(checkout, recipe, data, None, None, host, environment)
         if start:
             ship_run(host, run, print)

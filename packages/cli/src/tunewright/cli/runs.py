@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from tunewright.cli.door import ROOT, command
-from tunewright.cli.steps import RUNS, attach_to, come_back, finish
+from tunewright.cli.steps import RUNS, attach_to, finish, say_detached
 from tunewright.contract.console import say
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def resume(c: Context, run: str = "", fresh: bool = False, detach: bool = False)
     folder = find(run)
     host = folder.read_spec().host
     with open_host(host, ROOT) as machine:
-        resume_run(machine, folder, fresh=fresh)
+        status = resume_run(machine, folder, fresh=fresh)
     if detach:
-        say(f"detached  {come_back(folder)}")
+        say_detached(folder, status)
     else:
         attach_to(host, folder)
         finish(folder)
@@ -92,10 +92,28 @@ def status(c: Context, run: str = "") -> None:
         state = run_status(machine, folder)
     where = f" in {state.stage}" if state.stage else ""
     step = f", step {state.step} of {state.steps}" if state.steps else ""
-    print(f"{folder.path.name}: {state.state}{' (stalled)' if state.stalled else ''}{where}{step}")
-    for line in (state.message, state.hint):
+    waits = f", {state.message}" if state.place else ""
+    print(f"{folder.path.name}: {state.state}{waits}{' (stalled)' if state.stalled else ''}{where}{step}")
+    for line in ("" if waits else state.message, state.hint):
         if line:
             print(f"  {line}")
+
+
+@command(
+    host="the host to look at: local, or a name from ~/.ssh/config",
+    first="a waiting run that is to be the next one: its id, or a unique beginning or end of it",
+)
+def queue(c: Context, host: str = "local", first: str = "") -> None:
+    """The run at work on a host, and those that wait for their turn; --first makes one the next."""
+    from tunewright.remote.host import open_host
+    from tunewright.remote.host_queue import python_on, read_queue
+
+    with open_host(host, ROOT) as machine:
+        python = python_on(machine, ROOT, say)
+        found = read_queue(machine, python)
+        if first:
+            found = read_queue(machine, python, found.find(first))
+    print(found)
 
 
 @command(
@@ -206,4 +224,4 @@ def confirmed(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-TASKS = (runs, status, logs, attach, cancel, resume, pull, clean)
+TASKS = (runs, status, queue, logs, attach, cancel, resume, pull, clean)

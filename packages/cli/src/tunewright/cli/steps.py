@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tunewright.contract.manifest import DatasetManifest
     from tunewright.contract.recipe import Recipe
-    from tunewright.contract.run import Forced, RunFolder
+    from tunewright.contract.run import Forced, RunFolder, Status
 
 DATA = ROOT / "data"
 RUNS = ROOT / "runs"
@@ -153,6 +153,12 @@ def summary_of(audit: "dict[str, object]") -> str:
 def come_back(run: "RunFolder") -> str:
     """How to attach to a run that goes on by itself."""
     return f"come back with: ./inv attach --run {run.path.name}"
+
+
+def say_detached(run: "RunFolder", status: "Status") -> None:
+    """A run was started, and nobody waits for it."""
+    waits = f"queued, {status.message}; " if status.place else ""
+    say(f"detached  {waits}{come_back(run)}")
 
 
 def attach_to(host: str, run: "RunFolder") -> None:

@@ -9,7 +9,7 @@ from invoke.context import Context
 from tunewright.cli import data, hosts, house, judge, recipes, runs, serving, suites, validating
 from tunewright.cli.door import ROOT, command
 from tunewright.cli.inputs import prepare_inputs
-from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, come_back, finish
+from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, finish, say_detached
 from tunewright.contract.console import say
 
 
@@ -64,9 +64,9 @@ def train(
         )
         run = go_on_with_earlier(run, say)
         ship_run(machine, run, say)
-        start_run(machine, run, fresh=fresh)
+        status = start_run(machine, run, fresh=fresh)
     if detach:
-        say(f"detached  {come_back(run)}")
+        say_detached(run, status)
     else:
         attach_to(host, run)
         finish(run)

@@ -67,7 +67,7 @@ class Event(BaseModel):
     seq: int
     time: str
     stage: str
-    # stage_start, tool_tokens, progress, loss, validation, checkpoint, warning, stage_end, stage_reused,
+    # queued, turn, stage_start, tool_tokens, progress, loss, validation, checkpoint, warning, stage_end, stage_reused,
     # error, done, cancelled, lost
     kind: str
     data: dict[str, Any] = {}
@@ -87,6 +87,7 @@ class Status(BaseModel):
     boot: str = ""  # the machine's boot time: a pid means nothing after a reboot
     message: str = ""
     hint: str = ""
+    place: int = 0  # in the host's queue, from 1, while it waits there; `message` says how long about
     stalled: bool = False  # the worker lives and gets nowhere: `message` says since when
 
 

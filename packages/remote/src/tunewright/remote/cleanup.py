@@ -35,7 +35,7 @@ HELD, CHANGED = 9, 10  # exit codes of the removal script
 _REMOVE_FROM_RUN = f"""
 import fcntl, hashlib, os, shutil, sys
 folder, expected, parts = sys.argv[1], sys.argv[2], sys.argv[3:]
-lock = os.open(os.path.join(folder, "worker.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+lock = os.open(os.path.join(folder, "worker.lock"), os.O_RDWR | os.O_CREAT, 0o600)
 try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except OSError:

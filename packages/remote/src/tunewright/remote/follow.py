@@ -33,16 +33,16 @@ def follow_run(
     """Yield a run's events as they happen, keeping the laptop's `events.jsonl` and `status.json` up to date;
     end when the run has. With `replay`, events that the laptop already has come first.
 
-    While the host is away or the worker is stalled, events of kind `warning` with `seq` 0 say so: they are ours and are in
-    no file. A worker that died is found: the status then says `lost`, and why. Raises HostError when the host refuses us, or
-    stays away for `patience` seconds.
+    While the host is away or the worker is stalled, events of kind `warning` with `seq` 0 say so, and one of kind `queued`
+    that the run waits: they are ours and are in no file. A worker that died is found: the status then says `lost`, and why.
+    Raises HostError when the host refuses us, or stays away for `patience` seconds.
     """
     place = find_on_host(host, run)
     mirror = Mirror(host, place)
     position = 0 if replay else mirror.complete_size()
     away_since: float | None = None
     failures = 0
-    stalled = False
+    stalled, first = False, True
     while True:
         try:
             status = mirror.update()
@@ -66,6 +66,9 @@ def follow_run(
         events, taken = _parse(run, position)
         position += taken
         mirror.common = position
+        if first and status.place and not any(event.kind == "queued" for event in events):
+            yield _queued(status)
+        first = False
         yield from events
         if status.stalled != stalled:
             stalled = status.stalled
@@ -215,6 +218,11 @@ def _lock(run: RunFolder) -> Generator[None]:
     with (run.path / ".follow.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _queued(status: Status) -> Event:
+    data = {"place": status.place, "message": status.message, "hint": status.hint}
+    return Event(seq=0, time=now(), stage="", kind="queued", data=data)
 
 
 def _notice(message: str, hint: str) -> Event:

@@ -79,21 +79,22 @@ def ship_run(host: Host, run: RunFolder, report: Callable[[str], None]) -> None:
     report(f"shipped to {host.name}: {len(inputs)} files, {sent / 1e6:.1f} MB sent")
 
 
-def start_run(host: Host, run: RunFolder, fresh: bool = False) -> None:
+def start_run(host: Host, run: RunFolder, fresh: bool = False) -> Status:
     """Start the run's worker, detached; nothing happens when it runs already. With `fresh`, stages that are
-    finished are done again. Raises HostError."""
+    finished are done again. Its status says the run's place in the queue. Raises HostError."""
     place = find_on_host(host, run)
     # What was pulled is not all of it any more.
     (run.path / PULLED).unlink(missing_ok=True)
     flags = ("--fresh",) if fresh else ()
     status = persist(lambda: ask_worker(host, place, "start", *flags), _silent)
     write_status(run, status)
+    return status
 
 
-def resume_run(host: Host, run: RunFolder, fresh: bool = False) -> None:
+def resume_run(host: Host, run: RunFolder, fresh: bool = False) -> Status:
     """Start a stopped run again; it goes on from its last checkpoint. What the host lost is shipped again."""
     ship_run(host, run, _silent)
-    start_run(host, run, fresh)
+    return start_run(host, run, fresh)
 
 
 def run_status(host: Host, run: RunFolder) -> Status:
@@ -105,7 +106,7 @@ def run_status(host: Host, run: RunFolder) -> Status:
         status = persist(lambda: ask_worker(host, place, "status"), _silent)
     except Unreachable as error:
         raise HostError(error.message, f"{error.hint} {last_heard(run)}".strip()) from error
-    if status.state == "queued" and run.read_status() is None:
+    if status.state == "queued" and not status.heartbeat:
         return status.model_copy(
             update={"message": "it was never started", "hint": f"./inv resume --run {place.spec.id}"}
         )

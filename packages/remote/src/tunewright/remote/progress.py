@@ -41,6 +41,10 @@ def describe(event: Event) -> str | None:
     data = event.data
     name = f"{visible(event.stage):<{NAME_WIDTH}}"
     match event.kind:
+        case "queued":
+            return f"{'queue':<{NAME_WIDTH}} queued, {one_line(str(data.get('message', '')))}"
+        case "turn":
+            return f"{'queue':<{NAME_WIDTH}} its turn, after {_seconds(data.get('waited'))}"
         case "stage_start":
             total, step = _whole(data.get("total")), _whole(data.get("step"))
             of = f" of {total}" if total else ""

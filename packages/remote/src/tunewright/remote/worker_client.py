@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -104,23 +105,45 @@ def ask_worker(host: Host, run: HostRun, verb: str, *flags: str) -> Status:
 
     Raises HostError when it fails, with what it said.
     """
-    argv = [run.record.python, "-P", "-m", "tunewright.train.worker", verb, "--run", str(run.path), *flags]
-    done = host.run(argv, env=WORKER_SETTINGS, timeout=180)
+    answer = ask(
+        host,
+        run.record.python,
+        [verb, "--run", str(run.path), *flags],
+        gone=f"the environment of run {run.spec.id} is gone",
+        otherwise=f"See ./inv logs --run {run.spec.id}",
+    )
+    status = parse_status(json.dumps(answer))
+    if status is None:
+        raise HostError(
+            f"{host.name}: the worker's answer to {verb} is not a status",
+            f"See ./inv logs --run {run.spec.id}",
+        )
+    return status
+
+
+def ask(host: Host, python: str, arguments: Sequence[str], *, gone: str, otherwise: str) -> dict[str, Any]:
+    """The worker's answer to a command, run by `python` on the host.
+
+    Raises HostError when there is no such Python (`gone` says so), or when it fails, with what it said; `otherwise` is the
+    hint where it said none.
+    """
+    done = host.run(
+        [python, "-P", "-m", "tunewright.train.worker", *arguments], env=WORKER_SETTINGS, timeout=180
+    )
     answer = _last_json(done.text)
     if done.code == 127 or (done.code and "No such file" in done.reason and answer is None):
         raise HostError(
-            f"{host.name}: the environment of run {run.spec.id} is gone",
+            f"{host.name}: {gone}",
             f"Install it again: ./inv host.setup --host {host.name}",
         )
-    status = parse_status(json.dumps(answer))
-    if status is None or done.code:
+    if not isinstance(answer, dict) or done.code:
         said = answer.get("error") if isinstance(answer, dict) else None
         hint = answer.get("hint") if isinstance(answer, dict) else None
         raise HostError(
-            f"{host.name}: the worker would not {verb}: {one_line(str(said or done.reason))}",
-            one_line(str(hint or f"See ./inv logs --run {run.spec.id}"), 400),
+            f"{host.name}: the worker would not {arguments[0]}: {one_line(str(said or done.reason))}",
+            one_line(str(hint or otherwise), 400),
         )
-    return status
+    return answer
 
 
 def parse_status(data: bytes | str) -> Status | None:

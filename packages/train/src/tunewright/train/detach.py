@@ -15,28 +15,36 @@ from tunewright.contract.run import RunFolder, State, Status
 from tunewright.train.failures import recognise
 from tunewright.train.lock import Owner, acquire, is_held, read_owner
 from tunewright.train.machine import boot_id, memory_kills, worker_environment
+from tunewright.train.queue import FROZEN, place_of, queue_of
 from tunewright.train.run_events import Journal, record_death, write_status
 
 PATIENCE = 10.0  # seconds a worker gets to write its checkpoint before it is killed
 TAIL = 20_000  # bytes of the log that are searched for a cause
-FROZEN = 60.0  # seconds without a heartbeat, which comes every two
 RUNNING = ("queued", "running")
 
 
 def start(run: RunFolder, *, fresh: bool = False) -> dict[str, Any]:
-    """Start a detached worker, or say that there is one; returns `{"pid", "state"}`.
+    """Start a detached worker, or say that there is one; returns `{"pid", "state", "place", "message", …}`.
 
     The lock is taken here and handed down, so that of two people who start at once only one does. The worker
     has a session of its own and no terminal; when this process ends it belongs to init, and nothing that
-    happens to the connection reaches it. Raises UserError when the folder is not a run.
+    happens to the connection reaches it. It waits until no other run is at work on the host. Raises UserError when
+    the folder is not a run.
     """
     run.read_spec()
     lock = acquire(run.path)
     if lock is None:
         owner = read_owner(run.path)
-        return {"pid": owner.pid if owner else 0, "state": "running"}
+        return status(run).model_dump() | {"pid": owner.pid if owner else 0}
     try:
-        write_status(run, Status(state="queued", boot=boot_id(), heartbeat=now()))
+        queue = queue_of(run)
+        # Here, so that the order is that of the starts and not of which process was faster.
+        queue.join(run.path.name)
+        place, message, hint = place_of(queue, run.path.name)
+        queued = Status(
+            state="queued", boot=boot_id(), heartbeat=now(), place=place, message=message, hint=hint
+        )
+        write_status(run, queued)
         with run.log.open("ab") as log:
             offset = log.tell()
             log.write(f"--- worker started {now()}\n".encode())
@@ -56,7 +64,7 @@ def start(run: RunFolder, *, fresh: bool = False) -> dict[str, Any]:
         lock.write_owner(process.pid, leader=True, log_offset=offset)
     finally:
         lock.release()
-    return {"pid": process.pid, "state": "queued"}
+    return queued.model_dump() | {"pid": process.pid}
 
 
 def status(run: RunFolder) -> Status:

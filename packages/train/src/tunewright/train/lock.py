@@ -1,12 +1,15 @@
 """One worker for one run: a lock on the run's folder that its worker holds for life.
 
-The lock is `flock` on an open file, which the kernel drops when the last holder dies, however it dies.
-Who holds it is written in the file: pid, boot and when.
+The lock is `flock` on an open file, which the kernel drops when the last holder dies, however it dies. Another account
+cannot open the file, and so cannot hold it. Who holds it is written in the file: pid, boot and when.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
+import time
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,6 +18,7 @@ from tunewright.contract.manifest import now
 from tunewright.train.machine import boot_id, memory_kills
 
 LOCK = "worker.lock"
+GLANCES = 5  # tries to take a lock: whoever asks whether it is held holds it for a moment
 
 
 class Owner(BaseModel):
@@ -56,17 +60,41 @@ class Lock:
 
 
 def acquire(run: Path) -> Lock | None:
-    """Take the run's lock; None when another process has it."""
-    descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    """Take the run's lock; None when another process has it. Raises OSError."""
+    descriptor = take(run / LOCK)
+    return None if descriptor is None else Lock(descriptor)
+
+
+def take(path: Path, tries: int = GLANCES) -> int | None:
+    """An open descriptor that holds the lock of that file, made when missing; None when another process has it.
+
+    Raises OSError, also for a file of another account.
+    """
+    descriptor = open_private(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
+        for left in reversed(range(tries)):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor
+            if left:
+                time.sleep(0.02)
     except BaseException:
         os.close(descriptor)
         raise
-    return Lock(descriptor)
+    os.close(descriptor)
+    return None
+
+
+def open_private(path: Path) -> int:
+    """A descriptor of a lock's file, made when missing, that no other account can open. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        os.close(descriptor)
+        raise PermissionError(errno.EPERM, "not a file of this account", str(path))
+    if stat.S_IMODE(found.st_mode) & 0o077:  # of an earlier version
+        os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def adopt(descriptor: int) -> Lock:
@@ -77,8 +105,13 @@ def adopt(descriptor: int) -> Lock:
 
 def is_held(run: Path) -> bool:
     """Whether a worker is alive on this run. Creates nothing."""
+    return is_locked(run / LOCK)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of that file. Creates nothing."""
     try:
-        descriptor = os.open(run / LOCK, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:

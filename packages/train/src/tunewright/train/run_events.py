@@ -36,12 +36,18 @@ class Cancelled(BaseException):
 class Journal:
     """Writes one run's events and status. `stage` and `step` are those of the stage now at work."""
 
-    def __init__(self, folder: RunFolder, pid: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        pid: int,
+        clock: Callable[[], float] = time.monotonic,
+        state: State = "running",
+    ) -> None:
         self._folder = folder
         self._clock = clock
         self._seq = _repair(folder)
         self._file = folder.events.open("ab", buffering=0)
-        self._status = Status(state="running", pid=pid, boot=boot_id(), heartbeat=now())
+        self._status = Status(state=state, pid=pid, boot=boot_id(), heartbeat=now())
         self._guard = threading.RLock()
         self._begun = self._started = clock()
         self._last_progress = clock()
@@ -71,6 +77,21 @@ class Journal:
 
     def warning(self, message: str, hint: str = "") -> None:
         self.event("warning", message=message, hint=hint)
+
+    def queued(self, place: int, message: str, hint: str) -> None:
+        """The run waits behind others, in that place."""
+        with self._guard:
+            update = {"state": "queued", "place": place, "message": message, "hint": hint}
+            self._status = self._status.model_copy(update=update)
+            self.beat()
+
+    def its_turn(self) -> None:
+        """The run waits no more."""
+        with self._guard:
+            update = {"state": "running", "place": 0, "message": "", "hint": ""}
+            self._status = self._status.model_copy(update=update)
+            self._begun = self._started = self._last_progress = self._sign = self._stepped = self._clock()
+            self.beat()
 
     def begin(self, stage: str, total: int) -> None:
         """A stage starts; `total` is its number of steps, 0 when that is not known yet."""
@@ -129,7 +150,14 @@ class Journal:
         """
         with self._guard:
             self._status = self._status.model_copy(
-                update={"state": state, "message": message, "hint": hint, "stalled": False, "pid": 0}
+                update={
+                    "state": state,
+                    "message": message,
+                    "hint": hint,
+                    "stalled": False,
+                    "pid": 0,
+                    "place": 0,
+                }
             )
             with contextlib.suppress(OSError):
                 if state == "failed":
@@ -152,6 +180,7 @@ class Journal:
                 message, hint = self._stall()
                 update = {"stalled": bool(message), "message": message, "hint": hint}
                 self._status = self._status.model_copy(update=update)
+            if self._status.state in ("queued", "running"):
                 self._write()
 
     def _stall(self) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The worker's command line: one JSON line on standard output, whatever happens.
 
     python -m tunewright.train.worker start|run|cancel|status --run DIR
+    python -m tunewright.train.worker queue --root DIR
     python -m tunewright.train.worker facts
 
 Only `run` and `facts` import mlx.
@@ -23,7 +24,14 @@ from tunewright.contract.run import RunFolder, Status
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; print its answer; return the exit code."""
     options = _parser().parse_args(arguments)
-    commands = {"start": _start, "run": _run, "cancel": _cancel, "status": _status, "facts": _facts}
+    commands = {
+        "start": _start,
+        "run": _run,
+        "cancel": _cancel,
+        "status": _status,
+        "queue": _queue,
+        "facts": _facts,
+    }
     try:
         answer, code = commands[options.command](options)
     except UserError as error:
@@ -48,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--fresh", action="store_true", help="repeat finished stages")
         if name == "run":
             command.add_argument("--lock", type=int, default=None, help=argparse.SUPPRESS)
+    queue = commands.add_parser("queue", help="the run at work, and those that wait")
+    queue.add_argument("--root", type=Path, required=True, help="the host's folder")
+    queue.add_argument("--first", default="", help="a waiting run that is to be the next one")
     commands.add_parser("facts", help="versions and device")
     return parser
 
@@ -68,6 +79,15 @@ def _cancel(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from tunewright.train.detach import cancel
 
     return cancel(RunFolder(options.run.resolve())).model_dump(), ExitCode.DONE
+
+
+def _queue(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tunewright.train.queue import Queue, describe_queue
+
+    queue = Queue(options.root.resolve())
+    if options.first:
+        queue.put_first(options.first)
+    return describe_queue(queue), ExitCode.DONE
 
 
 def _run(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
@@ -104,23 +124,27 @@ def _size(path: Path) -> int:
 
 
 def work(folder: RunFolder, *, fresh: bool) -> Status:
-    """Do what is left of a run, and return its final status. A bug keeps its traceback in the log."""
+    """Do what is left of a run when it is its turn, and return its final status. A bug keeps its traceback in the log."""
     from tunewright.train.blas import CHOSEN, has_compiler
     from tunewright.train.machine import keep_awake
+    from tunewright.train.queue import Turn, wait_for_turn
     from tunewright.train.run_events import Cancelled, Journal
 
     # A crash in native code names its signal in the log; without a word it was killed from outside.
     faulthandler.enable()
-    journal = Journal(folder, os.getpid())
+    journal = Journal(folder, os.getpid(), state="queued")
 
     def stop(*_: object) -> None:
         journal.cancelled.set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
+    turn: Turn | None = None
     with journal.alive():
         try:
             keep_awake()
+            turn = wait_for_turn(folder, journal)
+            journal.its_turn()
             if not has_compiler():
                 slow = " and with mlx's own slow BLAS" if os.environ.get(CHOSEN) == "reference" else ""
                 journal.warning(
@@ -133,7 +157,11 @@ def work(folder: RunFolder, *, fresh: bool) -> Status:
             return journal.close("cancelled")
         except BaseException as error:  # noqa: BLE001 - whatever it is, status.json must say that it failed
             return _failed(journal, folder, error)
-        return journal.close("done")
+        else:
+            return journal.close("done")
+        finally:
+            if turn is not None:
+                turn.end()
 
 
 def _do_stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
