@@ -12,7 +12,7 @@ from tunewright.contract.example import read_examples
 from tunewright.contract.suite import Case, read_suite
 from tunewright.datagen.corpus import RESERVED, TRAIN, VALID
 from tunewright.datagen.families.direct import questions
-from tunewright.datagen.generate import SCENARIOS
+from tunewright.datagen.families.family_file import shipped_families
 
 SUITES = sorted((ROOT / "suites").glob("*.jsonl"))
 
@@ -35,7 +35,7 @@ def test_there_are_suites_to_compare_with() -> None:
 
 
 def test_no_training_wording_is_a_suite_wording() -> None:
-    ours = {" ".join(words(wording)) for scenario in SCENARIOS for wording in scenario.requests}
+    ours = {" ".join(words(wording)) for scenario in shipped_families() for wording in scenario.requests}
     ours |= {" ".join(words(question.template)) for question in questions(load_catalog("coding"))}
     theirs = {" ".join(words(case.template)) for case in cases() if case.template}
     assert not ours & theirs
@@ -47,7 +47,7 @@ def test_no_training_wording_is_nearly_a_suite_wording() -> None:
     theirs = [case.template for case in cases() if case.template]
     for wording in theirs:
         near.add_all(unnamed(wording))
-    ours = [wording for scenario in SCENARIOS for wording in scenario.requests]
+    ours = [wording for scenario in shipped_families() for wording in scenario.requests]
     ours += [question.template for question in questions(load_catalog("coding"))]
     assert len(ours) > 500
     assert len(theirs) >= 600

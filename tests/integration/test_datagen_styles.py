@@ -289,3 +289,20 @@ def test_the_base_model_s_own_template_is_asked_without_being_named(tmp_path: Pa
     (base / "chat_template.jinja").write_text(TEMPLATE)
     _, made = own_dataset(plan, tmp_path / "out", repos=[repo])
     assert made.splits
+
+
+def test_a_family_of_the_users_own_is_generated(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        '[[family]]\nname = "mine.words"\nkind = "discrimination"\ntools = ["read_file"]\nneeds = "file"\n'
+        'requests = ["wordiest line of {path}? just how many words", "count the words of the wordiest line in {path}"]\n'
+        "program = '''\nsource = read_file($path)\n"
+        "print(max(len(text.split()) for text in source.content.splitlines()))\n'''\n"
+        'answers = ["The wordiest line of {path} has {out} {out:word|words}."]\n',
+        encoding="utf-8",
+    )
+    asked = recipe(tools=("read_file",), families=(str(tmp_path / "mine.toml"),), other=10)
+    made = generate_dataset(asked, tmp_path / "out", repos=[checkout(tmp_path / "repo")], root=ROOT)
+    mine = [row for row in rows(tmp_path / "out") if row["meta"].get("scenario") == "mine.words"]
+    assert mine
+    assert all('read_file("pkg/' in str(row["messages"]) for row in mine)
+    assert str(tmp_path / "mine.toml") in {entry.path for entry in made.lineage}

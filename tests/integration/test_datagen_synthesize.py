@@ -1,7 +1,6 @@
 """One example after another: what is said after writing is true of what was written, and no wording blocks the others."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -12,7 +11,7 @@ from tunewright.contract.catalog import load_catalog
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
-from tunewright.datagen.families import check_chains, files
+from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.program import Call, Outcome, Sandbox
 from tunewright.datagen.synthesize import Made, Maker, unfit
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.slow
 CORPUS = Corpus(
     "demo", "1", {f"demo/{name}.py": f"def {name}():\n    return 1\n" for name in ("apply", "merge", "total")}
 )
-SCENARIOS = {s.name: s for s in (*files.SCENARIOS, *check_chains.SCENARIOS)}
+SCENARIOS = {s.name: s for s in shipped_families()}
 
 
 def made_by(scenario: Scenario, folder: Path, count: int, corpus: Corpus = CORPUS) -> Iterator[Made]:
@@ -96,10 +95,8 @@ def test_a_call_that_finds_nothing_of_what_it_is_about_makes_no_example(
 
 
 def test_a_wording_that_can_pass_only_once_does_not_block_the_others(tmp_path: Path) -> None:
-    scenario = replace(
-        SCENARIOS["read.count"],
-        requests=("How long is that file of ours?", "How many lines does {path} have?"),
-    )
+    requests = ("How long is that file of ours?", "How many lines does {path} have?")
+    scenario = SCENARIOS["read.count"].model_copy(update={"requests": requests})
     files = {f"some{n}/place{n}/module{n}.py": "x = 1\ny = 2\nz = 3\n" for n in range(30)}
     made = list(made_by(scenario, tmp_path / "s", 12, Corpus("demo", "1", files)))
     assert sum(one.template == scenario.requests[0] for one in made) == 1

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.support.demo_corpus import CORPUS, LIB
 from tunewright.contract.catalog import Catalog, is_list, item_type, load_catalog
 from tunewright.datagen.corpus import installed_corpus
+from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.scenario import Scenario
-from tunewright.datagen.generate import SCENARIOS
 from tunewright.datagen.program import Sandbox
 from tunewright.datagen.slots import SLOW_COMMANDS, Slots
 from tunewright.datagen.tools import Rejected, Toolbox
@@ -263,7 +263,7 @@ def test_a_command_that_is_called_slow_does_not_end_by_itself(tmp_path: Path, co
 
 
 @pytest.mark.parametrize(
-    "scenario", [s for s in SCENARIOS if s.family == "failure"], ids=lambda scenario: scenario.name
+    "scenario", [s for s in shipped_families() if s.kind == "failure"], ids=lambda scenario: scenario.name
 )
 def test_what_fails_is_found_out_by_the_program_and_told(
     box: Toolbox, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
@@ -271,7 +271,7 @@ def test_what_fails_is_found_out_by_the_program_and_told(
     monkeypatch.setattr("tunewright.datagen.tools.COMMAND_SECONDS", 0.3)
     slots: Slots = {"symbol": "greet", "file": "app.py", "line": 2, "at": "app.py:2", "path": "../none.py"}
     slots |= {"query": "no_such_name", "content": "x = 1"}
-    slots["command"] = "sleep 20" if scenario.site == "slow_command" else "cat none.py"
+    slots["command"] = "sleep 20" if scenario.needs == "slow_command" else "cat none.py"
     parameters = {tool.name: tool.parameter_names for tool in load_catalog("coding").tools}
     with Sandbox() as sandbox:
         done = sandbox.run(scenario.fill_program(slots), box.functions, parameters)

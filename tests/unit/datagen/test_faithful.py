@@ -3,8 +3,8 @@
 import pytest
 
 from tunewright.datagen.faithful import unfaithful
+from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.scenario import Scenario, fill
-from tunewright.datagen.generate import SCENARIOS
 from tunewright.datagen.synthesize import needed_values
 
 REQUEST = "Where is `run` defined? It stands at app.py:12."
@@ -97,7 +97,7 @@ SLOTS: dict[str, str | int] = {
 }
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)
 def test_a_request_is_faithful_to_itself_and_nothing_but_its_values_is_not(scenario: Scenario) -> None:
     program = scenario.fill_program(SLOTS)
     for wording in scenario.requests:

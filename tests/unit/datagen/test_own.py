@@ -37,7 +37,7 @@ def requests(made: Catalog) -> set[str]:
 )
 def test_a_tool_about_folders_gets_folders(description: str, parameter: Parameter, site: str) -> None:
     found = list(own_scenarios(catalog(description, parameter)))
-    assert {scenario.site for scenario in found} == {site}
+    assert {scenario.needs for scenario in found} == {site}
     assert all(f"{parameter.name}=$path" in scenario.program for scenario in found)
 
 

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from tunewright.chat.calls.code_mode import calls_in
 from tunewright.contract.catalog import load_catalog
-from tunewright.datagen.families import references
 from tunewright.datagen.families.direct import questions
+from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.fields import in_words
 from tunewright.datagen.families.scenario import Scenario, fill, literal
-from tunewright.datagen.generate import SCENARIOS
 
 SLOTS: dict[str, str | int] = {
     "symbol": "thing",
@@ -34,18 +33,18 @@ SLOTS: dict[str, str | int] = {
 CATALOG = load_catalog("coding")
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)
 def test_a_scenario_calls_the_tools_it_names_in_order(scenario: Scenario) -> None:
     calls = calls_in(scenario.fill_program(SLOTS), CATALOG.tool_names)
-    assert tuple(dict.fromkeys(call.name for call in calls)) == scenario.called
-    assert scenario.called[0] == scenario.tool
+    assert tuple(dict.fromkeys(call.name for call in calls)) == scenario.tools
+    assert scenario.tools[0] == scenario.tool
     for call in calls:
         tool = CATALOG.tool(call.name)
         assert tool is not None
         call.bind(tool.parameter_names)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)
 def test_whatever_a_program_is_given_stands_in_every_wording(scenario: Scenario) -> None:
     needed = {name.removeprefix("bare_") for name in Template(scenario.program).get_identifiers()}
     for wording in scenario.requests:
@@ -56,7 +55,7 @@ def test_whatever_a_program_is_given_stands_in_every_wording(scenario: Scenario)
         fill(wording, SLOTS)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)
 def test_a_program_is_python_and_its_answers_can_be_filled(scenario: Scenario) -> None:
     ast.parse(scenario.fill_program(SLOTS))
     for count in (0, 1, 2):
@@ -68,14 +67,21 @@ def answers(scenario: Scenario, count: int) -> list[str]:
     """What is said when every number that was asked for or that came out is `count`, in as many lines."""
     slots = SLOTS | {"limit": count, "count": count, "minutes": count}
     outputs = list(scenario.when)
-    if "{out1}" in scenario.answer:
+    if any("{out1}" in answer for answer in scenario.answers):
         outputs.append(" ".join([str(count)] * 3))
-    elif scenario.answer:
+    elif scenario.answers:
         outputs.append("\n".join([str(count)] * max(1, count)))
         outputs.append(str(count))
     if scenario.nothing and not count:
         outputs.append("")
-    return [scenario.fill_answer(slots, output) for output in outputs]
+    return [answer for output in outputs for answer in every_answer(scenario, slots, output)]
+
+
+def every_answer(scenario: Scenario, slots: dict[str, str | int], output: str) -> list[str]:
+    """What may be said to an output, in each of its wordings."""
+    fitting: list[str] = []
+    scenario.fill_answer(slots, output, lambda found: fitting.extend(found) or found[0])
+    return [scenario.fill_answer(slots, output, lambda _, answer=answer: answer) for answer in fitting]
 
 
 MANY = (
@@ -96,7 +102,7 @@ MANY = (
 ONE = ["use", "class", *(word.removesuffix("s") for word in MANY)]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)
 def test_an_answer_about_one_thing_is_in_the_singular_and_about_others_in_the_plural(
     scenario: Scenario,
 ) -> None:
@@ -108,20 +114,20 @@ def test_an_answer_about_one_thing_is_in_the_singular_and_about_others_in_the_pl
             assert not re.search(rf"\b{count} (?:[a-z]+ )?(?:{'|'.join(ONE)})\b", answer), answer
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)
 def test_an_answer_is_a_sentence_whatever_came_out(scenario: Scenario) -> None:
     values = ["class Unused(Message):", "Is it?", "It is.", "wc: x: No such file;", "3 3 3"]
-    fits = values[-1:] if re.search(r"\{out(?::|\d)", scenario.answer) else values
-    fits = fits if scenario.answer else []
-    for output in [*scenario.when, *fits, *([""] if scenario.nothing else [])]:
-        answer = scenario.fill_answer(SLOTS, output)
+    fits = values[-1:] if re.search(r"\{out(?::|\d)", " ".join(scenario.answers)) else values
+    fits = fits if scenario.answers else []
+    outputs = [*scenario.when, *fits, *([""] if scenario.nothing else [])]
+    for output, answer in ((out, said) for out in outputs for said in every_answer(scenario, SLOTS, out)):
         assert not re.search(r"[.:;,!?][.:;,]", answer), answer
         assert re.match(r"[A-Z`'\d]|[ac]/", answer) or answer.startswith(output), answer
         assert answer.strip() == answer
         assert answer.endswith((".", "`", ":", "?", ";", "!")) or answer.endswith(output), answer
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)
 def test_a_request_speaks_of_one_thing_in_the_singular(scenario: Scenario) -> None:
     for wording in scenario.requests:
         request = fill(wording, SLOTS | {"limit": 1})
@@ -136,7 +142,7 @@ def test_a_request_speaks_of_one_thing_in_the_singular(scenario: Scenario) -> No
     ],
 )
 def test_the_last_commit_is_the_one_that_the_log_lists_first(which: str, chosen: str) -> None:
-    scenario = next(scenario for scenario in SCENARIOS if scenario.name == f"git_log.{which}.date")
+    scenario = next(scenario for scenario in shipped_families() if scenario.name == f"git_log.{which}.date")
     assert all(
         f"{which} commit" in w.lower() or "final commit" in w or f"the {which} one" in w
         for w in scenario.requests
@@ -145,9 +151,9 @@ def test_the_last_commit_is_the_one_that_the_log_lists_first(which: str, chosen:
 
 
 def test_scenario_names_and_wordings_are_unique() -> None:
-    names = [scenario.name for scenario in SCENARIOS]
+    names = [scenario.name for scenario in shipped_families()]
     assert len(names) == len(set(names))
-    wordings = [wording for scenario in SCENARIOS for wording in scenario.requests]
+    wordings = [wording for scenario in shipped_families() for wording in scenario.requests]
     repeated = {wording for wording in wordings if wordings.count(wording) > 1}
     assert not repeated
 
@@ -192,7 +198,7 @@ def test_a_literal_is_read_back_as_the_value(value: str | int) -> None:
 
 
 def test_a_long_list_is_cut_in_the_answer_and_says_so() -> None:
-    scenario = references.REFERENCES[0]
+    scenario = next(s for s in shipped_families() if s.name == "references.places")
     answer = scenario.fill_answer(SLOTS, "\n".join(f"a.py:{n}" for n in range(9)))
     assert answer == "`thing` is used at a.py:0, a.py:1, a.py:2, a.py:3 and 5 more."
 

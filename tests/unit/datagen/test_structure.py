@@ -12,8 +12,9 @@ from tunewright.chat.calls.code_mode import parse_turn
 from tunewright.contract.recipe import Data, Structure
 from tunewright.datagen.conversation import NO_OUTPUT, Exchange, Work, compose
 from tunewright.datagen.example_builder import forms_for, shows_all
+from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.scenario import Scenario
-from tunewright.datagen.generate import SCENARIOS, plan_orders
+from tunewright.datagen.generate import plan_orders
 from tunewright.datagen.structure import Form, draw_forms
 
 LABELS = st.lists(st.sampled_from(["", "goto_definition", "ruff_check", "read_file"]), max_size=300)
@@ -105,12 +106,12 @@ def test_a_program_that_printed_nothing_says_so_in_the_response() -> None:
 
 
 @pytest.mark.parametrize("loop", [True, False])
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)
 def test_what_an_example_is_about_fits_its_form(scenario: Scenario, loop: bool) -> None:
     form = Form(True, False, loop, False)
     assert shows_all(scenario, form, single_calls=False) == (scenario.shows_response or not loop)
-    several = len(scenario.called) > 1
-    volatile = "pytest_run" in scenario.called
+    several = len(scenario.tools) > 1
+    volatile = "pytest_run" in scenario.tools
     if shows_all(scenario, form, single_calls=True):
         assert not (several and not loop)
         assert not (volatile and loop)
@@ -121,8 +122,8 @@ def test_what_an_example_is_about_fits_its_form(scenario: Scenario, loop: bool) 
 def test_every_tool_has_what_fits_each_form_as_single_calls_except_one_whose_results_vary() -> None:
     for loop in (True, False):
         form = Form(True, False, loop, False)
-        found = {s.tool for s in SCENARIOS if shows_all(s, form, single_calls=True)}
-        assert {s.tool for s in SCENARIOS} - found == ({"pytest_run"} if loop else set())
+        found = {s.tool for s in shipped_families() if shows_all(s, form, single_calls=True)}
+        assert {s.tool for s in shipped_families()} - found == ({"pytest_run"} if loop else set())
 
 
 def test_the_kinds_of_several_turns_keep_their_shares() -> None:

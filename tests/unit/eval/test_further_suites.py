@@ -13,7 +13,7 @@ from tunewright.chat.similar import shingles
 from tunewright.contract.suite import Case, Prediction, Suite, read_suite
 from tunewright.datagen.corpus import RESERVED
 from tunewright.datagen.families.direct import questions
-from tunewright.datagen.generate import SCENARIOS
+from tunewright.datagen.families.family_file import shipped_families
 from tunewright.eval.outcome import judge
 from tunewright.eval.suite_check import check_suite
 from tunewright.eval.suite_score import METRIC_NAMES, score_predictions
@@ -126,7 +126,7 @@ def test_no_wording_occurs_twice_in_all_suites_and_no_two_requests_are_nearly_th
 
 
 def test_no_request_is_nearly_a_wording_of_training_or_shares_eight_words_with_one() -> None:
-    wordings = [wording for scenario in SCENARIOS for wording in scenario.requests]
+    wordings = [wording for scenario in shipped_families() for wording in scenario.requests]
     wordings += [question.text for question in questions(trials().catalog)]
     trained = [re.sub(r"\{[^}]*\}", "qqq", wording) for wording in wordings]
     known = [(wording, shingles(wording, 2)) for wording in trained]

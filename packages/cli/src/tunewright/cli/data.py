@@ -48,6 +48,42 @@ def generate(
 
 
 @command(
+    iterable=["file"],
+    check="make an example of each on a small repository and show it; exit 1 when one makes none",
+    file="a TOML file of your own families; repeatable. With --check only these are run",
+    recipe="whose catalog and families these are: a recipe's name, or the path of a .toml file",
+    repo="a local checkout to run them on, instead of the smallest pinned package",
+)
+def families(
+    c: Context, check: bool = False, file: list[str] = [], recipe: str = "tiny", repo: str = ""
+) -> None:
+    """List the families that requests are made from; --check runs each once and shows an example."""
+    from tunewright.contract.recipe import load_recipe
+    from tunewright.datagen.check_families import families_of, try_families
+    from tunewright.datagen.corpus import checkout_corpus
+    from tunewright.datagen.families.family_file import read_families
+
+    data = load_recipe(recipe, ROOT).data
+    known = families_of(data, [Path(name) for name in file], ROOT)
+    if not check:
+        print(f"{'family':<40} {'kind':<15} {'needs':<20} {'wordings':>8}  tools")
+        for each in known:
+            print(
+                f"{each.name:<40} {each.kind:<15} {each.needs:<20} {len(each.requests):>8}  {', '.join(each.tools)}"
+            )
+        return
+    wanted = {each.name for name in file for each in read_families(Path(name))}
+    chosen = [each for each in known if each.name in wanted or not wanted]
+    failed = 0
+    for tried in try_families(chosen, data, checkout_corpus(Path(repo)) if repo else None):
+        print(tried.text() + "\n")
+        failed += tried.made is None
+    say(f"{len(chosen)} families, {failed} without an example")
+    if failed:
+        raise Exit(code=1)
+
+
+@command(
     iterable=["data"],
     data=DATASET + "; repeatable (default: the tiny recipe's)",
     recipe="also check truncation and masking as this recipe trains",
@@ -205,4 +241,4 @@ def read_named(name: str) -> str:
         ) from error
 
 
-TASKS = (generate, normalize, merge)
+TASKS = (generate, families, normalize, merge)

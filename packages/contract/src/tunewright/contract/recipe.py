@@ -74,6 +74,7 @@ class Data(Section):
     path: str = ""
     catalog: str = "coding"
     tools: tuple[str, ...] = ()  # empty: every tool of the catalog
+    families: tuple[str, ...] = ()  # TOML files of your own families of requests, relative to the checkout
     navigation: Count = 400  # examples about goto_definition, find_references and their likes
     other: Count = 400
     valid: Share = 0.1  # share of examples held out, by cluster

@@ -51,9 +51,9 @@ def shows_all(scenario: Scenario, form: Form, *, single_calls: bool) -> bool:
     nothing to make a second one from: several calls need the loop.
     """
     if not form.loop:
-        return not single_calls or len(scenario.called) == 1
+        return not single_calls or len(scenario.tools) == 1
     # Single calls show results whole, and so what differs from run to run in them.
-    return scenario.shows_response and not (single_calls and VOLATILE & set(scenario.called))
+    return scenario.shows_response and not (single_calls and VOLATILE & set(scenario.tools))
 
 
 def forms_for(orders: Sequence[Order], data: Data, random: Random) -> list[Form]:
@@ -126,7 +126,7 @@ class Series:
             if reason is None:
                 self._maker.ledger.keep(row["meta"]["family"])
                 return row
-            self._maker.ledger.reject(made.scenario.family, reason)
+            self._maker.ledger.reject(made.scenario.kind, reason)
         raise self._nothing_survives()
 
     def _nothing_survives(self) -> UserError:
@@ -203,11 +203,11 @@ class Series:
     def _written(self, order: Order, form: Form, made: Made) -> tuple[Row, str | None]:
         style = self._style
         # Where the request itself names the tool, another name would be a riddle.
-        mask = not order.missing and not any(tool in made.request for tool in made.scenario.called)
-        offer = self._offer(form, made.scenario.called, missing=order.missing, mask=mask)
+        mask = not order.missing and not any(tool in made.request for tool in made.scenario.tools)
+        offer = self._offer(form, made.scenario.tools, missing=order.missing, mask=mask)
         meta = {
             "source": order.group,
-            "family": "irrelevance" if order.missing else made.scenario.family,
+            "family": "irrelevance" if order.missing else made.scenario.kind,
             "template": made.template,
             "cluster": made.cluster,
             "tool": order.label and made.scenario.tool,

@@ -22,20 +22,8 @@ from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.example_builder import Order, Series, Style, forms_for
-from tunewright.datagen.families import (
-    chains,
-    check_chains,
-    checks,
-    commands,
-    failures,
-    files,
-    git,
-    navigation,
-    runs,
-    symbols,
-    unannounced_tool_errors,
-)
 from tunewright.datagen.families.direct import Question
+from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.own import own_scenarios, without_scenarios
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.no_tool_questions import (
@@ -56,23 +44,6 @@ from tunewright.datagen.synthesize import Maker
 from tunewright.datagen.tool_sampling import ALWAYS
 
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where enough of them list tools
-SCENARIOS = tuple(
-    scenario
-    for family in (
-        navigation,
-        checks,
-        runs,
-        files,
-        commands,
-        chains,
-        check_chains,
-        symbols,
-        git,
-        failures,
-        unannounced_tool_errors,
-    )
-    for scenario in family.SCENARIOS
-)
 Report = Callable[[str, int, int], None]
 
 
@@ -113,7 +84,7 @@ def generate_dataset(
         Reworder(wording, out.parent / ".rewordings") if wording else None,
     )
     with enough_room(out):
-        splits = make_splits(style, guard, plan.sides, plan.seed, ledger, report, plan.own)
+        splits = make_splits(style, guard, plan.sides, plan.seed, ledger, report, plan.own, plan.families)
     facts: dict[str, Any] = {
         "key": plan.key,
         "generator": GENERATOR,
@@ -177,14 +148,15 @@ def make_splits(
     ledger: Ledger,
     report: Report | None = None,
     own: Path | None = None,
+    families: Sequence[Scenario] = (),
 ) -> dict[str, list[Row]]:
-    """Rows of each split; the functions of the file `own` are the user's own tools.
+    """Rows of each split; the functions of the file `own` are the user's own tools, and `families` are their own.
 
     The two groups are made side by side; neither depends on the other's pace.
     """
     data, catalog = style.data, style.catalog
     # Users' tools may have the names of ours and other results: then only what is made from the catalog fits.
-    scenarios = list(own_scenarios(catalog)) if own else select(catalog)
+    scenarios = [*(own_scenarios(catalog) if own else select(catalog)), *families]
     for reason in without_scenarios(catalog, scenarios, own=own is not None):
         ledger.reject("(all)", reason)
     # A row of single calls without a list of its own lists all tools; a shell among them can do nearly anything.
@@ -305,4 +277,4 @@ def select(catalog: Catalog) -> list[Scenario]:
         if (known := shipped.tool(tool.name)) is not None
         and (known.parameter_names, known.result) == (tool.parameter_names, tool.result)
     }
-    return [scenario for scenario in SCENARIOS if set(scenario.called) <= ours]
+    return [scenario for scenario in shipped_families() if set(scenario.tools) <= ours]

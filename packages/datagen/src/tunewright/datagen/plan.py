@@ -15,6 +15,8 @@ from tunewright.contract.recipe import Recipe
 from tunewright.contract.suite import Suite, read_suite
 from tunewright.datagen.catalogs import read_catalog
 from tunewright.datagen.corpus import TRAIN, VALID, Corpus, checkout_corpus, distinct_names, installed_corpus
+from tunewright.datagen.families.family_file import own_families
+from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.mutations import with_failing_tests
 
 GENERATOR = 14  # raise it when the same inputs give other examples
@@ -23,12 +25,13 @@ ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")
 
 @dataclass(frozen=True)
 class Plan:
-    """The inputs of a dataset. `lineage` maps each repository and suite to its hash."""
+    """The inputs of a dataset. `lineage` maps each repository, suite and file of families to its hash."""
 
     key: str
     seed: int
     catalog: Catalog
     own: Path | None  # the file whose functions are the tools, where the user brings some along
+    families: tuple[Scenario, ...]  # of the user's own files
     suites: tuple[Suite, ...]
     sides: dict[str, list[Corpus]]
     engines: dict[str, str]
@@ -47,11 +50,12 @@ def plan_dataset(
     seed = recipe.seed if seed is None else seed
     catalog, functions = read_catalog(recipe.data.catalog)
     catalog = catalog.only(*(recipe.data.tools or catalog.tool_names))
+    families = own_families([root / path for path in recipe.data.families], catalog)
     suites = [suite.path for suite in recipe.suites if suite.path and (root / suite.path).is_file()]
     pristine = choose_corpora(repos, recipe.data.valid)
     engines = {name: version(name) for name in ENGINES}
     lineage = {corpus.label: corpus.sha256 for side in pristine.values() for corpus in side}
-    lineage |= {path: sha256_file(root / path) for path in suites}
+    lineage |= {path: sha256_file(root / path) for path in (*suites, *recipe.data.families)}
     inputs: dict[str, Any] = {
         "generator": GENERATOR,
         "seed": seed,
@@ -68,6 +72,7 @@ def plan_dataset(
         seed=seed,
         catalog=catalog,
         own=Path(recipe.data.catalog).resolve() if functions else None,
+        families=families,
         suites=tuple(read_suite(root / path) for path in suites),
         sides={
             split: [with_failing_tests(corpus, Random(f"{seed}/{corpus.name}")) for corpus in side]

@@ -101,7 +101,7 @@ class Maker:
         families: dict[str, list[Scenario]] = defaultdict(list)
         for scenario in self.scenarios:
             if scenario.tool == tool and fits(scenario):
-                families[scenario.family].append(scenario)
+                families[scenario.kind].append(scenario)
         left = ATTEMPTS
         while left > 0 and families:
             family = min(
@@ -133,9 +133,15 @@ class Maker:
         self._used[chosen.name] += 1
         return chosen
 
+    def _in_turn(self, answers: Sequence[str]) -> str:
+        """The one of some answers that was used least."""
+        chosen = min(answers, key=lambda answer: self._used[answer])
+        self._used[chosen] += 1
+        return chosen
+
     def _attempt(self, scenario: Scenario) -> Made | None:
-        corpus = self.corpora[self._turn[scenario.site] % len(self.corpora)]
-        self._turn[scenario.site] += 1
+        corpus = self.corpora[self._turn[scenario.needs] % len(self.corpora)]
+        self._turn[scenario.needs] += 1
         slots = self._next_site(corpus, scenario)
         if slots is None:
             return None
@@ -156,10 +162,10 @@ class Maker:
             self._used[template] += 1
         if reason is not None or work is None:
             reason = reason or "no work"
-            self.ledger.reject(scenario.family, reason)
+            self.ledger.reject(scenario.kind, reason)
             self._reasons[scenario.tool][reason] += 1
             return None
-        engines = NAVIGATION_ENGINES if set(scenario.called) & CHECKED else ""
+        engines = NAVIGATION_ENGINES if set(scenario.tools) & CHECKED else ""
         values = needed_values(template, slots)
         about = slots.get("symbol") or slots.get("path") or slots.get("command") or ""
         return Made(
@@ -167,10 +173,10 @@ class Maker:
         )
 
     def _next_site(self, corpus: Corpus, scenario: Scenario) -> Slots | None:
-        key = (corpus.name, scenario.site)
+        key = (corpus.name, scenario.needs)
         if key not in self._sites:
-            found = sites_of(corpus, scenario.site, self.random)
-            self._sites[key] = found[:TESTED_FILES] if scenario.site.startswith("test_file") else found
+            found = sites_of(corpus, scenario.needs, self.random)
+            self._sites[key] = found[:TESTED_FILES] if scenario.needs.startswith("test_file") else found
         sites = self._sites[key]
         if not sites:
             return None
@@ -205,7 +211,7 @@ class Maker:
                 reason = reason or self.check.reason(call, self._box(corpus))
         if reason is not None:
             return reason, None
-        answer = scenario.fill_answer(slots, stdout)
+        answer = scenario.fill_answer(slots, stdout, self._in_turn)
         return None, Work(program, stdout, answer, outcome.calls)
 
     def _run(self, program: str, corpus: Corpus) -> Outcome:
@@ -241,11 +247,11 @@ def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:
     if not stdout.strip() and not scenario.nothing:
         return "printed nothing"
     for number, call in enumerate(outcome.calls):
-        if scenario.family != "failure" and in_vain(call, later=number > 0):
+        if scenario.kind != "failure" and in_vain(call, later=number > 0):
             return "a call did not find what it was about"
         if (
             call.tool == "goto_definition"
-            and scenario.family not in ("conditional", "failure")
+            and scenario.kind not in ("conditional", "failure")
             and not call.result["success"]
         ):
             return "no definition was found"

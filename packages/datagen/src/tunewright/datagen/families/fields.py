@@ -1,37 +1,19 @@
 """Requests that name the fields to print: any of a result's fields, of one item or of each."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
 
 from tunewright.datagen.families.scenario import Scenario, Site
 
 
-@dataclass(frozen=True)
-class Listing:
-    """A tool whose result holds a list of records.
-
-    `call` is the first line of the program, `target` what a wording puts in for the thing looked at
-    (`{path}` or a symbol with its place), `one` and `many` are the items' names in words.
-    """
-
-    tool: str
-    site: Site
-    call: str
-    items: str  # the result's field
-    item: str  # the loop's variable
-    one: str
-    many: str
-    target: str
-    words: dict[str, str]  # field of an item -> its name in words
-    newest_first: bool = False  # so that what people call the first one is listed last
-
-
-@dataclass(frozen=True)
-class Filter:
+class Filter(BaseModel):
     """Some of a listing's items: those for which `condition` (on `Listing.item`) holds.
 
     `one` and `many` are their names in words, `is_one` and `are_many` what is said of them.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     condition: str
@@ -39,6 +21,30 @@ class Filter:
     many: str
     is_one: str
     are_many: str
+    subsets: tuple[tuple[str, ...], ...]
+
+
+class Listing(BaseModel):
+    """A tool whose result holds a list of records.
+
+    `call` is the first line of the program, `target` what a wording puts in for the thing looked at
+    (`{path}` or a symbol with its place), `one` and `many` are the items' names in words.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tool: str
+    needs: Site
+    call: str
+    items: str  # the result's field
+    item: str  # the loop's variable
+    one: str
+    many: str
+    target: str
+    words: dict[str, str]  # field of an item -> its name in words
+    subsets: tuple[tuple[str, ...], ...]
+    newest_first: bool = False  # so that what people call the first one is listed last
+    filters: tuple[Filter, ...] = ()
 
 
 # Fields that hold text: an answer puts one in quotes, and does not say many of them again.
@@ -92,26 +98,28 @@ def listing_scenarios(listing: Listing, subsets: Iterable[Sequence[str]]) -> tup
                 code = f"{listing.item} = {chosen}\n{_print(listing.item, subset)}"
             scenarios.append(
                 Scenario(
-                    name.format(which),
-                    "field_access",
-                    listing.tool,
-                    listing.site,
-                    worded(wordings),
-                    f"{listing.call}\n{code}",
-                    _put("The {fields} of the " + which + " {one}{is_or_are} {{" + shown + "}}.", words),
+                    name=name.format(which),
+                    kind="field_access",
+                    tools=(listing.tool,),
+                    needs=listing.needs,
+                    requests=worded(wordings),
+                    program=f"{listing.call}\n{code}",
+                    answers=(
+                        _put("The {fields} of the " + which + " {one}{is_or_are} {{" + shown + "}}.", words),
+                    ),
                 )
             )
         scenarios.append(
             Scenario(
-                name.format("each"),
-                "iteration",
-                listing.tool,
-                listing.site,
-                worded(_EACH),
-                f"{listing.call}\nfor {listing.item} in result.{listing.items}:\n"
+                name=name.format("each"),
+                kind="iteration",
+                tools=(listing.tool,),
+                needs=listing.needs,
+                requests=worded(_EACH),
+                program=f"{listing.call}\nfor {listing.item} in result.{listing.items}:\n"
                 f"    {_print(listing.item, subset)}",
-                _found("{one}|{many}", subset, words),
-                _put("There are no {many} {target}.", words),
+                answers=(_found("{one}|{many}", subset, words),),
+                nothing=(_put("There are no {many} {target}.", words),),
             )
         )
     return tuple(scenarios)
@@ -131,15 +139,15 @@ def filtered_scenarios(
         }
         scenarios.append(
             Scenario(
-                f"{listing.tool}.{some.name}.{'_'.join(subset)}",
-                "iteration",
-                listing.tool,
-                listing.site,
-                tuple(_put(wording, words) for wording in _FILTERED),
-                f"{listing.call}\nfor {listing.item} in result.{listing.items}:\n    if {some.condition}:\n"
+                name=f"{listing.tool}.{some.name}.{'_'.join(subset)}",
+                kind="iteration",
+                tools=(listing.tool,),
+                needs=listing.needs,
+                requests=tuple(_put(wording, words) for wording in _FILTERED),
+                program=f"{listing.call}\nfor {listing.item} in result.{listing.items}:\n    if {some.condition}:\n"
                 f"        {_print(listing.item, subset)}",
-                _found("{kind}|{kinds}", subset, words),
-                _put("None of the {many} {target} {is_one}.", words),
+                answers=(_found("{kind}|{kinds}", subset, words),),
+                nothing=(_put("None of the {many} {target} {is_one}.", words),),
             )
         )
     return tuple(scenarios)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tunewright.contract.catalog import Catalog, Parameter, Tool, is_list, item_type
 from tunewright.datagen.families.fields import in_words
-from tunewright.datagen.families.scenario import Family, Scenario, Site
+from tunewright.datagen.families.scenario import Kind, Scenario, Site
 
 # Parameters that a site of a corpus can fill, by their names, and the site that does.
 _SITES: tuple[tuple[frozenset[str], Site], ...] = (
@@ -166,17 +166,17 @@ def _of(catalog: Catalog, tool: Tool, field: str, way: _Way, suffix: str) -> Ite
     }
     more = bool(way.task)
 
-    def scenario(name: str, family: Family, wordings: tuple[str, ...], code: str, answer: str) -> Scenario:
+    def scenario(name: str, kind: Kind, wordings: tuple[str, ...], code: str, answer: str) -> Scenario:
         put = words | {"{field}": f"`{name.rpartition('.')[2]}`"}
         return Scenario(
-            f"{tool.name}.{name}{suffix}",
-            family,
-            tool.name,
-            way.site,
-            tuple(_put(wording, put) for wording in wordings),
-            f"{way.call}\n{code}",
-            answer,
-            f"`{field}` is empty.",
+            name=f"{tool.name}.{name}{suffix}",
+            kind=kind,
+            tools=(tool.name,),
+            needs=way.site,
+            requests=tuple(_put(wording, put) for wording in wordings),
+            program=f"{way.call}\n{code}",
+            answers=(answer,),
+            nothing=(f"`{field}` is empty.",),
         )
 
     loop = f"for item in result.{field}:\n    print("

@@ -1,13 +1,15 @@
 """One kind of request: its wordings, the program that does it, and how its output becomes an answer."""
 
+import ast
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from string import Template
-from typing import Literal
+from typing import Annotated, Literal
 
-Family = Literal[
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Kind = Literal[
     "discrimination", "one_call", "field_access", "conditional", "iteration", "workflow", "failure"
 ]
 Site = Literal[
@@ -50,32 +52,103 @@ PLACES = (
 MAX_LISTED = 4  # items of a list that an answer repeats
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """`requests` fill `{slots}`; `program` fills `$slots` with Python literals (`$$` is a dollar).
+Texts = Annotated[tuple[str, ...], Field(min_length=1)]
+# What each site fills; every request may also speak of a number: limit, count, minutes.
+NUMBERS = frozenset({"limit", "count", "minutes"})
+_BASE_SLOTS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(
+        ("symbol", "absent_symbol", "maybe_symbol", "definition"),
+        frozenset({"symbol", "file", "line", "at"}),
+    ),
+    **dict.fromkeys(("text",), frozenset({"text", "path"})),
+    **dict.fromkeys(("new_file", "new_module", "maybe_outside"), frozenset({"path", "content"})),
+    **dict.fromkeys(("command", "failing_command", "any_command", "slow_command"), frozenset({"command"})),
+    "command_file": frozenset({"command", "path"}),
+    **dict.fromkeys(("query", "maybe_query"), frozenset({"query"})),
+    "nowhere": frozenset[str](),
+}
 
-    `answer` may use the request's slots and of the output `{out}` (all of it), `{out1}`, `{out2}` … (its words),
+
+def slots_of(site: Site) -> frozenset[str]:
+    """The slots that a site fills, the numbers included."""
+    base, _, more = site.partition("+")
+    return _BASE_SLOTS.get(base, frozenset({"path"})) | NUMBERS | ({more} if more else set())
+
+
+class Scenario(BaseModel):
+    """A family as its TOML file writes it: `requests` fill `{slots}`, `program` fills `$slots` with Python literals
+    (`$$` is a dollar).
+
+    An answer may use the request's slots and of the output `{out}` (all of it), `{out1}`, `{out2}` … (its words),
     `{n}` (its lines), `{items}` (its lines in a row), `{quoted}` (each of them in backticks) and `{rest}` (all lines
-    but the first). `when` has the answers to outputs that are words, such as yes or unused; `nothing` is said when
-    the program printed nothing.
+    but the first). `when` has the answers to outputs that are words, such as yes or unused; `nothing` has those to an
+    empty output.
     """
 
-    name: str
-    family: Family
-    tool: str  # the first one called
-    site: Site
-    requests: tuple[str, ...]
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
+    kind: Kind
+    tools: Texts  # all that are called, in order
+    needs: Site
+    requests: Texts
     program: str
-    answer: str = ""
-    nothing: str = ""
-    when: Mapping[str, str] = field(default_factory=dict[str, str])
-    tools: tuple[str, ...] = ()  # all that are called, in order; empty: `tool` alone
+    answers: tuple[str, ...] = ()
+    nothing: tuple[str, ...] = ()
+    when: Mapping[str, Texts] = {}
     volatile: bool = False  # prints what differs from run to run, so that its response cannot be shown
     printed_whole: bool = False  # prints whole files, so that its response is too long to be shown
 
+    @field_validator("tools", "requests", "answers", "nothing", mode="before")
+    @classmethod
+    def _tuple(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value  # TOML has arrays only
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def _tuples(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+
+    @field_validator("program")
+    @classmethod
+    def _stripped(cls, program: str) -> str:
+        return program.strip("\n")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Scenario":
+        known = slots_of(self.needs)
+        used = [name.removeprefix("bare_") for name in Template(self.program).get_identifiers()]
+        for name in used:
+            if name not in known:
+                raise ValueError(f"program: ${name} is not filled by needs = {self.needs!r}")
+        try:
+            tree = ast.parse(self.fill_program(dict.fromkeys(known, "x")))
+        except (SyntaxError, ValueError) as error:
+            raise ValueError(f"program: not Python ({error})") from error
+        called = [
+            n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        ]
+        for tool in self.tools:
+            if tool not in called:
+                raise ValueError(f"program: does not call {tool}, which tools lists")
+        for request in self.requests:
+            said = {match.group(1) for match in _SLOT.finditer(request)}
+            if unknown := said - known:
+                raise ValueError(f"requests: {{{min(unknown)}}} is not filled by needs = {self.needs!r}")
+            if missing := set(used) - said - ({"file", "line"} if "at" in said else set()):
+                raise ValueError(
+                    f"requests: {request!r} does not say {{{min(missing)}}}, which the program uses"
+                )
+        if not (self.answers or self.when):
+            raise ValueError("answers: there is none, and no when")
+        return self
+
     @property
-    def called(self) -> tuple[str, ...]:
-        return self.tools or (self.tool,)
+    def tool(self) -> str:
+        """The first one called."""
+        return self.tools[0]
 
     @property
     def shows_response(self) -> bool:
@@ -88,25 +161,26 @@ class Scenario:
         bare = {f"bare_{key}": str(value) for key, value in slots.items()}
         return Template(self.program).substitute(literals | bare)
 
-    def fill_answer(self, slots: Mapping[str, str | int], stdout: str) -> str:
-        """The final answer: nothing in it that is neither in the request nor in the output.
+    def fill_answer(
+        self,
+        slots: Mapping[str, str | int],
+        stdout: str,
+        choose: Callable[[Sequence[str]], str] = lambda answers: answers[0],
+    ) -> str:
+        """The final answer: nothing in it that is neither in the request nor in the output. `choose` takes one of
+        the answers that fit.
 
         Raises KeyError when a scenario has answers to certain outputs only, and this is another one.
         """
         lines = [line for line in stdout.splitlines() if line.strip()]
         if not lines:
-            return ended(fill(self.nothing, slots))
+            return ended(fill(choose(self.nothing), slots))
         out = "\n".join(lines)
-        answer = self.when.get(out, self.answer) if self.answer else self.when[out]
+        answer = choose(self.when.get(out, self.answers) if self.answers else self.when[out])
         words = {f"out{number}": word for number, word in enumerate(out.split(), start=1)}
         more = {"n": len(lines), "items": _row(lines), "rest": _row(lines[1:])}
         quoted = _row([f"`{line}`" if "`" not in line else line for line in lines])
         return ended(fill(answer, {**words, **slots, "out": out, "quoted": quoted, **more}))
-
-
-def yes_or_no(claim: str, denial: str) -> dict[str, str]:
-    """Answers to an output that is yes or no."""
-    return {"yes": f"Yes, {claim}.", "no": f"No, {denial}."}
 
 
 def _row(lines: Sequence[str]) -> str:
