@@ -7,7 +7,7 @@ import pytest
 
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
-from tunewright.datagen.families.family_file import TOPICS, own_families, read_families, shipped_families
+from tunewright.datagen.families.family_file import own_families, read_families
 from tunewright.datagen.families.scenario import Site
 
 GOOD = """[[family]]
@@ -92,10 +92,38 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_families(tmp_path / "none.toml")
 
 
-def test_every_file_of_requests_is_read() -> None:
-    folder = Path(read_families.__code__.co_filename).parent / "requests"
-    assert {path.stem for path in folder.glob("*.toml")} == set(TOPICS)
-    assert len(shipped_families()) > 60
+VARIANTS = (
+    GOOD.replace("TODO", "<word>")
+    + 'variants = [{ name = "todo", word = "TODO" }, { name = "fix", word = "FIXME" }]\n'
+)
+
+
+def test_a_family_may_have_variants(tmp_path: Path) -> None:
+    todo, fix = own_families([written(tmp_path, VARIANTS)], load_catalog("coding"))
+    assert (todo.name, fix.name) == ("mine.todo.todo", "mine.todo.fix")
+    assert fix.requests == ("Which lines of {path} still say FIXME?",)
+    assert '"FIXME" in text' in fix.program
+    assert fix.nothing == ("No FIXME in {path}.",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            'word = "FIXME"',
+            'ward = "FIXME"',
+            "mine.toml: family mine.todo: variants: fix has nothing for <word>",
+        ),
+        ('word = "FIXME"', "word = 1", "variants: number 2 is not a table of texts"),
+        ('name = "fix", ', "", "variants: number 2 is not a table of texts with a name"),
+        ("variants = [", "variants = 1 #", "variants: not a list of tables"),
+    ],
+)
+def test_a_wrong_variant_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in VARIANTS
+    with pytest.raises(UserError) as caught:
+        own_families([written(tmp_path, VARIANTS.replace(old, new))], load_catalog("coding"))
+    assert said in caught.value.message
 
 
 def test_the_example_of_the_page_is_a_family(tmp_path: Path) -> None:

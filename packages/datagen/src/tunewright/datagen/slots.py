@@ -6,7 +6,7 @@ useful about it is found out by running them.
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from random import Random
 from typing import cast
@@ -208,15 +208,27 @@ def absent_sites(corpus: Corpus, random: Random) -> Iterator[Slots]:
 
 def query_sites(corpus: Corpus) -> Iterator[Slots]:
     """Names of functions and classes to look for: `query`."""
-    names = {
-        node.name
-        for tree in corpus.trees.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and len(node.name) > 3
-    }
-    for name in sorted(names - COMMON):
-        if not name.startswith("__"):
-            yield {"query": name}
+    for name in sorted({name for name, _ in _named(corpus)}):
+        yield {"query": name}
+
+
+def unique_query_sites(corpus: Corpus) -> Iterator[Slots]:
+    """Those names that only one place defines: `query`, and `path`, the file of that place."""
+    places = list(_named(corpus))
+    times = Counter(name for name, _ in places)
+    for name, file in sorted(places):
+        if times[name] == 1:
+            yield {"query": name, "path": file}
+
+
+def _named(corpus: Corpus) -> Iterator[tuple[str, str]]:
+    """Functions and classes with the file of each; not the names that Python itself uses."""
+    for file, tree in corpus.trees.items():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            if len(node.name) > 3 and not node.name.startswith("__") and node.name not in COMMON:
+                yield node.name, file
 
 
 def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
@@ -253,6 +265,8 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         # Few of them: each costs as long as a command may take.
         file = random.choice(sorted(corpus.files))
         found = [{"command": command.format(file=file)} for command in SLOW_COMMANDS]
+    elif site in ("unique_query", "symbol_in_file"):
+        found = list(unique_query_sites(corpus))
     elif site == "query":
         found = list(query_sites(corpus))
     elif site == "nowhere":

@@ -151,6 +151,7 @@ class Maker:
         slots["minutes"] = self.random.choice((60, 90, 100, 120, 150, 180, 200, 240, 300, 600))
         if "file" in slots:
             slots["at"] = fill(self.random.choice(PLACES), slots)
+            slots["source"] = corpus.files[str(slots["file"])].split("\n")[int(slots["line"]) - 1].strip()
         request = fill(template, slots)
         names = [str(slots[name]) for name in ("symbol", "file", "path", "other") if name in slots]
         refused = self.guard.reason(request, template, names)

@@ -1,34 +1,19 @@
 """Reads families of requests from TOML: ours, one file a topic, and files that users bring along."""
 
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.errors import UserError
-from tunewright.datagen.families.fields import Listing, filtered_scenarios, listing_scenarios
 from tunewright.datagen.families.scenario import Scenario
 
 REQUESTS = Path(__file__).parent / "requests"
-TOPICS = (
-    *(
-        "definitions",
-        "references",
-        "navigation",
-        "checks",
-        "runs",
-        "files",
-        "commands",
-        "chains",
-        "check_chains",
-    ),
-    *("symbols", "git", "failures", "unannounced_tool_errors"),
-)
-Model = TypeVar("Model", bound=BaseModel)
 HELP = "Every key is explained in docs/families.md."
 
 
@@ -43,13 +28,9 @@ def read_families(path: Path) -> tuple[Scenario, ...]:
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not TOML ({error})", HELP) from error
     for key in value:
-        if key not in ("family", "listing"):
+        if key != "family":
             raise UserError(f"{path}: {key}: unknown key", f"A file holds [[family]] tables. {HELP}")
-    families = [_read(Scenario, table, path, "family") for table in _tables(value, "family", path)]
-    for listing in (_read(Listing, table, path, "listing") for table in _tables(value, "listing", path)):
-        families += listing_scenarios(listing, listing.subsets)
-        for some in listing.filters:
-            families += filtered_scenarios(listing, some, some.subsets)
+    families = [_read(table, path) for written in _tables(value, path) for table in _variants(written, path)]
     if not families:
         raise UserError(f"{path}: no family in it", f"A file holds [[family]] tables. {HELP}")
     names = [family.name for family in families]
@@ -59,24 +40,54 @@ def read_families(path: Path) -> tuple[Scenario, ...]:
     return tuple(families)
 
 
-def _tables(value: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
-    tables = value.get(key, [])
-    if not isinstance(tables, list):
-        raise UserError(f"{path}: {key}: not a list of tables", f"Write [[{key}]], with two brackets. {HELP}")
+def _tables(value: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    tables = value.get("family", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UserError(
+            f"{path}: family: not a list of tables", f"Write [[family]], with two brackets. {HELP}"
+        )
     return tables
 
 
-def _read(model: type[Model], table: Any, path: Path, key: str) -> Model:
+def _variants(family: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]:
+    """The family, or one for each of its `variants`: `<key>` in any text becomes what the variant has for the key."""
+    variants = family.get("variants")
+    if variants is None:
+        yield family
+        return
+    where = f"{path}: family {family.get('name')}: variants"
+    if not isinstance(variants, list) or not variants:
+        raise UserError(f"{where}: not a list of tables", HELP)
+    for number, variant in enumerate(variants, start=1):
+        words: dict[str, str] = dict(variant) if isinstance(variant, dict) else {}
+        if "name" not in words or not all(isinstance(word, str) for word in words.values()):
+            raise UserError(f"{where}: number {number} is not a table of texts with a name", HELP)
+        table = {key: _put(value, words) for key, value in family.items() if key != "variants"}
+        if left := re.search(r"<[A-Za-z_]+>", str(table)):
+            raise UserError(f"{where}: {words['name']} has nothing for {left.group()}", HELP)
+        yield table | {"name": f"{table.get('name')}.{words['name']}"}
+
+
+def _put(value: Any, words: dict[str, str]) -> Any:
+    """`<key>` replaced in all texts of a TOML value."""
+    if isinstance(value, str):
+        return re.sub(r"<(\w+)>", lambda found: words.get(found[1], found[0]), value)
+    if isinstance(value, list):
+        return [_put(item, words) for item in value]
+    if isinstance(value, dict):
+        return {key: _put(item, words) for key, item in value.items()}
+    return value
+
+
+def _read(table: dict[str, Any], path: Path) -> Scenario:
     try:
-        return model.model_validate(table)
+        return Scenario.model_validate(table)
     except ValidationError as error:
         first = error.errors()[0]
-        name = table.get("name") if isinstance(table, dict) else None
-        where = ".".join(str(part) for part in first["loc"])
+        name = f" {table['name']}" if table.get("name") else ""
+        key = ".".join(str(part) for part in first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
-        raise UserError(
-            f"{path}: {key}{f' {name}' if name else ''}: {where + ': ' if where else ''}{reason}", HELP
-        ) from error
+        raise UserError(f"{path}: family{name}: {f'{key}: ' if key else ''}{reason}", HELP) from error
 
 
 def own_families(paths: Sequence[Path], catalog: Catalog) -> tuple[Scenario, ...]:
@@ -103,4 +114,4 @@ def own_families(paths: Sequence[Path], catalog: Catalog) -> tuple[Scenario, ...
 @cache
 def shipped_families() -> tuple[Scenario, ...]:
     """Our own families, for the catalog `coding`."""
-    return tuple(family for topic in TOPICS for family in read_families(REQUESTS / f"{topic}.toml"))
+    return tuple(family for path in sorted(REQUESTS.glob("*.toml")) for family in read_families(path))

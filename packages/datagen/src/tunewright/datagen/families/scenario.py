@@ -39,6 +39,8 @@ Site = Literal[
     "absent_symbol",
     "maybe_symbol",
     "maybe_query",
+    "unique_query",
+    "symbol_in_file",
     "maybe_outside",
     "definition",
     "slow_command",
@@ -47,7 +49,7 @@ Site = Literal[
 # Ways to say where a symbol stands; `{at}` in a wording becomes one of them.
 PLACES = (
     *("{file}:{line}", "{file}, line {line}", "line {line} of {file}", "{file} line {line}"),
-    *("line {line} in {file}", "{file} on line {line}", "{file} at line {line}"),
+    *("line {line} in {file}", "{file} on line {line}"),
 )
 MAX_LISTED = 4  # items of a list that an answer repeats
 
@@ -58,13 +60,14 @@ NUMBERS = frozenset({"limit", "count", "minutes"})
 _BASE_SLOTS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(
         ("symbol", "absent_symbol", "maybe_symbol", "definition"),
-        frozenset({"symbol", "file", "line", "at"}),
+        frozenset({"symbol", "file", "line", "at", "source"}),
     ),
     **dict.fromkeys(("text",), frozenset({"text", "path"})),
     **dict.fromkeys(("new_file", "new_module", "maybe_outside"), frozenset({"path", "content"})),
     **dict.fromkeys(("command", "failing_command", "any_command", "slow_command"), frozenset({"command"})),
     "command_file": frozenset({"command", "path"}),
-    **dict.fromkeys(("query", "maybe_query"), frozenset({"query"})),
+    **dict.fromkeys(("query", "maybe_query", "unique_query"), frozenset({"query"})),
+    "symbol_in_file": frozenset({"query", "path"}),
     "nowhere": frozenset[str](),
 }
 
@@ -80,9 +83,9 @@ class Scenario(BaseModel):
     (`$$` is a dollar).
 
     An answer may use the request's slots and of the output `{out}` (all of it), `{out1}`, `{out2}` … (its words),
-    `{n}` (its lines), `{items}` (its lines in a row), `{quoted}` (each of them in backticks) and `{rest}` (all lines
-    but the first). `when` has the answers to outputs that are words, such as yes or unused; `nothing` has those to an
-    empty output.
+    `{n}` (its lines), `{files}` (how many different files they begin with), `{items}` (its lines in a row), `{quoted}`
+    (each of them in backticks) and `{rest}` (all lines but the first). `when` has the answers to outputs that are
+    words, such as yes or unused; `nothing` has those to an empty output.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -178,7 +181,8 @@ class Scenario(BaseModel):
         out = "\n".join(lines)
         answer = choose(self.when.get(out, self.answers) if self.answers else self.when[out])
         words = {f"out{number}": word for number, word in enumerate(out.split(), start=1)}
-        more = {"n": len(lines), "items": _row(lines), "rest": _row(lines[1:])}
+        files = {re.split(r"[:\s]", line, maxsplit=1)[0] for line in lines}
+        more = {"n": len(lines), "files": len(files), "items": _row(lines), "rest": _row(lines[1:])}
         quoted = _row([f"`{line}`" if "`" not in line else line for line in lines])
         return ended(fill(answer, {**words, **slots, "out": out, "quoted": quoted, **more}))
 
