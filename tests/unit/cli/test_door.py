@@ -36,7 +36,8 @@ TASKS = task_names()
 
 def test_the_agreed_tasks_are_there() -> None:
     agreed = {
-        "data.generate", "data.normalize", "data.merge", "audit", "sql", "plan", "train", "runs", "status", "logs",
+        "data.generate", "data.families", "data.normalize", "data.merge", "audit", "sql", "plan", "train", "runs",
+        "status", "logs",
         "attach", "cancel", "resume", "pull", "clean", "validate", "score", "compare", "promote", "rollback",
         "models", "serve", "host.check", "host.setup", "test", "lint", "bench", "image", "docs",
     }  # fmt: skip
