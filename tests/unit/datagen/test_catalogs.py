@@ -1,6 +1,5 @@
 """Tools described elsewhere become a catalog, and a wrong type is named with its tool and field."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +124,8 @@ def test_of_a_tool_whose_result_nobody_describes_nothing_is_said() -> None:
     ]
     catalog = catalog_from_json("mcp", value, "list.json")
     assert [tool.result for tool in catalog.tools] == [{}, {}]
-    found = list(questions(catalog))
-    assert not [q for q in found if q.tools and re.search("content|field|result|back", q.text + q.answer)]
-    assert "get_weather: Current weather. search_docs: Search docs." in [q.answer for q in found]
-    assert catalog.listing() == "- get_weather(): Current weather.\n- search_docs(): Search docs."
+    assert not [q for q in questions(catalog) if q.tools]
+    assert Offer(catalog).listing() == "- get_weather(): Current weather.\n- search_docs(): Search docs."
     assert [tool["function"]["description"] for tool in catalog_tools(catalog)] == [
         "Current weather.",
         "Search docs.",

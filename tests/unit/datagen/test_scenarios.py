@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from tunewright.chat.calls.code_mode import calls_in
 from tunewright.contract.catalog import load_catalog
-from tunewright.datagen.families.direct import questions
-from tunewright.datagen.families.family_file import shipped_families
+from tunewright.datagen.families import references
 from tunewright.datagen.families.fields import in_words
 from tunewright.datagen.families.scenario import Scenario, fill, literal
 
@@ -171,33 +170,6 @@ def test_scenario_names_and_wordings_are_unique() -> None:
     wordings = [wording for scenario in shipped_families() for wording in scenario.requests]
     repeated = {wording for wording in wordings if wordings.count(wording) > 1}
     assert not repeated
-
-
-def test_each_question_has_one_answer() -> None:
-    answers: dict[str, set[str]] = {}
-    for question in questions(CATALOG):
-        answers.setdefault(question.text, set()).add(question.answer)
-    assert len(answers) > 300
-    assert all(len(found) == 1 for found in answers.values())
-    assert all("{" not in text and "{" not in answer for text, found in answers.items() for answer in found)
-
-
-def test_what_a_tool_needs_is_what_it_cannot_do_without() -> None:
-    said = {question.text: question.answer for question in questions(CATALOG)}
-    assert said["Which arguments does git_log need?"] == "git_log needs none: path and limit are optional."
-    assert said["Which arguments does git_status need?"] == "git_status takes no arguments."
-    assert said["Which arguments does read_file need?"] == "read_file needs path."
-    assert said["Which arguments can find_references do without?"] == (
-        "find_references can do without include_declaration."
-    )
-    assert "Which arguments can read_file do without?" not in said
-
-
-def test_without_programs_no_answer_is_a_piece_of_one() -> None:
-    said = [question.answer for question in questions(CATALOG, programs=False) if question.tools]
-    assert len(said) > 300
-    assert not [answer for answer in said if re.search(r"result =|result\.|\w\(|item\.", answer)]
-    assert any("result." in question.answer for question in questions(CATALOG))
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.text(), min_size=2))

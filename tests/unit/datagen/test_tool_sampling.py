@@ -95,21 +95,20 @@ def tools_named(*described: tuple[str, str]) -> Catalog:
 @pytest.mark.parametrize(
     ("name", "description", "denied"),
     [
-        ("sendMail", "Write to somebody.", "send email"),
-        ("notify", "Emails a list of people.", "send email"),
-        ("spotify_start", "Music for a room.", "play music"),
-        ("forecast", "What to expect in a city.", "look up the weather"),
-        ("browser_navigate", "Go to an address.", "open a browser"),
+        ("sendMail", "Write to somebody.", "Send an email"),
+        ("notify", "Emails a list of people.", "Send an email"),
+        ("spotify_start", "Music for a room.", "put some music on"),
+        ("forecast", "What to expect in a city.", "the weather be like in Oslo"),
+        ("browser_navigate", "Go to an address.", "in my browser"),
     ],
 )
 def test_what_a_tool_comes_near_is_not_denied(name: str, description: str, denied: str) -> None:
     def denials(catalog: Catalog) -> set[str]:
-        return {q.answer for q in questions(catalog) if q.family == BEYOND}
+        return {q.text for q in questions(catalog) if q.family == BEYOND and denied in q.text}
 
-    answer = f"I have no tool to {denied}, so I cannot do that."
-    assert answer in denials(CATALOG)
-    assert answer in denials(tools_named(("resize", "Make a picture smaller.")))
-    assert answer not in denials(tools_named((name, description)))
+    assert denials(CATALOG)
+    assert denials(tools_named(("resize", "Make a picture smaller.")))
+    assert not denials(tools_named((name, description)))
     assert not [q for q in questions(CATALOG, beyond=False) if q.family == BEYOND]
 
 

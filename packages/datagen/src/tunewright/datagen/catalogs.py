@@ -65,6 +65,17 @@ def read_catalog(name: str) -> tuple[Catalog, dict[str, Function]]:
     return load_catalog(name), {}
 
 
+def shipped_tools(catalog: Catalog) -> frozenset[str]:
+    """The names of the tools that are ours, as we know them: a namesake with other arguments or results is another."""
+    shipped = load_catalog("coding")
+    return frozenset(
+        tool.name
+        for tool in catalog.tools
+        if (known := shipped.tool(tool.name)) is not None
+        and (known.parameter_names, known.result) == (tool.parameter_names, tool.result)
+    )
+
+
 def catalog_from_json(name: str, value: Any, origin: str) -> Catalog:
     """A catalog from our own form, an MCP `tools/list` result, or OpenAI function definitions.
 

@@ -13,11 +13,12 @@ from typing import Any
 from tunewright.chat.dataset_folder import Row, enough_room, finished_dataset, write_dataset
 from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.atomic import check_place
-from tunewright.contract.catalog import Catalog, load_catalog
+from tunewright.contract.catalog import Catalog
 from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Data, Recipe
 from tunewright.contract.scratch import scratch_folder
+from tunewright.datagen.catalogs import shipped_tools
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
@@ -31,8 +32,8 @@ from tunewright.datagen.no_tool_questions import (
     GROUPS,
     NAVIGATION_TOOLS,
     add_snippets,
+    by_group,
     count_of,
-    is_navigation,
     split_questions,
 )
 from tunewright.datagen.own_tools import OwnTools
@@ -165,11 +166,7 @@ def make_splits(
     pools = split_questions(catalog, guard, Random(seed), ledger, beyond=denies, programs=programs)
     shares = {"train": 1 - data.valid, "valid": data.valid}
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
-    asked = {
-        (group, split): [q for q in pools[split] if is_navigation(q) == (group == "navigation")]
-        for group in GROUPS
-        for split in shares
-    }
+    asked = {(group, split): part for split in shares for group, part in by_group(pools[split]).items()}
     add_snippets(asked, data, shares, sides, guard, seed)
     plans = {
         (group, split): plan_orders(data, group, shares[split], tools, len(questions))
@@ -269,12 +266,6 @@ def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
 
 
 def select(catalog: Catalog) -> list[Scenario]:
-    """Scenarios all of whose tools are in the catalog, as we know them: a namesake is another tool."""
-    shipped = load_catalog("coding")
-    ours = {
-        tool.name
-        for tool in catalog.tools
-        if (known := shipped.tool(tool.name)) is not None
-        and (known.parameter_names, known.result) == (tool.parameter_names, tool.result)
-    }
-    return [scenario for scenario in shipped_families() if set(scenario.tools) <= ours]
+    """Scenarios all of whose tools are in the catalog, as we know them."""
+    ours = shipped_tools(catalog)
+    return [scenario for scenario in SCENARIOS if set(scenario.called) <= ours]

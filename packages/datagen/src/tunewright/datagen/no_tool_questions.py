@@ -1,6 +1,7 @@
 """Questions without a call: which of them each group of each split may ask."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from random import Random
 
 from tunewright.chat.similar import NearDuplicates
@@ -44,9 +45,17 @@ def split_questions(
     }
 
 
-def is_navigation(question: Question) -> bool:
-    """Whether a question speaks of a tool that finds its way in code."""
-    return any(tool in NAVIGATION_TOOLS for tool in question.tools)
+def by_group(pool: Sequence[Question]) -> dict[str, list[Question]]:
+    """The questions of each group: those about tools to the tools' own, of all others every second one to each."""
+    parts: dict[str, list[Question]] = {group: [] for group in GROUPS}
+    turns = cycle(GROUPS)
+    for question in pool:
+        if question.tools:
+            navigates = any(tool in NAVIGATION_TOOLS for tool in question.tools)
+            parts["navigation" if navigates else "other"].append(question)
+        else:
+            parts[next(turns)].append(question)
+    return parts
 
 
 def add_snippets(

@@ -5,7 +5,7 @@ without a call.
 """
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from textwrap import dedent
 
@@ -38,53 +38,86 @@ def _own(node: Function) -> Iterator[ast.AST]:
             stack += ast.iter_child_nodes(inner)
 
 
-def _how_many(node: Function) -> str:
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+
+def _count(number: int, word: str) -> str:
+    said = _NUMBERS[number] if number < len(_NUMBERS) else str(number)
+    return f"{said} {word}{'' if number == 1 else 's'}"
+
+
+def _code(names: Sequence[str]) -> str:
+    return in_words([f"`{name}`" for name in names])
+
+
+def _takes(node: Function) -> str:
     names = _parameters(node)
-    return f"{len(names)}: {in_words(names)}." if names else "None."
+    more = f": {_code(names)}" if names else ""
+    return f"`{node.name}` takes {_count(len(names), 'parameter')}{more}."
 
 
 def _defaults(node: Function) -> str:
     given = node.args
     positional = [a.arg for a in (*given.posonlyargs, *given.args)]
-    names = positional[len(positional) - len(given.defaults) :]
-    names += [a.arg for a, default in zip(given.kwonlyargs, given.kw_defaults) if default is not None]
-    return f"{in_words(names)}." if names else "None has one."
+    pairs = list(zip(positional[len(positional) - len(given.defaults) :], given.defaults))
+    pairs += [(a.arg, value) for a, value in zip(given.kwonlyargs, given.kw_defaults) if value is not None]
+    if not pairs:
+        return f"No parameter of `{node.name}` has a default."
+    return (
+        f"{_count(len(pairs), 'default').capitalize()}: {_code([f'{n}={ast.unparse(v)}' for n, v in pairs])}."
+    )
 
 
 def _raised(node: Function) -> str:
-    found: list[str] = []
-    for inner in _own(node):
-        if isinstance(inner, ast.Raise):
-            value = inner.exc.func if isinstance(inner.exc, ast.Call) else inner.exc
-            found.append(ast.unparse(value) if value else "the error it is handling")
-    names = sorted(set(found))
-    return f"Yes: {in_words(names)}." if names else "No, it has no raise statement."
+    raised = [inner for inner in _own(node) if isinstance(inner, ast.Raise)]
+    names = sorted({ast.unparse(e.func if isinstance(e, ast.Call) else e) for r in raised if (e := r.exc)})
+    if not raised:
+        return f"Not by itself: there is no `raise` in `{node.name}`, so an error could only come from what it uses."
+    again = "the exception that it is handling"
+    if not names:
+        return f"Only {again}: the `raise` in `{node.name}` is a bare one."
+    bare = any(inner.exc is None for inner in raised)
+    return f"Yes, it raises {_code(names)}{f', and again {again}' if bare else ''}."
 
 
 def _generator(node: Function) -> str:
-    yields = any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in _own(node))
-    return "Yes, it yields." if yields else "No, nothing in it yields."
+    if any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in _own(node)):
+        kind = "an asynchronous generator" if isinstance(node, ast.AsyncFunctionDef) else "a generator"
+        return f"Yes. There is a `yield` in it, so a call returns {kind} and runs nothing yet."
+    kind = "a coroutine function" if isinstance(node, ast.AsyncFunctionDef) else "an ordinary function"
+    return f"No, `{node.name}` is {kind}: nothing in its body yields."
 
 
 def _loops(node: Function) -> str:
-    count = sum(isinstance(inner, ast.For | ast.While | ast.AsyncFor) for inner in _own(node))
-    return "It has no loop." if not count else f"It has {count} loop{'s' if count > 1 else ''}."
+    own = list(_own(node))
+    loops = sorted(
+        (inner.lineno, "while" if isinstance(inner, ast.While) else "for")
+        for inner in own
+        if isinstance(inner, ast.For | ast.While | ast.AsyncFor)
+    )
+    if not loops:
+        implied = any(isinstance(inner, _COMPREHENSIONS) for inner in own)
+        return f"`{node.name}` has no loop{', only a comprehension that iterates' if implied else ' at all'}."
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    where = in_words([f"a `{kind}` in line {line - first + 1}" for line, kind in loops])
+    return f"{_count(len(loops), 'loop').capitalize()}: {where}."
 
 
 def _decorated(node: Function) -> str:
-    names = [ast.unparse(decorator) for decorator in node.decorator_list]
-    return f"By {in_words(names)}." if names else "By nothing."
+    names = [f"@{ast.unparse(decorator)}" for decorator in node.decorator_list]
+    return f"It is decorated with {_code(names)}." if names else f"`{node.name}` has no decorator."
 
 
 # A wording with what answers it; each function of a repository meets one of them.
 _WORDINGS: tuple[tuple[str, Callable[[Function], str]], ...] = (
-    ("How many parameters does this function take, and which?\n\n{code}", _how_many),
-    ("Name the parameters of `{name}` here:\n\n{code}", _how_many),
-    ("Which parameters have a default in this code?\n\n{code}", _defaults),
-    ("{code}\n\nDoes `{name}` raise an error itself, and which?", _raised),
-    ("Look at this:\n\n{code}\n\nIs `{name}` a generator?", _generator),
-    ("{code}\n\nHow many loops does that function have?", _loops),
-    ("By what is `{name}` decorated?\n\n{code}", _decorated),
+    ("How many parameters does this function take, and which ones?\n\n{code}", _takes),
+    ("{code}\n\nwhat can I pass to `{name}`? just the parameter names", _takes),
+    ("Which parameters have a default in this code, and what is it?\n\n{code}", _defaults),
+    ("{code}\n\nCan `{name}` raise an exception of its own? Which?", _raised),
+    ("I'm reading this:\n\n{code}\n\nIs `{name}` a generator?", _generator),
+    ("{code}\n\nAny loops in there? Where?", _loops),
+    ("Is `{name}` decorated, and with what?\n\n{code}", _decorated),
 )
 
 
