@@ -125,7 +125,7 @@ def test_of_a_tool_whose_result_nobody_describes_nothing_is_said() -> None:
     catalog = catalog_from_json("mcp", value, "list.json")
     assert [tool.result for tool in catalog.tools] == [{}, {}]
     assert not [q for q in questions(catalog) if q.tools]
-    assert Offer(catalog).listing() == "- get_weather(): Current weather.\n- search_docs(): Search docs."
+    assert catalog.listing() == "- get_weather(): Current weather.\n- search_docs(): Search docs."
     assert [tool["function"]["description"] for tool in catalog_tools(catalog)] == [
         "Current weather.",
         "Search docs.",

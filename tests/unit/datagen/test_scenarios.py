@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tunewright.chat.calls.code_mode import calls_in
 from tunewright.contract.catalog import load_catalog
-from tunewright.datagen.families import references
+from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.fields import in_words
 from tunewright.datagen.families.scenario import Scenario, fill, literal
 

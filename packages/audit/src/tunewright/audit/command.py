@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -87,9 +87,13 @@ def audit_files(
     from tunewright.audit.audited import audit_dataset
     from tunewright.chat.reading.files import find_files
 
-    read = (file.path for file in find_files(paths))
-    others = (path for path in (config, baseline) if path)
-    outputs.check(chain(read, others, named, suites))
+    def inputs() -> Iterator[Path]:
+        # Asked for after the outputs' own places were checked: those need no data.
+        yield from (file.path for file in find_files(paths))
+        yield from (path for path in (config, baseline) if path)
+        yield from chain(named, suites)
+
+    outputs.check(inputs())
     report = audit_dataset(
         paths, recipe=recipe, config=config, baseline=baseline, suites=suites, report=Progress("audit").share
     )

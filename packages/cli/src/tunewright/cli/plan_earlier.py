@@ -28,7 +28,7 @@ def read_earlier(run: str, events: Sequence[Event], work: float) -> Earlier | No
     trained = seconds["train"] / work
     return Earlier(
         run=run,
-        seconds=dict(seconds),
+        seconds={str(stage): taken for stage, taken in seconds.items()},
         tokens_per_second=tokens / trained if tokens and trained else None,
         peak_memory=max(_numbers(losses, "peak_memory"), default=None),
     )

@@ -266,6 +266,6 @@ def _counts(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
 
 
 def select(catalog: Catalog) -> list[Scenario]:
-    """Scenarios all of whose tools are in the catalog, as we know them."""
+    """Scenarios all of whose tools are in the catalog, as we know them: a namesake is another tool."""
     ours = shipped_tools(catalog)
-    return [scenario for scenario in SCENARIOS if set(scenario.called) <= ours]
+    return [scenario for scenario in shipped_families() if set(scenario.tools) <= ours]

@@ -59,7 +59,7 @@ def _variants(family: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]:
     if not isinstance(variants, list) or not variants:
         raise UserError(f"{where}: not a list of tables", HELP)
     for number, variant in enumerate(variants, start=1):
-        words: dict[str, str] = dict(variant) if isinstance(variant, dict) else {}
+        words: dict[str, Any] = dict(variant) if isinstance(variant, dict) else {}
         if "name" not in words or not all(isinstance(word, str) for word in words.values()):
             raise UserError(f"{where}: number {number} is not a table of texts with a name", HELP)
         table = {key: _put(value, words) for key, value in family.items() if key != "variants"}
