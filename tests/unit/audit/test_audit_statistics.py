@@ -141,8 +141,8 @@ def test_rows_of_one_template_count_once() -> None:
     # Ten templates of fifty rows: the feature is a property of the template, and so is the tool.
     cluster = np.repeat(np.arange(10), 50)
     value, label = (cluster == 0).astype(np.int64), (cluster == 0).astype(np.int64)
-    alone = Rows(value, label, np.arange(500)).test(value == 1, label == 1)
-    together = Rows(value, label, cluster).test(value == 1, label == 1)
+    alone = Rows(value, label, np.arange(500)).test(value == 1, [1])
+    together = Rows(value, label, cluster).test(value == 1, [1])
     assert alone.permutation_p() <= 0.001
     assert together.permutation_p() > 0.05
 
@@ -155,7 +155,7 @@ def test_a_joint_test_is_fair_when_nothing_goes_together() -> None:
         value = (generator.random(180) < 0.3).astype(np.int64)
         label = generator.integers(0, 6, 60)[cluster]
         rows = Rows(value, label, cluster)
-        p.append(joint_tail_p([rows.test(value == 1, label == c) for c in range(6)], rounds=199))
+        p.append(joint_tail_p([rows.test(value == 1, [c]) for c in range(6)], rounds=199))
     assert 0.02 <= float(np.mean(np.array(p) <= 0.05)) <= 0.09
     assert float(np.mean(np.array(p) <= 0.5)) == pytest.approx(0.5, abs=0.1)
 

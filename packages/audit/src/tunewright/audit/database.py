@@ -24,7 +24,7 @@ CREATE TABLE rows (
 );
 CREATE TABLE messages (
     example BIGINT, position INTEGER, role VARCHAR, written_role VARCHAR, content VARCHAR, name VARCHAR,
-    tool_call_id VARCHAR, weight DOUBLE
+    tool_call_id VARCHAR, weight DOUBLE, reasons BOOLEAN
 );
 CREATE TABLE calls (
     example BIGINT, message INTEGER, position INTEGER, syntax VARCHAR, tool VARCHAR, arguments VARCHAR,

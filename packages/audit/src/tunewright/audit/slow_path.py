@@ -83,7 +83,7 @@ def mend_row(
         Fault(line, "block", f"a content block of the type {kind!r} is no text: a mark stands for it")
         for kind in marks
     ]
-    kept = {key: value[key] for key in ("meta", "metadata", "source", "dataset") if key in keys}
+    kept = {key: value[key] for key in ("meta", "metadata", "source", "dataset", "template") if key in keys}
     return {
         "shape": row.shape,
         "keys": keys,

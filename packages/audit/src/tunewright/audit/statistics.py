@@ -63,26 +63,27 @@ def false_discovery_q(p: Sequence[float]) -> list[float]:
 
 
 def cross_fitted_accuracy(table: Counts) -> tuple[float, float]:
-    """How often a value's majority class in the other folds is right, and how often the overall majority class is.
+    """How often the class is guessed by the value, fitted on the other folds, and how often by the commonest class.
 
     `table` has shape (values, classes, folds). Each fold is predicted from the others, so that a feature with many
-    rare values gains nothing by chance.
+    rare values gains nothing by chance: by shares of classes times their frequency in all rows, for a held-out fold makes
+    the classes that it holds rarer among the others. The first is never below the second, which anybody can guess.
     """
     total = int(table.sum())
     if total == 0:
         return 0.0, 0.0
-    right = base = 0
+    sizes = table.sum(axis=(0, 2))
+    commonest = int(sizes.argmax())
+    right = 0
     for fold in range(table.shape[2]):
         held = table[:, :, fold]
         trained = table.sum(axis=2) - held
-        overall = trained.sum(axis=0)
-        majority = int(overall.argmax())
-        # Ties and unseen values go to the overall majority.
-        best = trained.max(axis=1)
-        predicted = np.where(trained[:, majority] == best, majority, trained.argmax(axis=1))
-        right += int(held[np.arange(len(held)), predicted].sum())
-        base += int(held[:, majority].sum())
-    return right / total, base / total
+        rates = trained / np.maximum(1, trained.sum(axis=0)) * sizes
+        # Ties and unseen values go to the commonest.
+        best = np.where(rates[:, commonest] >= rates.max(axis=1) - 1e-12, commonest, rates.argmax(axis=1))
+        right += int(held[np.arange(len(held)), best].sum())
+    base = float(sizes[commonest]) / total
+    return max(base, right / total), base
 
 
 def entropy_share(table: Counts) -> float:

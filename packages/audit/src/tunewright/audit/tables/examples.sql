@@ -1,9 +1,10 @@
 -- One row an example: where it came from, its structure, and what its first answer does.
--- The first answer is the first assistant message: what stands before it is all that a model sees when it decides.
--- The last request is what the first call answers, or else the first answer: small talk may come before.
+-- The choice is the first call, or else the last answer: what comes before it is all that a model sees when it decides.
+-- The last request is what it answers.
 -- Made a range of examples at a time.
 WITH placed AS (
-    SELECT *, nullif(coalesce(list_position(roles, 'assistant'), 0), 0) AS answer
+    SELECT *, nullif(coalesce(list_position(roles, 'assistant'), 0), 0) AS answer,
+        len(roles) + 1 - list_position(list_reverse(roles), 'assistant') AS last_answer
     FROM rows WHERE example BETWEEN $first AND $last
 ), said AS (
     FROM messages WHERE example BETWEEN $first AND $last
@@ -16,7 +17,8 @@ WITH placed AS (
     SELECT m.example,
         arg_min(m.content, position) FILTER (m.role = 'system') AS system,
         arg_min(m.content, position) FILTER (m.role = 'user') AS request,
-        arg_max(m.content, position) FILTER (m.role = 'user' AND position < coalesce(call_message, answer, 1000000000)) AS last_request,
+        arg_max(m.content, position) FILTER (m.role = 'user' AND position < coalesce(call_message, last_answer, 1000000000)) AS last_request,
+        bool_or(m.reasons OR starts_with(m.content, '<think>')) FILTER (position = coalesce(call_message, last_answer)) AS reasons,
         arg_min(m.content, position) FILTER (m.role = 'assistant') AS first_answer,
         bit_xor(hash(position, m.role, m.content)) AS text_hash,
         bit_xor(hash(position, m.role, m.content)) FILTER (answer IS NULL OR position < answer) AS prompt_hash
@@ -41,22 +43,32 @@ WITH placed AS (
         count(*)::INTEGER AS calls,
         arg_min(c.tool, (c.message, c.position)) AS tool,
         arg_min(c.syntax, (c.message, c.position)) AS syntax,
+        arg_min(c.tool_call_id, (c.message, c.position)) AS call_id,
+        -- How a call's arguments are spaced, where the row has them as text.
+        arg_min(CASE WHEN c.written <> 'text' THEN 'none' WHEN regexp_matches(c.arguments, '":\s') THEN 'blanks'
+            WHEN contains(c.arguments, '":') THEN 'no blanks' ELSE 'none' END, (c.message, c.position)) AS spacing,
         count(*) FILTER (c.message = a.answer)::INTEGER AS answer_calls,
         arg_min(coalesce(c.tool, '(unreadable)'), c.position) FILTER (c.message = a.answer) AS answer_tool,
         min(c.message) AS call_message,
-        bit_xor(hash(c.message, c.position, c.tool, c.arguments)) AS call_hash
+        bit_xor(hash(c.message, c.position, c.tool, c.arguments)) AS call_hash,
+        -- JSON escapes what is not ASCII; written anew it is as it was said.
+        flatten(list(regexp_extract_all(
+            CASE WHEN contains(c.arguments, '\u') THEN json(c.arguments)::VARCHAR ELSE c.arguments END,
+            '[:\[]\s*"((?:[^"\\]|\\.){2,200})"', 1))) AS given
     FROM made c JOIN placed a USING (example)
     GROUP BY c.example
 )
 SELECT r.example, r.file, f.path, f.split, r.line, r.shape, r.source, r.family, r.template, r.cluster AS given_cluster, r.keys, r.toolset,
     len(r.roles)::INTEGER AS messages, array_to_string(r.roles, ' ') AS roles,
-    array_to_string(CASE WHEN r.answer IS NULL THEN r.roles ELSE r.roles[:r.answer - 1] END, ' ') AS roles_before,
-    r.roles[coalesce(r.answer, len(r.roles) + 1) - 1] AS last_role_before,
+    -- Where the tool is chosen: at the first call, or else at the last answer. Small talk may come before.
+    coalesce(c.call_message, r.last_answer) AS choice,
+    array_to_string(r.roles[:coalesce(choice, len(r.roles) + 1) - 1], ' ') AS roles_before,
+    r.roles[coalesce(choice, len(r.roles) + 1) - 1] AS last_role_before,
     list_contains(r.roles, 'system') AS has_system, s.system, s.request, s.last_request,
-    s.first_answer, r.answer,
+    s.first_answer, r.answer, coalesce(s.reasons, false) AS reasons,
     len(list_filter(r.roles, lambda role: role = 'assistant')) > 1 AS multi_turn,
     coalesce(c.calls, 0) AS calls,
-    c.tool, c.syntax,
+    c.tool, c.syntax, c.call_id, c.spacing,
     coalesce(c.answer_calls, 0) AS answer_calls,
     -- The label of a first answer that calls nothing is a class of its own.
     coalesce(c.answer_tool, '(none)') AS answer_tool,
@@ -65,11 +77,16 @@ SELECT r.example, r.file, f.path, f.split, r.line, r.shape, r.source, r.family, 
     t.dialect,
     xor(s.text_hash, coalesce(c.call_hash, 0::UBIGINT)) AS conversation_hash,
     s.prompt_hash, a.request_hash,
-    -- Symbols, paths, numbers and quoted text out: what is left of a request is its template.
-    hash(CASE WHEN r.template <> '' THEN r.template
-         ELSE lower(regexp_replace(coalesce(s.last_request, s.request, '')[:500],
-            '`[^`\n]*`|"[^"\n]*"|''[^''\n]*''|\S*[\w][._/:(]\S*|\S*\d\S*|\b[a-zA-Z]+[a-z][A-Z]\w*|\b[A-Z][A-Z]+\b',
-            '#', 'g')) END) AS template_hash
+    -- The values of its own calls, symbols, paths, numbers, quoted text and names out: what is left of a request is its template.
+    CASE WHEN r.template <> '' THEN r.template
+         ELSE lower(regexp_replace(regexp_replace(regexp_replace(
+            list_reduce(list_prepend(coalesce(if(c.calls IS NULL, s.request, s.last_request), s.request, '')[:500], list_reverse_sort(coalesce(c.given, []))),
+                lambda text, value: replace(text, value, '_')),
+            '`[^`\n]*`|"[^"\n]*"|''[^''\n]*''|\S*[\w][._/:(@]\S*|\S*\d\S*|\b[a-zA-Z]+[a-z][A-Z]\w*|\b[A-Z][A-Z]+\b',
+            '_', 'g'),
+            '([^.!?\s]\s+)\p{Lu}[\pL''’-]+', '\1_', 'g'),
+            '_(?:[\s,]*_)+', '_', 'g')) END AS wording,
+    hash(wording) AS template_hash
 FROM placed r
 JOIN files f USING (file)
 LEFT JOIN shape s USING (example)

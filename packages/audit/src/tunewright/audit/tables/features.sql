@@ -6,18 +6,25 @@ WITH sets AS (
         md5(string_agg(kind, ' ' ORDER BY position))[:8] AS in_order
     FROM offered GROUP BY toolset
 ), lengths AS (
-    -- Buckets double: 0, 1, 2-3, 4-7, … characters. What tools a system message lists is a feature of its own.
-    SELECT example, coalesce(b.text, regexp_replace(e.system, '<tools>.*?</tools>', '', 's')) AS bare,
-        length(bare) AS system, length(coalesce(last_request, '')) AS request,
-        length(coalesce(first_answer, '')) AS answer
+    -- Buckets double: 0, 1, 2-3, 4-7, … characters. What tools a system message lists is a feature of its own, and
+    -- messages that differ in a number only are one.
+    SELECT example, regexp_replace(coalesce(b.text, regexp_replace(e.system, '<tools>.*?</tools>', '', 's')), '\d+', '0', 'g') AS bare,
+        length(bare) AS system, length(coalesce(last_request, '')) AS request
     FROM examples e LEFT JOIN bare_prompts b USING (toolset)
+), requests AS (
+    SELECT example, coalesce(last_request, '')[:1000] AS asked, regexp_matches(asked, '[^\x00-\x7f]') AS foreign_letters,
+        regexp_extract(lower(asked), '(?:^|[^\pL])(der|das|und|ich|bitte|nicht|eine|für|mir|ist|zeige|le|les|des|une|est|pour|dans|moi|'
+            || 'vous|je|quel|quelle|el|los|las|por|del|cuál|qué|está|quiero|il|che|gli|della|sono|não|uma|você|het|een|van|voor|'
+            || 'ik|niet|the|is|of|to|and|for|what|please|in|my|with|me|you|can|a|how|do|who|i)(?:[^\pL]|$)', 1) AS word
+    FROM examples
 )
 SELECT e.example,
     CASE WHEN e.has_system THEN 'yes' ELSE 'no' END AS has_system,
     CASE WHEN e.has_system THEN md5(l.bare)[:8] ELSE 'none' END AS system_text,
     CASE WHEN l.system IS NULL THEN 'none' WHEN l.system = 0 THEN '0' ELSE '2^' || floor(log2(l.system))::INTEGER END AS system_length,
+    CASE WHEN e.choice - 1 - e.has_system::INTEGER > 1 THEN 'yes' ELSE 'no' END AS earlier_turns,
     coalesce(e.roles_before, '') AS roles_before,
-    (e.answer - 1)::VARCHAR AS messages_before,
+    (e.choice - 1)::VARCHAR AS messages_before,
     coalesce(e.last_role_before, 'none') AS last_role_before,
     coalesce(s.offered, 0)::VARCHAR AS tools_offered,
     coalesce(s.names, 'none') AS tool_set,
@@ -30,6 +37,31 @@ SELECT e.example,
         CASE WHEN regexp_matches(e.system, '^\s') THEN 'leading' END,
         CASE WHEN regexp_matches(e.system, '\s$') THEN 'trailing' END) AS system_whitespace,
     CASE WHEN l.request = 0 THEN '0' ELSE '2^' || floor(log2(l.request))::INTEGER END AS request_length,
+    -- What is cased: the first letter, or all of them.
+    CASE WHEN NOT regexp_matches(q.asked, '[\p{Lu}\p{Ll}]') THEN 'none'
+         WHEN regexp_matches(q.asked, '\p{Lu}.*\p{Lu}') AND NOT regexp_matches(q.asked, '\p{Ll}') THEN 'capitals'
+         WHEN regexp_matches(q.asked, '^\PL*\p{Lu}') THEN 'capital' WHEN regexp_matches(q.asked, '^\PL*\p{Ll}') THEN 'small'
+         ELSE 'none' END AS request_case,
+    CASE regexp_extract(q.asked, '([.!?…。！？:;,])[\s"''`)”’]*$', 1) WHEN '' THEN 'no mark' WHEN '?' THEN 'question' WHEN '？' THEN 'question'
+         WHEN '.' THEN 'full stop' WHEN '。' THEN 'full stop' WHEN '!' THEN 'exclamation mark' WHEN '！' THEN 'exclamation mark'
+         ELSE 'other mark' END AS request_end,
+    CASE WHEN q.foreign_letters AND regexp_matches(q.asked, '\p{Cyrillic}{2}') THEN 'Cyrillic'
+         WHEN q.foreign_letters AND regexp_matches(q.asked, '[\p{Hiragana}\p{Katakana}]') THEN 'Japanese'
+         WHEN q.foreign_letters AND regexp_matches(q.asked, '\p{Hangul}') THEN 'Korean'
+         WHEN q.foreign_letters AND regexp_matches(q.asked, '\p{Han}') THEN 'Chinese'
+         WHEN q.foreign_letters AND regexp_matches(q.asked, '\p{Arabic}') THEN 'Arabic'
+         WHEN q.foreign_letters AND regexp_matches(q.asked, '[\p{Greek}\p{Hebrew}\p{Thai}\p{Devanagari}]{2}') THEN 'another script'
+         WHEN q.word = '' THEN 'unknown'
+         WHEN q.word IN ('der', 'das', 'und', 'ich', 'bitte', 'nicht', 'eine', 'für', 'mir', 'ist', 'zeige') THEN 'German'
+         WHEN q.word IN ('le', 'les', 'des', 'une', 'est', 'pour', 'dans', 'moi', 'vous', 'je', 'quel', 'quelle') THEN 'French'
+         WHEN q.word IN ('el', 'los', 'las', 'por', 'del', 'cuál', 'qué', 'está', 'quiero') THEN 'Spanish'
+         WHEN q.word IN ('il', 'che', 'gli', 'della', 'sono') THEN 'Italian'
+         WHEN q.word IN ('não', 'uma', 'você') THEN 'Portuguese'
+         WHEN q.word IN ('het', 'een', 'van', 'voor', 'ik', 'niet') THEN 'Dutch' ELSE 'English' END AS request_language,
+    CASE WHEN contains(q.asked, '`') THEN 'backticks' WHEN regexp_matches(q.asked, '"[^"]+"|“|«') THEN 'double quotes'
+         WHEN regexp_matches(q.asked, '(?:^|\s)''[^''\n]+''(?:\s|$|[.?!,;:])|‘') THEN 'single quotes' ELSE 'none' END AS request_quotes,
+    CASE WHEN contains(trim(q.asked, E' \n\r\t'), chr(10)) THEN 'yes' ELSE 'no' END AS request_lines,
+    CASE WHEN q.foreign_letters AND regexp_matches(q.asked, '[\x{1F300}-\x{1FAFF}\x{2600}-\x{27BF}]') THEN 'yes' ELSE 'no' END AS request_emoji,
     CASE WHEN e.preamble <> '' THEN 'yes' ELSE 'no' END AS has_preamble,
     CASE WHEN e.preamble <> '' THEN md5(e.preamble)[:8] ELSE 'none' END AS preamble_text,
     CASE WHEN e.multi_turn THEN 'yes' ELSE 'no' END AS multi_turn,
@@ -37,10 +69,13 @@ SELECT e.example,
     e.messages::VARCHAR AS messages,
     coalesce(e.syntax, 'none') AS syntax,
     coalesce(e.dialect, 'none') AS dialect,
-    CASE WHEN l.answer = 0 THEN '0' ELSE '2^' || floor(log2(l.answer))::INTEGER END AS answer_length,
+    CASE WHEN e.reasons THEN 'yes' ELSE 'no' END AS has_reasoning,
+    CASE WHEN coalesce(e.call_id, '') = '' THEN 'none' WHEN regexp_matches(e.call_id, '^\d+$') THEN 'digits only'
+         ELSE coalesce(nullif(regexp_extract(e.call_id, '^[A-Za-z]+[_-]?(?:[A-Za-z]+[_-])*'), ''), 'no letters first') END AS id_prefix,
+    coalesce(e.spacing, 'none') AS argument_spacing,
     array_to_string(e.keys, ' ') AS keys,
-    e.source,
-    (e.line % 2)::VARCHAR AS row_parity
+    e.source
 FROM examples e
 JOIN lengths l USING (example)
+JOIN requests q USING (example)
 LEFT JOIN sets s USING (toolset);
