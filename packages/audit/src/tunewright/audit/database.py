@@ -40,6 +40,7 @@ CREATE TABLE offered (
     toolset VARCHAR, position INTEGER, tool VARCHAR, description VARCHAR, parameters VARCHAR, written VARCHAR,
     kind VARCHAR
 );
+CREATE TABLE schema_faults (example BIGINT, message INTEGER, tool VARCHAR, fault VARCHAR);
 CREATE TABLE trainer (base VARCHAR, tokenizer VARCHAR, max_seq_length INTEGER, batch_size INTEGER, mask VARCHAR);
 CREATE TABLE tokens (example BIGINT, tokens INTEGER, mlx_prompt INTEGER, trained INTEGER, refused VARCHAR);
 CREATE TABLE token_calls (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from tunewright.audit.argument_schemas import check_arguments
 from tunewright.audit.audit import AuditedFile, AuditReport
 from tunewright.audit.baseline import is_known, read_baseline
 from tunewright.audit.charts import draw_charts
@@ -95,6 +96,7 @@ def _audit(
 
             offer_catalog(connection, recipe)
             simulate(connection, recipe, report)
+        check_arguments(connection)
         predictions = predict_tools(connection)
         context = Context(connection, predictions, settings.by_definition, recipe)
         run_checks(context, checks, settings, report, 2 if store.is_small else 1)
@@ -115,6 +117,7 @@ def _audit(
 
 def find_all(connection: duckdb.DuckDBPyConnection) -> None:
     """Every check of ours with its own thresholds, into `offences`, severities filled in."""
+    check_arguments(connection)
     context = Context(connection, predict_tools(connection))
     checks = all_checks()
     run_checks(context, checks, Config(), lambda _step, _share: None)
