@@ -100,7 +100,14 @@ def _place(path: list[Any]) -> str:
     return text or "the whole"
 
 
-_TYPES = {"str": "text", "int": "an integer", "float": "a number", "bool": "a boolean", "list": "an array", "dict": "an object"}
+_TYPES = {
+    "str": "text",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "a boolean",
+    "list": "an array",
+    "dict": "an object",
+}
 
 
 def _reason(error: Any, value: Any) -> str:
@@ -115,5 +122,9 @@ def _reason(error: Any, value: Any) -> str:
         kinds = [option.get("type") for option in wanted if isinstance(option, Mapping)]
         if len(kinds) == len(wanted) and all(isinstance(name, str) for name in kinds):
             return f"should be {' or '.join(map(str, kinds))}, it is {kind}"
-        return f"fits none of the {len(wanted)} forms that are allowed" if error.context else "fits several forms"
+        return (
+            f"fits none of the {len(wanted)} forms that are allowed"
+            if error.context
+            else "fits several forms"
+        )
     return f"breaks {error.validator} = {cut(json.dumps(wanted, ensure_ascii=False), 60)}"

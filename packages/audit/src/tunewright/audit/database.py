@@ -30,6 +30,7 @@ CREATE TABLE calls (
     example BIGINT, message INTEGER, position INTEGER, syntax VARCHAR, tool VARCHAR, arguments VARCHAR,
     error VARCHAR, program VARCHAR, tool_call_id VARCHAR, written VARCHAR
 );
+CREATE TABLE preferences (example BIGINT, chosen VARCHAR, rejected VARCHAR, label BOOLEAN);
 CREATE TABLE turns (example BIGINT, message INTEGER, preamble VARCHAR, syntaxes VARCHAR[], dialect VARCHAR);
 CREATE TABLE problems (example BIGINT, message INTEGER, kind VARCHAR, detail VARCHAR);
 CREATE TABLE toolset_texts (toolset VARCHAR, tools VARCHAR);

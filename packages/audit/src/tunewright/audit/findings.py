@@ -80,7 +80,7 @@ WITH placed AS (
 SELECT check_id, severity, split, message, feature, label, any_value(hint) AS hint,
     any_value(evidence) AS evidence, any_value(sides) AS sides,
     max(effect) AS effect, max(support)::BIGINT AS support, min(q) AS q, sum(times)::BIGINT AS count,
-    list({{'file': path, 'line': line, 'detail': detail, 'excerpt': excerpt}} ORDER BY number, line)
+    list({{'file': path, 'line': line, 'detail': detail, 'excerpt': excerpt}} ORDER BY effect DESC NULLS LAST, number, line)
         FILTER (line IS NOT NULL)[:{KEPT_ROWS}] AS rows
 FROM placed
 GROUP BY check_id, severity, split, message, feature, label
@@ -136,6 +136,7 @@ _GROUPS = (
     "balance",
     "diversity",
     "text",
+    "label",
 )
 
 

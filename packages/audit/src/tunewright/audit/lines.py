@@ -111,7 +111,8 @@ UPDATE raw SET plain = false WHERE keys IN ({_KEYS_TWICE}) OR message_keys IN ({
 _GIVEN = f"""
 SELECT m.*, json_transform(m.row, '{_STRUCTURE}') AS r FROM (
     SELECT unnest(from_json($mended, '[{{
-        "number":"BIGINT","line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"blocks":"INTEGER","row":"JSON"}}]')) AS m
+        "number":"BIGINT","line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"blocks":"INTEGER","row":"JSON",
+        "preference":{{"chosen":"VARCHAR","rejected":"VARCHAR","label":"BOOLEAN"}}}}]')) AS m
 )
 """
 _MENDED = f"""
@@ -121,6 +122,11 @@ SELECT * EXCLUDE (tools) FROM (
         blocks, true AS plain
     FROM ({_GIVEN})
 )
+"""
+
+_PREFERENCES = f"""
+INSERT INTO preferences
+SELECT $base + number, preference.chosen, preference.rejected, preference.label FROM ({_GIVEN}) WHERE preference IS NOT NULL
 """
 
 # To parse again the few rows whose tools are new costs less than to keep all tools in `raw`.
@@ -202,6 +208,8 @@ def insert_batch(
             mended, found = helpers.ask("rows", wanted[part : part + PART])
             for query in (_MENDED, _TOOLSETS_OF_MENDED):
                 cursor.execute(query, {"mended": mended})
+            if '"preference":' in mended:
+                cursor.execute(_PREFERENCES, {"mended": mended, "base": base})
             faults += [Fault(*fault) for fault in json.loads(found)]
         cursor.execute(_ROWS, {"file": file, "base": base})
         cursor.execute(_MESSAGES, {"base": base})

@@ -1,7 +1,7 @@
 """shortcut.tool_position and shortcut.row_order: what the order of things gives away."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -41,7 +41,9 @@ GROUP BY ALL ORDER BY ALL
 MOST_PLACES = 10
 _ORDINALS = ("first", "second", "third", *(f"{number}th" for number in range(4, MOST_PLACES + 1)))
 
-Placed = tuple[str, int, int, int, int]  # tool, size of the list, position from 1, times offered there, times called
+Placed = tuple[
+    str, int, int, int, int
+]  # tool, size of the list, position from 1, times offered there, times called
 
 
 def place_excess(counts: Iterable[Placed], place: int) -> tuple[float, float, int, float]:
@@ -90,7 +92,9 @@ def find_position(context: Context, check: Check) -> Iterator[Offence]:
     found = {
         place: (excess, p * len(places), calls, share)
         for place, (excess, p, calls, share) in judged.items()
-        if calls >= limits["min_support"] and excess >= limits["min_effect"] and p * len(places) <= limits["p"]
+        if calls >= limits["min_support"]
+        and excess >= limits["min_effect"]
+        and p * len(places) <= limits["p"]
     }
     if not found:
         return
@@ -153,6 +157,30 @@ def neighbour_excess(labels: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> tu
     return (share - agree) / (1 - agree), 0.5 * math.erfc(z / math.sqrt(2))
 
 
+def _alternation(context: Context, split: str, limits: Mapping[str, float]) -> dict[str, object] | None:
+    """Labels of single answers that change from row to row more than a shuffled file's do."""
+    columns = context.connection.execute(
+        "SELECT label::INTEGER AS label FROM preferences JOIN examples USING (example) "
+        "WHERE label IS NOT NULL AND rejected IS NULL AND split = $1 ORDER BY example",
+        [split],
+    ).fetchnumpy()
+    labels = np.asarray(columns["label"], dtype=np.int64)
+    n = len(labels)
+    if n < limits["min_support"]:
+        return None
+    changes, share = float((labels[1:] != labels[:-1]).mean()), float(labels.mean())
+    expected = 2 * share * (1 - share) * n / (n - 1)
+    if changes - expected < limits["min_effect"]:
+        return None
+    return {
+        "feature": "row_order",
+        "label": "preference",
+        "effect": changes - expected,
+        "support": n,
+        "message": f"Labels change from one row to the next {changes:.0%} of the time, {expected:.0%} in a shuffled file",
+    }
+
+
 def find_row_order(context: Context, check: Check) -> Iterator[Offence]:
     """For every split: are rows of one tool next to each other?"""
     limits = check.thresholds
@@ -170,8 +198,13 @@ def find_row_order(context: Context, check: Check) -> Iterator[Offence]:
         common = {"split": split, "feature": "row_order", "label": "tool", "support": len(labels)}
         effect, p = neighbour_excess(labels)
         start, length, run_p = longest_run(labels)
+        alternating = _alternation(context, split, limits)
+        if alternating:
+            yield {**alternating, "split": split}
         if effect >= limits["min_effect"] and p <= limits["p"]:
-            message = f"Rows of {split} are next to rows of the same tool {effect:.0%} more often than by chance"
+            message = (
+                f"Rows of {split} are next to rows of the same tool {effect:.0%} more often than by chance"
+            )
             yield {**common, "effect": effect, "q": p, "message": message}
         elif length >= limits["min_run"] * len(labels) and run_p <= limits["p"]:
             name = columns["name"][start]

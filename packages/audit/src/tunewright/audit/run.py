@@ -22,9 +22,11 @@ from tunewright.audit.joint import JOINT
 from tunewright.audit.labels import label_rows
 from tunewright.audit.neighbours import find_neighbours
 from tunewright.audit.order_checks import ORDER, TOOL_POSITION
+from tunewright.audit.preference_checks import LABEL_BALANCE, PREFERENCE
 from tunewright.audit.results import RESULT_MISMATCH
 from tunewright.audit.shortcut_checks import FEATURE_CHECK
 from tunewright.audit.suites import load_suites
+from tunewright.audit.suspects import SUSPECTS
 from tunewright.audit.toolsets import offer_catalog
 from tunewright.audit.understood import what_was_understood
 from tunewright.contract.errors import UserError
@@ -33,7 +35,10 @@ if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
 
 TABLES = Path(__file__).parent / "tables"
-PYTHON_CHECKS = (FEATURE_CHECK, JOINT, TOOL_POSITION, ORDER, DRIFT, RESULT_MISMATCH)
+PYTHON_CHECKS = (
+    *(FEATURE_CHECK, JOINT, TOOL_POSITION, ORDER, DRIFT, RESULT_MISMATCH),
+    *(PREFERENCE, LABEL_BALANCE, SUSPECTS),
+)
 
 
 def all_checks() -> list[Check]:
