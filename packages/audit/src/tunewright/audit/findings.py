@@ -39,6 +39,7 @@ class Finding:
     hint: str = ""
     reason: str = ""
     evidence: str = ""
+    accepted: str = ""  # by whom and why, where a warning is accepted
     sides: str = ""  # a row with what the finding is about, and one without it
 
     def to_json(self) -> dict[str, Any]:
@@ -62,6 +63,7 @@ class Finding:
             "reason": self.reason,
             "evidence": self.evidence,
             "sides": self.sides,
+            "accepted": self.accepted or None,
         }
 
 

@@ -31,6 +31,7 @@ LABELS = Check(
 )
 SAMPLE = 5_000  # rows
 MOST_WORDS = 2_000
+LONGER = "more text"
 _FORMATS = {
     "a code block": re.compile(r"```"),
     "a list": re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE),
@@ -65,10 +66,9 @@ def differences(wanted: Sequence[str], others: Sequence[str]) -> list[Difference
     The length's shares are those of pairs in which an answer is the longer one.
     """
     found = [_length(wanted, others)]
-    found += [
-        _share(f"{name}", sum(map(bool, map(form.search, wanted))), len(wanted), sum(map(bool, map(form.search, others))), len(others))
-        for name, form in _FORMATS.items()
-    ]  # fmt: skip
+    for name, form in _FORMATS.items():
+        having = [sum(1 for text in texts if form.search(text)) for texts in (wanted, others)]
+        found.append(_share(name, having[0], len(wanted), having[1], len(others)))
     counts: list[Counter[str]] = []
     for texts in (wanted, others):
         counted: Counter[str] = Counter()
@@ -97,7 +97,7 @@ def _length(wanted: Sequence[str], others: Sequence[str]) -> Difference:
     pairs = max(1, min(len(wanted), len(others)))
     decided = longer + shorter
     p = math.erfc(abs(longer - shorter) / math.sqrt(2 * decided)) if decided else 1.0
-    return Difference("more text than the other", longer / pairs, shorter / pairs, p)
+    return Difference(LONGER, longer / pairs, shorter / pairs, p)
 
 
 def _answers(context: Context) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
@@ -131,7 +131,10 @@ def find_shortcuts(context: Context, check: Check) -> Iterator[Offence]:
     words = sorted(words, key=lambda entry: -entry[0].effect)[:1]  # an answer has many words of one phrase
     for difference, q in [*(entry for entry in found if not entry[0].what.startswith("the word")), *words]:
         message = (
-            f"{difference.wanted:.0%} of the wanted answers have {difference.what}, {difference.others:.0%} of the others "
+            f"The wanted answer is the longer one in {difference.wanted:.0%} of the pairs, the shorter one in "
+            f"{difference.others:.0%}: a model can learn that instead of what is better"
+            if difference.what == LONGER
+            else f"{difference.wanted:.0%} of the wanted answers have {difference.what}, {difference.others:.0%} of the others "
             "do: a model can learn that instead of what is better"
         )
         yield {

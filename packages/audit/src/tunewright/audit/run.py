@@ -1,8 +1,8 @@
 """The steps of an audit, one line each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import duckdb
 
@@ -10,12 +10,13 @@ from tunewright.audit.argument_schemas import check_arguments
 from tunewright.audit.audit import AuditedFile, AuditReport
 from tunewright.audit.baseline import is_known, read_baseline
 from tunewright.audit.charts import draw_charts
-from tunewright.audit.checks import OFFENCES, OWN_CHECKS, Check, add_offences, read_checks, run_sql
-from tunewright.audit.config import Config, read_config
+from tunewright.audit.checks import OFFENCES, OWN_CHECKS, Check, Severity, add_offences, read_checks, run_sql
+from tunewright.audit.config import Config, accepting, read_config
 from tunewright.audit.context import Context
 from tunewright.audit.database import make_in_slices, silent
 from tunewright.audit.drift import DRIFT
-from tunewright.audit.findings import collect
+from tunewright.audit.export import check_folder, export_rows
+from tunewright.audit.findings import Finding, collect
 from tunewright.audit.headline import predict_tools
 from tunewright.audit.ingest import Report, load, many_at_once
 from tunewright.audit.joint import JOINT
@@ -66,10 +67,12 @@ def run_audit(
     baseline: Path | None,
     suites: Sequence[Path],
     report: Report,
+    export: Path | None,
+    accept: Mapping[str, str],
 ) -> AuditReport:
     """See `audit.audit_dataset`."""
     try:
-        return _audit(paths, recipe, config, baseline, suites, report)
+        return _audit(paths, recipe, config, baseline, suites, report, export, accept)
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(
@@ -85,10 +88,12 @@ def _audit(
     baseline: Path | None,
     suites: Sequence[Path],
     report: Report,
+    export: Path | None,
+    accept: Mapping[str, str],
 ) -> AuditReport:
     own = all_checks()
     earlier = read_baseline(baseline)
-    settings = read_config(config, own)
+    settings = accepting(read_config(config, own), accept, own)
     # Users' own first: what is wrong with one is told before the long ones have run.
     checks = [*(check for folder in settings.folders for check in read_checks(folder)), *own]
     with load(paths, report, config) as store:
@@ -108,6 +113,14 @@ def _audit(
         findings = [settings.graded(finding) for finding in collect(connection, checks)]
         charts = draw_charts(connection)
         understood = what_was_understood(connection)
+        if export is not None:
+
+            def faulty(check: str, severity: str) -> bool:
+                finding = settings.graded(Finding(check, cast("Severity", severity), ""))
+                return finding.severity != "info" and not finding.accepted
+
+            check_folder(export, [file.split for file in store.files])
+            export_rows(connection, store.files, checks, faulty, export)
         files = connection.execute("SELECT path, split, examples, sha256 FROM files ORDER BY file").fetchall()
     new = [finding for finding in findings if not is_known(finding, earlier)]
     return AuditReport(

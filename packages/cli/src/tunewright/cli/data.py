@@ -59,7 +59,7 @@ def generate(
 
 
 @command(
-    iterable=["data"],
+    iterable=["data", "accept"],
     data=DATASET + "; repeatable (default: the tiny recipe's)",
     recipe="also check truncation and masking as this recipe trains",
     json="write the findings as JSON to this file, or - for standard output",
@@ -67,6 +67,9 @@ def generate(
     sarif="write SARIF 2.1.0 to this file",
     baseline="an earlier audit's JSON: report only what is new",
     config="a TOML file that suppresses, re-grades or adds checks",
+    export="a folder for clean.jsonl and rejected.jsonl, the rejected rows with the reasons",
+    accept="a check whose warnings are accepted and do not count; repeatable",
+    why="the reason for which they are accepted",
 )
 def audit(
     c: Context,
@@ -77,6 +80,9 @@ def audit(
     sarif: str = "",
     baseline: str = "",
     config: str = "",
+    export: str = "",
+    accept: list[str] = [],
+    why: str = "",
 ) -> None:
     """Find what a model could learn instead of the request: shortcuts, leaks, broken calls."""
     from tunewright.audit.audit import audit_dataset
@@ -98,7 +104,11 @@ def audit(
         baseline=Path(baseline) if baseline else None,
         suites=suites,
         report=Progress("audit").share,
+        export=Path(export) if export else None,
+        accept=dict.fromkeys(accept, why),
     )
+    if export:
+        say(f"rows      {export}")
     if json:
         write_result(json, report.to_json())
     if html:
@@ -123,15 +133,31 @@ def audit(
     runs="a folder of runs",
     format="table, json, csv or parquet",
     config=CONFIG,
+    stats="balance or structure: that view instead of a query",
 )
 def sql(
-    c: Context, query: str, data: list[str] = [], runs: str = "", format: str = "table", config: str = ""
+    c: Context,
+    query: str,
+    data: list[str] = [],
+    runs: str = "",
+    format: str = "table",
+    config: str = "",
+    stats: str = "",
 ) -> None:
     """Ask a dataset, or finished runs, in SQL."""
-    from tunewright.audit.sql import run_query
+    from tunewright.audit.sql import STATS, run_query
 
+    if stats:
+        query = f"FROM {one_of('stats', stats, STATS)}"
     folder = Path(runs) if runs else RUNS if RUNS.is_dir() else None
-    result = run_query(query, [Path(name) for name in data], folder, format, Path(config) if config else None)
+    result = run_query(
+        query,
+        [Path(name) for name in data],
+        folder,
+        format,
+        Path(config) if config else None,
+        for_terminal=sys.stdout.isatty(),
+    )
     if isinstance(result, bytes):
         sys.stdout.buffer.write(result)
     else:
