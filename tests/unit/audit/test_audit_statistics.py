@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.audit.drift import drift_p
-from tunewright.audit.order_checks import neighbour_excess, place_excess
+from tunewright.audit.order_checks import longest_run, neighbour_excess, place_excess
 from tunewright.audit.shortcuts import Limits, Rows, Table, find_shortcuts
 from tunewright.audit.statistics import (
     ClusterTest,
@@ -222,16 +222,28 @@ def test_splits_drawn_at_random_do_not_drift_and_others_do() -> None:
 
 
 def test_a_popular_tool_in_a_fixed_order_is_no_fault_of_the_order() -> None:
-    fixed = {("a", "first"): (100, 90), ("b", "last"): (100, 10)}
-    assert place_excess(fixed, "first")[0] == 0
-    put_first = {
-        ("a", "first"): (50, 50),
-        ("a", "last"): (50, 0),
-        ("b", "first"): (50, 50),
-        ("b", "last"): (50, 0),
-    }
-    excess, p, calls = place_excess(put_first, "first")
-    assert (excess, calls) == (0.5, 100)
+    fixed = [("a", 2, 1, 100, 90), ("b", 2, 2, 100, 10)]
+    assert place_excess(fixed, 1)[0] == 0
+    put_first = [("a", 2, 1, 50, 50), ("a", 2, 2, 50, 0), ("b", 2, 1, 50, 50), ("b", 2, 2, 50, 0)]
+    excess, p, calls, share = place_excess(put_first, 1)
+    assert (excess, calls, share) == (0.5, 100, 1.0)
+    assert p < 1e-9
+    assert place_excess(put_first, 0)[0] == -0.5
+
+
+def test_tools_that_are_always_called_are_compared_with_any_place_alike_and_count_once_each() -> None:
+    # One tool with a fixed place says nothing, however many rows it has; two hundred in the first place say much.
+    assert place_excess([("a", 4, 1, 500, 500)], 1)[1] > 0.05
+    assert place_excess([(f"t{n}", 4, 1, 3, 3) for n in range(200)], 1)[1] < 1e-9
+    assert place_excess([(f"t{n}", 4, n % 4 + 1, 3, 3) for n in range(200)], 1)[0] == 0
+
+
+def test_a_long_run_of_one_label_is_rare_in_a_shuffled_file() -> None:
+    generator = np.random.default_rng(7)
+    shuffled = generator.integers(0, 5, 600)
+    assert longest_run(shuffled)[2] > 0.001
+    start, length, p = longest_run(np.concatenate([shuffled[:100], np.full(40, 5), shuffled[100:]]))
+    assert (start, length) == (100, 40)
     assert p < 1e-9
 
 
