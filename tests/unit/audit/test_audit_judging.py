@@ -13,14 +13,18 @@ from tunewright.audit.audit import AuditReport, audit_dataset
 from tunewright.audit.findings import Finding
 
 NAMES = ("open_file", "book_room", "find_user", "send_mail", "plan_trip", "get_price")
-SAID = {
-    name: tuple(
-        f"{start} {name.replace('_', ' the ')} {end}"
-        for start in ("please", "could you", "now")
-        for end in ("for {}", "of {}")
-    )
-    for name in NAMES
-}
+WORDINGS = (
+    "please {verb} the {noun} called {x}",
+    "{x} is the {noun} i want to {verb} now",
+    "can somebody {verb} {noun} {x} before noon",
+    "for {x} we still have to {verb} a {noun}",
+    "next on my list is to {verb} {noun} {x}",
+    "my boss asked me to {verb} {noun} {x} again",
+    "would it be possible to {verb} that {noun} {x}",
+    "{verb} {noun} {x}",
+    "there is a {noun} named {x} and you {verb} it",
+    "do not forget to {verb} the {noun} of {x} tonight",
+)
 Row = dict[str, Any]
 
 
@@ -44,12 +48,13 @@ def called(name: str, arguments: Row, number: str = "call_1") -> Row:
 def rows(
     count: int, change: Callable[[Row, str, Random], Row] = lambda row, _name, _random: row
 ) -> list[Row]:
-    """Requests in six wordings a tool, all tools offered in an order of their own; nothing goes with the tool."""
+    """Requests in ten wordings a tool, all tools offered in an order of their own; nothing goes with the tool."""
     random, made = Random(5), list[Row]()
     for number in range(count):
         name, about = NAMES[number % len(NAMES)], words_of(number).split()[0]
         offered = random.sample(NAMES, len(NAMES))
-        request = random.choice(SAID[name]).format(about)
+        verb, noun = name.split("_")
+        request = random.choice(WORDINGS).format(verb=verb, noun=noun, x=about)
         messages = [{"role": "user", "content": request}, called(name, {"x": about})]
         if random.random() < 0.3:
             messages.insert(0, {"role": "system", "content": "You help."})
@@ -140,7 +145,7 @@ def fewer_tools(row: Row, _random: Random) -> None:
 def recommended(row: Row, _random: Random) -> None:
     name = row["messages"][-1]["tool_calls"][0]["function"]["name"]
     row["tools"] = [
-        tool(name, "To do it (recommended).") if t["function"]["name"] == name else t for t in row["tools"]
+        tool(name, f"To {name} (recommended).") if t["function"]["name"] == name else t for t in row["tools"]
     ]
 
 
@@ -273,10 +278,10 @@ def test_arguments_are_held_against_the_whole_schema(
         ("Pay 1 250 000 to them", 1250000, True),
         ("Pay 1.25 million to them", 1250000, True),
         ("Pay 40k to them", 40000, True),
-        ("Pay 300 euros to them", "300 EUR", True),
+        ("Pay 300 euros to them", "300EUR", True),
         ("Pay 1,250 to them", 1251, False),
         ("Pay it to them", 1250000, False),
-        ("Pay 300 euros to them", "301 EUR", False),
+        ("Pay 300 euros to them", "301EUR", False),
     ],
 )
 def test_an_amount_is_said_however_it_is_written(

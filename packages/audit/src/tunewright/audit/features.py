@@ -167,6 +167,7 @@ BEFORE = tuple(feature.name for feature in FEATURES if feature.timing == "before
 _VALUES = {
     ("request_case", "capital"): "begins with a capital letter",
     ("request_case", "small"): "begins with a small letter",
+    ("request_case", "small letters"): "has no capital letters",
     ("request_case", "capitals"): "is written in capitals",
     ("request_end", "no mark"): "no punctuation mark",
     ("request_end", "full stop"): "a full stop",

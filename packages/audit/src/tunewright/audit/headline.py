@@ -61,8 +61,11 @@ def predict_tools(connection: duckdb.DuckDBPyConnection) -> Predictions | None:
     is no shortcut.
     """
     rows = connection.execute(
-        f"""
-        SELECT l.label_tool, l.fold, l.cluster, coalesce(e.last_request, ''), l.list, l.example,
+        rf"""
+        SELECT l.label_tool, l.fold, l.cluster,
+            CASE WHEN regexp_matches(e.last_request, '\S+\s+\S+\s+\S') THEN e.last_request
+                -- A word or two answer a question: what was asked for came before.
+                ELSE concat_ws(' ', nullif(e.request, e.last_request), e.last_request) END, l.list, l.example,
             {", ".join("l." + name for name in BEFORE)}
         FROM labelled l JOIN examples e USING (example)
         ORDER BY hash(l.example), l.example LIMIT {SAMPLE}

@@ -32,7 +32,7 @@ _TEXTS = """
 # Where each row has a wording of its own there are no templates, and near texts have been found already.
 _WORDINGS = """
 (SELECT example AS id, wording AS text, false AS anchor FROM (
-    SELECT min(example) AS example, any_value(wording) AS wording, count(*) AS n FROM examples GROUP BY template_hash
+    SELECT min(example) AS example, any_value(lower(masked)) AS wording, count(*) AS n FROM examples GROUP BY template_hash
 ) QUALIFY count(*) OVER () < 0.8 * sum(n) OVER ())
 """
 

@@ -49,8 +49,8 @@ Placed = tuple[
 def place_excess(counts: Iterable[Placed], place: int) -> tuple[float, float, int, float]:
     """How much oftener called tools stand at `place` (from 1; 0 is the last) than chance has it.
 
-    Returns the excess share, its p-value, the calls that it rests on, and the share that is there. A tool in lists of one size
-    is a stratum. Chance is where the same tool stands when it is offered, by a hypergeometric draw (Mantel and Haenszel
+    Returns the excess share, its p-value, the calls that it rests on, and the share that is there. A tool in lists of one
+    size is a stratum. Chance is where the same tool stands when it is offered, by a hypergeometric draw (Mantel and Haenszel
     1959). What is called whenever it is offered has nothing to be compared with: chance is any place alike there, and each
     such tool counts as one draw, for its place may be the same in all rows. The p-value is normal and two-sided.
     """

@@ -134,8 +134,8 @@ def find_shortcuts(context: Context, check: Check) -> Iterator[Offence]:
             f"The wanted answer is the longer one in {difference.wanted:.0%} of the pairs, the shorter one in "
             f"{difference.others:.0%}: a model can learn that instead of what is better"
             if difference.what == LONGER
-            else f"{difference.wanted:.0%} of the wanted answers have {difference.what}, {difference.others:.0%} of the others "
-            "do: a model can learn that instead of what is better"
+            else f"{difference.wanted:.0%} of the wanted answers have {difference.what}, {difference.others:.0%} of the "
+            "others do: a model can learn that instead of what is better"
         )
         yield {
             "split": "train",

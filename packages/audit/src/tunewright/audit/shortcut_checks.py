@@ -32,6 +32,7 @@ FEATURE = Check(
     },
     origin=__file__,
 )
+SHADOW = 0.15  # by which a finer feature's effect is larger
 # Of a feature of two values, the one to speak of.
 _PREFER = dict.fromkeys(
     (
@@ -269,7 +270,27 @@ def _without_echoes(found: list[Shortcut]) -> list[Shortcut]:
     kept: list[Shortcut] = []
     for shortcut in found:
         plainer = (strongest.get((name, shortcut.label)) for name in _ECHOES.get(shortcut.feature, ()))
-        repeats = any(other is not None and other.effect >= 0.8 * shortcut.effect for other in plainer)
+        lacks = shortcut.in_classes < shortcut.elsewhere
+        # What has a value says more than what lacks one, but for features that one has or has not.
+        repeats = any(
+            other.effect >= 0.8 * shortcut.effect
+            and (lacks or other.feature in _PREFER or other.in_classes > other.elsewhere)
+            for other in plainer
+            if other is not None
+        )
+        # What a finer feature tells much better is only its shadow.
+        finer = (strongest.get((name, shortcut.label)) for name, plain in _ECHOES.items() if shortcut.feature in plain)
+        repeats |= any(
+            other.effect >= shortcut.effect + SHADOW
+            or (
+                lacks
+                and shortcut.feature not in _PREFER
+                and other.in_classes > other.elsewhere
+                and other.effect >= shortcut.effect - 0.05
+            )
+            for other in finer
+            if other is not None
+        )
         # Whether and how often something is called follows from which tool is.
         by_tool = strongest.get((shortcut.feature, "tool")) if shortcut.label != "tool" else None
         if repeats or (by_tool is not None and by_tool.effect >= 0.8 * shortcut.effect):

@@ -177,7 +177,7 @@ FROM compared WHERE common >= $threshold * (left_size + right_size - common)
 def find_near_texts(
     connection: "duckdb.DuckDBPyConnection", source: str, threshold: float, pairs: str = "near_pairs"
 ) -> None:
-    """Make the table `pairs (a, b, similarity)`, a < b, of the near texts of `source (id, text, anchor)`, a table or a query.
+    """Make the table `pairs (a, b, similarity)`, a < b, of the near texts of `source (id, text, anchor)`: a table, a query.
 
     Texts of fewer than five words are left out. All pairs named are near; of near texts about 1 in 100 is missed at the
     threshold, and fewer above it. Not every pair is named: a text is compared with the first of those that share a band

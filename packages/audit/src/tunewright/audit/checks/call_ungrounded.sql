@@ -28,7 +28,8 @@ WITH arguments AS (
         bool_or(len(list_filter(a.words, lambda word: contains(lower(m.content), word)
             -- 1,250,000 and 1 250 000 and 1.25 million are said, too.
             OR (regexp_matches(word, '^-?\d+$') AND (
-                contains(regexp_replace(m.content, '(\d)[,.''  _](\d{3})', '\1\2', 'g'), word)
+                contains(regexp_replace(regexp_replace(m.content, '(\d)[,.''  _](\d{3})', '\1\2', 'g'),
+                    '(\d)[,.''  _](\d{3})', '\1\2', 'g'), word)
                 OR len(list_filter(regexp_extract_all(lower(m.content), '\d[\d.]* ?(?:k|thousand|m|mn|million|bn|b|billion)\b'), lambda t:
                     round(TRY_CAST(regexp_extract(t, '^\d+(?:\.\d+)?') AS DOUBLE) * CASE WHEN regexp_matches(t, 'k|th') THEN 1e3
                         WHEN regexp_matches(t, 'b') THEN 1e9 ELSE 1e6 END) = TRY_CAST(word AS DOUBLE))) > 0)))) > 0) AS said

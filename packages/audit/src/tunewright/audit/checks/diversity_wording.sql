@@ -4,7 +4,7 @@
 -- reason: A tool that is asked for in one wording only is learned as that wording: how often it is found in other words cannot be told from such data.
 -- hint: Write each tool's requests in at least ten different wordings.
 WITH asked AS (
-    SELECT e.tool, count(*) AS n, count(DISTINCT c.cluster) AS wordings, any_value(e.wording) AS wording
+    SELECT e.tool, count(*) AS n, count(DISTINCT c.cluster) AS wordings, any_value(coalesce(nullif(e.template, ''), lower(e.masked))) AS wording
     FROM examples e JOIN clusters c USING (example)
     WHERE e.tool IS NOT NULL AND e.split = 'train' AND e.request <> '' GROUP BY e.tool
 )

@@ -78,15 +78,19 @@ SELECT r.example, r.file, f.path, f.split, r.line, r.shape, r.source, r.family, 
     xor(s.text_hash, coalesce(c.call_hash, 0::UBIGINT)) AS conversation_hash,
     s.prompt_hash, a.request_hash,
     -- The values of its own calls, symbols, paths, numbers, quoted text and names out: what is left of a request is its template.
-    CASE WHEN r.template <> '' THEN r.template
-         ELSE lower(regexp_replace(regexp_replace(regexp_replace(
-            list_reduce(list_prepend(coalesce(if(c.calls IS NULL, s.request, s.last_request), s.request, '')[:500], list_reverse_sort(coalesce(c.given, []))),
-                lambda text, value: replace(text, value, '_')),
-            '`[^`\n]*`|"[^"\n]*"|''[^''\n]*''|\S*[\w][._/:(@]\S*|\S*\d\S*|\b[a-zA-Z]+[a-z][A-Z]\w*|\b[A-Z][A-Z]+\b',
-            '_', 'g'),
-            '([^.!?\s]\s+)\p{Lu}[\pL''’-]+', '\1_', 'g'),
-            '_(?:[\s,]*_)+', '_', 'g')) END AS wording,
-    hash(wording) AS template_hash
+    CASE WHEN c.calls IS NULL THEN s.request WHEN regexp_matches(s.last_request, '\S+\s+\S+\s+\S') THEN s.last_request
+         ELSE concat_ws(' ', nullif(s.request, s.last_request), s.last_request) END[:500] AS said,
+    -- What is shouted has no names that its letters tell, and what is quoted as a whole is no quotation.
+    trim(CASE WHEN regexp_matches(said, '\p{Ll}') THEN said ELSE lower(said) END, E' \n\r\t`"“”''') AS spoken,
+    regexp_replace(regexp_replace(regexp_replace(
+        list_reduce(list_prepend(coalesce(spoken, ''), list_reverse_sort(CASE WHEN c.given IS NULL THEN []
+                WHEN regexp_matches(spoken, '\p{Lu}') THEN c.given ELSE list_transform(c.given, lambda value: lower(value)) END)),
+            lambda text, value: replace(text, value, '_')),
+        '`[^`\n]*`|"[^"\n]*"|''[^''\n]*''|\S*[\w][._/:(@]\S*|\S*\d\S*|\b[a-zA-Z]+[a-z][A-Z]\w*|\b[A-Z][A-Z]+\b',
+        '_', 'g'),
+        '([^.!?\s]\s+)\p{Lu}[\pL''’-]+', '\1_', 'g'),
+        '_(?:[\s,]*_)+', '_', 'g') AS masked,
+    hash(CASE WHEN r.template <> '' THEN r.template ELSE lower(masked) END) AS template_hash
 FROM placed r
 JOIN files f USING (file)
 LEFT JOIN shape s USING (example)

@@ -12,10 +12,13 @@ WITH sets AS (
         length(bare) AS system, length(coalesce(last_request, '')) AS request
     FROM examples e LEFT JOIN bare_prompts b USING (toolset)
 ), requests AS (
-    SELECT example, coalesce(last_request, '')[:1000] AS asked, regexp_matches(asked, '[^\x00-\x7f]') AS foreign_letters,
-        regexp_extract(lower(asked), '(?:^|[^\pL])(der|das|und|ich|bitte|nicht|eine|für|mir|ist|zeige|le|les|des|une|est|pour|dans|moi|'
-            || 'vous|je|quel|quelle|el|los|las|por|del|cuál|qué|está|quiero|il|che|gli|della|sono|não|uma|você|het|een|van|voor|'
-            || 'ik|niet|the|is|of|to|and|for|what|please|in|my|with|me|you|can|a|how|do|who|i)(?:[^\pL]|$)', 1) AS word
+    SELECT example, coalesce(last_request, '')[:1000] AS asked, strlen(asked) <> length(asked) AS foreign_letters,
+        -- The first 200 characters have a word that tells, if any have. English is looked for first: most requests end there.
+        asked[:200] AS opening,
+        regexp_matches(opening, '(?i)\b(?:the|is|of|to|and|for|what|please|my|with|you|can|how|who|i)\b') AS english,
+        CASE WHEN english THEN '' ELSE regexp_extract(lower(opening), '\b(der|das|und|ich|bitte|nicht|eine|mir|ist|zeige|le|les|des|'
+            || 'une|est|pour|dans|moi|vous|je|quel|quelle|el|los|las|por|del|quiero|il|che|gli|della|sono|uma|het|een|van|voor|'
+            || 'ik|niet)\b', 1) END AS word
     FROM examples
 )
 SELECT e.example,
@@ -37,12 +40,11 @@ SELECT e.example,
         CASE WHEN regexp_matches(e.system, '^\s') THEN 'leading' END,
         CASE WHEN regexp_matches(e.system, '\s$') THEN 'trailing' END) AS system_whitespace,
     CASE WHEN l.request = 0 THEN '0' ELSE '2^' || floor(log2(l.request))::INTEGER END AS request_length,
-    -- What is cased: the first letter, or all of them.
-    CASE WHEN NOT regexp_matches(q.asked, '[\p{Lu}\p{Ll}]') THEN 'none'
-         WHEN regexp_matches(q.asked, '\p{Lu}.*\p{Lu}') AND NOT regexp_matches(q.asked, '\p{Ll}') THEN 'capitals'
-         WHEN regexp_matches(q.asked, '^\PL*\p{Lu}') THEN 'capital' WHEN regexp_matches(q.asked, '^\PL*\p{Ll}') THEN 'small'
-         ELSE 'none' END AS request_case,
-    CASE regexp_extract(q.asked, '([.!?…。！？:;,])[\s"''`)”’]*$', 1) WHEN '' THEN 'no mark' WHEN '?' THEN 'question' WHEN '？' THEN 'question'
+    -- Of what is not a name or a value: those have the case that they have.
+    CASE WHEN NOT regexp_matches(q.asked, '\p{Ll}') THEN if(regexp_matches(q.asked, '\p{Lu}\PL*\p{Lu}'), 'capitals', 'none')
+         WHEN NOT regexp_matches(e.masked, '\p{Lu}') THEN if(regexp_matches(e.masked, '\p{Ll}'), 'small letters', 'none')
+         WHEN regexp_matches(e.masked, '^\PL*\p{Lu}') THEN 'capital' ELSE 'small' END AS request_case,
+    CASE regexp_extract(right(q.asked, 8), '([.!?…。！？:;,])[\s"''`)”’]*$', 1) WHEN '' THEN 'no mark' WHEN '?' THEN 'question' WHEN '？' THEN 'question'
          WHEN '.' THEN 'full stop' WHEN '。' THEN 'full stop' WHEN '!' THEN 'exclamation mark' WHEN '！' THEN 'exclamation mark'
          ELSE 'other mark' END AS request_end,
     CASE WHEN q.foreign_letters AND regexp_matches(q.asked, '\p{Cyrillic}{2}') THEN 'Cyrillic'
@@ -51,16 +53,16 @@ SELECT e.example,
          WHEN q.foreign_letters AND regexp_matches(q.asked, '\p{Han}') THEN 'Chinese'
          WHEN q.foreign_letters AND regexp_matches(q.asked, '\p{Arabic}') THEN 'Arabic'
          WHEN q.foreign_letters AND regexp_matches(q.asked, '[\p{Greek}\p{Hebrew}\p{Thai}\p{Devanagari}]{2}') THEN 'another script'
-         WHEN q.word = '' THEN 'unknown'
-         WHEN q.word IN ('der', 'das', 'und', 'ich', 'bitte', 'nicht', 'eine', 'für', 'mir', 'ist', 'zeige') THEN 'German'
+         WHEN q.english THEN 'English' WHEN q.word = '' THEN 'unknown'
+         WHEN q.word IN ('der', 'das', 'und', 'ich', 'bitte', 'nicht', 'eine', 'mir', 'ist', 'zeige') THEN 'German'
          WHEN q.word IN ('le', 'les', 'des', 'une', 'est', 'pour', 'dans', 'moi', 'vous', 'je', 'quel', 'quelle') THEN 'French'
-         WHEN q.word IN ('el', 'los', 'las', 'por', 'del', 'cuál', 'qué', 'está', 'quiero') THEN 'Spanish'
+         WHEN q.word IN ('el', 'los', 'las', 'por', 'del', 'quiero') THEN 'Spanish'
          WHEN q.word IN ('il', 'che', 'gli', 'della', 'sono') THEN 'Italian'
-         WHEN q.word IN ('não', 'uma', 'você') THEN 'Portuguese'
-         WHEN q.word IN ('het', 'een', 'van', 'voor', 'ik', 'niet') THEN 'Dutch' ELSE 'English' END AS request_language,
-    CASE WHEN contains(q.asked, '`') THEN 'backticks' WHEN regexp_matches(q.asked, '"[^"]+"|“|«') THEN 'double quotes'
-         WHEN regexp_matches(q.asked, '(?:^|\s)''[^''\n]+''(?:\s|$|[.?!,;:])|‘') THEN 'single quotes' ELSE 'none' END AS request_quotes,
-    CASE WHEN contains(trim(q.asked, E' \n\r\t'), chr(10)) THEN 'yes' ELSE 'no' END AS request_lines,
+         WHEN q.word = 'uma' THEN 'Portuguese'
+         WHEN q.word IN ('het', 'een', 'van', 'voor', 'ik', 'niet') THEN 'Dutch' ELSE 'unknown' END AS request_language,
+    CASE WHEN contains(q.asked, '`') THEN 'backticks' WHEN contains(q.asked, '"') OR contains(q.asked, '“') OR contains(q.asked, '«') THEN 'double quotes'
+         WHEN contains(q.asked, '''') AND regexp_matches(q.asked, '(?:^|\s)''[^''\n]+''(?:\s|$|[.?!,;:])') THEN 'single quotes' ELSE 'none' END AS request_quotes,
+    CASE WHEN contains(q.asked, chr(10)) AND contains(trim(q.asked, E' \n\r\t'), chr(10)) THEN 'yes' ELSE 'no' END AS request_lines,
     CASE WHEN q.foreign_letters AND regexp_matches(q.asked, '[\x{1F300}-\x{1FAFF}\x{2600}-\x{27BF}]') THEN 'yes' ELSE 'no' END AS request_emoji,
     CASE WHEN e.preamble <> '' THEN 'yes' ELSE 'no' END AS has_preamble,
     CASE WHEN e.preamble <> '' THEN md5(e.preamble)[:8] ELSE 'none' END AS preamble_text,
