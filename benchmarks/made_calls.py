@@ -35,7 +35,7 @@ DIRECT = (
     "thanks for {x}",
     "tell me about {x}",
 )
-GREETINGS = ("", "", "hi! ", "ok so ", "Hello, ")
+GREETINGS = ("", "", "Hi! ", "OK so ", "Hello, ")
 TALK = ("Good morning!", "Hi there.", "Are you there?", "I need some help.", "One question.")
 SYLLABLES = ("ka", "lo", "mi", "tur", "van", "bex", "sor", "du", "pel", "gal", "rin", "tho")
 
@@ -67,7 +67,8 @@ def make_row(
     about, greeting = name(random), random.choice(GREETINGS)
     number = random.randrange(len(WORDINGS if tool else DIRECT))
     verb, _, noun = (tool or "").partition("_")
-    request = greeting + (WORDINGS if tool else DIRECT)[number].format(verb=verb, noun=noun, x=about)
+    asked = (WORDINGS if tool else DIRECT)[number].format(verb=verb, noun=noun, x=about)
+    request = greeting + asked[0].upper() + asked[1:]
     messages: list[Row] = [{"role": "system", "content": system}] if system else []
     if random.random() < talk:
         messages += [

@@ -41,6 +41,7 @@ _PREFER = dict.fromkeys(
     ),
     "yes",
 )
+_HAS_OR_NOT = ("has_system", "has_preamble", "has_reasoning", "multi_turn", "earlier_turns")
 # One structural difference shows in several features; the reader needs the plainest of them.
 _ECHOES = {
     "system_text": ("has_system",),
@@ -56,8 +57,8 @@ _ECHOES = {
     "offered_tool": ("tools_offered",),
     "description_words": ("tools_offered", "offered_tool", "called_description"),
     "preamble_text": ("has_preamble",),
-    "roles": ("multi_turn",),
-    "messages": ("multi_turn",),
+    "roles": ("multi_turn", "has_system", "earlier_turns"),
+    "messages": ("multi_turn", "has_system", "earlier_turns"),
 }
 
 
@@ -147,14 +148,9 @@ def judge(
     # The family's control again, for those that were no tables.
     accepted = limits.q * max(1, len(found)) / max(1, len(judged) + len(described))
     found += [shortcut for shortcut, p, matters in described if matters and p <= accepted]
-    return Judged(
-        [
-            *_without_echoes(_strongest_words(found)),
-            # Information is not held against anybody: it is spared the tests over clusters.
-            *_without_echoes(find_shortcuts(rest, None, limits, _PREFER)),
-        ],
-        words,
-    )
+    # Information is not held against anybody: it is spared the tests over clusters.
+    found = [*_strongest_words(found), *find_shortcuts(rest, None, limits, _PREFER)]
+    return Judged(_without_echoes(found), words)
 
 
 def _choice(connection: duckdb.DuckDBPyConnection) -> ListedChoice | None:
@@ -258,8 +254,8 @@ def _strongest_words(found: list[Shortcut]) -> list[Shortcut]:
 _WORD_FEATURES = ("system_words", "earlier_words", "offered_tool", "description_words", "called_description")
 
 
-def _plainness(shortcut: Shortcut) -> tuple[float, int]:
-    return round(shortcut.effect, 2), len(shortcut.value)
+def _plainness(shortcut: Shortcut) -> tuple[float, bool, int]:
+    return round(shortcut.effect, 2), shortcut.in_classes > shortcut.elsewhere, len(shortcut.value)
 
 
 def _without_echoes(found: list[Shortcut]) -> list[Shortcut]:
@@ -274,7 +270,7 @@ def _without_echoes(found: list[Shortcut]) -> list[Shortcut]:
         # What has a value says more than what lacks one, but for features that one has or has not.
         repeats = any(
             other.effect >= 0.8 * shortcut.effect
-            and (lacks or other.feature in _PREFER or other.in_classes > other.elsewhere)
+            and (lacks or other.feature in _HAS_OR_NOT or other.in_classes > other.elsewhere)
             for other in plainer
             if other is not None
         )
@@ -284,7 +280,7 @@ def _without_echoes(found: list[Shortcut]) -> list[Shortcut]:
             other.effect >= shortcut.effect + SHADOW
             or (
                 lacks
-                and shortcut.feature not in _PREFER
+                and shortcut.feature not in _HAS_OR_NOT
                 and other.in_classes > other.elsewhere
                 and other.effect >= shortcut.effect - 0.05
             )

@@ -14,7 +14,7 @@ CHECK = Check(
     severity="info",
     reason="A few wrong labels teach the wrong tool for requests that are otherwise clear.",
     hint="Read these rows, the first ones first, and correct the tool or the request.",
-    thresholds={"min_odds": 100, "min_accuracy": 0.6, "most": 50},
+    thresholds={"min_odds": 1000, "min_accuracy": 0.6, "most": 50},
     origin=__file__,
 )
 
