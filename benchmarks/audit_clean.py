@@ -46,7 +46,9 @@ def main() -> int:
             judged = [
                 finding
                 for finding in audit_dataset([path]).findings
+                # That sources are built differently is so, and said; it is no shortcut.
                 if finding.check.startswith(("shortcut.", "coverage.")) and finding.severity != "info"
+                if finding.label != "source"
             ]
             if is_planted:
                 found += any(finding.check == "shortcut.tool_position" for finding in judged)

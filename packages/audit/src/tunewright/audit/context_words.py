@@ -16,6 +16,7 @@ from tunewright.audit.labels import among
 from tunewright.audit.shortcuts import FOLDS, Table
 
 SAMPLE = 10_000  # rows
+MANY = 10  # rows with the same earlier turn
 MOST_WORDS = 1_000  # of a kind of text, those of the most rows
 Codes = NDArray[np.int64]
 
@@ -30,10 +31,13 @@ _TEXTS = {
         SELECT example, coalesce(b.text, regexp_replace(e.system, '<tools>.*?</tools>', '', 's')) AS text
         FROM sampled s JOIN examples e USING (example) LEFT JOIN bare_prompts b ON b.toolset = s.toolset
         WHERE e.has_system""",
-    "earlier_words": """
+    # A word or two answer a question, and the turns before are the request. Other turns are looked at where many rows have
+    # the same one: what is said once is what the conversation is about.
+    "earlier_words": rf"""
         SELECT example, m.content AS text FROM messages m JOIN sampled USING (example) JOIN examples e USING (example)
         WHERE m.role <> 'system' AND m.position < e.choice AND m.content <> coalesce(e.last_request, '')
-            AND m.content <> ''""",
+            AND m.content <> '' AND regexp_matches(e.last_request, '\S+\s+\S+\s+\S')
+        QUALIFY count(*) OVER (PARTITION BY hash(regexp_replace(m.content, '\d+', '0', 'g'))) >= {MANY}""",
     # A tool that is always described in the same words adds nothing to its being offered.
     "description_words": """
         SELECT example, o.description AS text FROM sampled JOIN offered o USING (toolset)
@@ -154,6 +158,8 @@ def word_tables(feature: str, rows: WordRows) -> list[Table]:
             rows.classes,
             np.stack([whole - having[place], having[place]]),
             word,
+            # The tool that is called is offered, by definition.
+            word if feature == "offered_tool" else "",
         )
         for place, word in enumerate(rows.words)
     ]

@@ -30,14 +30,14 @@ class Feature:
     hint: str = ""
     among: Among = ""
     without: tuple[str, ...] = ()
-    warns: bool = False  # though only the answer has it
+    warns: bool = False  # whatever its timing: it may be meant so
 
     @property
     def worst(self) -> Worst:
         """The severity that a finding about it has at most."""
-        if self.timing == "before":
-            return "fail"
-        return "warn" if self.timing == "form" or self.warns else "info"
+        if self.timing == "form" or self.warns:
+            return "warn"
+        return "fail" if self.timing == "before" else "info"
 
 
 _EVEN = "Give every tool the same share of each value, independently of the request (invoke data.normalize)."
@@ -138,6 +138,7 @@ WORDS = (
         "the word “{}” in an earlier turn",
         "Draw earlier turns independently of the tool (invoke data.normalize).",
         "same_choice",
+        warns=True,
     ),
     Feature(
         "offered_tool",

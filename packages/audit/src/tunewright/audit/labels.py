@@ -10,8 +10,8 @@ LABELS = ("tool", "call", "calls")
 _SQL = {
     # What the row calls first, also after small talk; where it calls nothing that can be read, what its answer is.
     "tool": "coalesce(tool, answer_tool)",
-    "call": f"CASE WHEN answer_tool = '{NO_CALL}' THEN 'no call' ELSE 'call' END",
-    "calls": "CASE WHEN answer_calls >= 3 THEN '3+' ELSE answer_calls::VARCHAR END",
+    "call": "CASE WHEN calls = 0 THEN 'no call' ELSE 'call' END",
+    "calls": "CASE WHEN choice_calls >= 3 THEN '3+' ELSE choice_calls::VARCHAR END",
 }
 
 
@@ -57,7 +57,7 @@ def among(feature: Feature, label: str) -> str | None:
     """Which rows of `labelled` or `feature_counts` a feature is judged among, in SQL; None when it is not judged at all.
 
     Without tools there is no call. What only rows with a call can have says nothing about whether they call. How deep in a
-    conversation the call comes is compared among calls; whether the first answer calls, among those that decide there.
+    conversation the call comes is compared among calls; whether a row calls, among those that decide at their first answer.
     """
     if feature.among == "offers":
         return "offers"

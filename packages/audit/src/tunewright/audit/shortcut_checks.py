@@ -275,7 +275,11 @@ def _without_echoes(found: list[Shortcut]) -> list[Shortcut]:
             if other is not None
         )
         # What a finer feature tells much better is only its shadow.
-        finer = (strongest.get((name, shortcut.label)) for name, plain in _ECHOES.items() if shortcut.feature in plain)
+        finer = (
+            strongest.get((name, shortcut.label))
+            for name, plain in _ECHOES.items()
+            if shortcut.feature in plain
+        )
         repeats |= any(
             other.effect >= shortcut.effect + SHADOW
             or (

@@ -54,6 +54,7 @@ class Table:
     classes: tuple[str, ...]
     counts: Counts
     word: str = ""
+    never: str = ""  # a class that differs by definition
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,9 @@ def _cells(table: Table, limits: Limits) -> list[Cell]:
         if limits.min_support <= values[i] <= total - limits.min_support and table.values[i] != RARE
     ]
     columns = [
-        j for j in range(len(classes)) if limits.min_support <= classes[j] <= total - limits.min_support
+        j
+        for j in range(len(classes))
+        if limits.min_support <= classes[j] <= total - limits.min_support and table.classes[j] != table.never
     ]
     # Two values, or two classes, say everything twice.
     if len(values) == 2:

@@ -50,12 +50,13 @@ WITH placed AS (
         count(*) FILTER (c.message = a.answer)::INTEGER AS answer_calls,
         arg_min(coalesce(c.tool, '(unreadable)'), c.position) FILTER (c.message = a.answer) AS answer_tool,
         min(c.message) AS call_message,
+        count(*) FILTER (c.message = f.call_message)::INTEGER AS choice_calls,
         bit_xor(hash(c.message, c.position, c.tool, c.arguments)) AS call_hash,
         -- JSON escapes what is not ASCII; written anew it is as it was said.
         flatten(list(regexp_extract_all(
             CASE WHEN contains(c.arguments, '\u') THEN json(c.arguments)::VARCHAR ELSE c.arguments END,
             '[:\[]\s*"((?:[^"\\]|\\.){2,200})"', 1))) AS given
-    FROM made c JOIN placed a USING (example)
+    FROM made c JOIN placed a USING (example) JOIN first_calls f USING (example)
     GROUP BY c.example
 )
 SELECT r.example, r.file, f.path, f.split, r.line, r.shape, r.source, r.family, r.template, r.cluster AS given_cluster, r.keys, r.toolset,
@@ -70,6 +71,7 @@ SELECT r.example, r.file, f.path, f.split, r.line, r.shape, r.source, r.family, 
     coalesce(c.calls, 0) AS calls,
     c.tool, c.syntax, c.call_id, c.spacing,
     coalesce(c.answer_calls, 0) AS answer_calls,
+    coalesce(c.choice_calls, 0) AS choice_calls,
     -- The label of a first answer that calls nothing is a class of its own.
     coalesce(c.answer_tool, '(none)') AS answer_tool,
     trim(CASE WHEN c.calls IS NULL THEN '' WHEN t.preamble IS NOT NULL THEN t.preamble
