@@ -122,6 +122,8 @@ def read_words(connection: duckdb.DuckDBPyConnection, min_support: float) -> dic
         words = tuple(w for (w,) in connection.execute("SELECT word FROM words ORDER BY place").fetchall())
         pairs = connection.execute("SELECT example, place FROM found JOIN words USING (word)").fetchnumpy()
         word = np.asarray(pairs["place"], dtype=np.int64)
+        owner = np.searchsorted(rows["example"], pairs["example"]).astype(np.int64)
+        words, owner, word = _once_each(words, owner, word)
         classes, labels = _numbered(rows["label_tool"])
         if not words or len(classes) < 2:
             continue
@@ -132,10 +134,25 @@ def read_words(connection: duckdb.DuckDBPyConnection, min_support: float) -> dic
             classes,
             *(np.asarray(rows[name], dtype=np.int64) for name in ("list", "fold", "cluster")),
             words,
-            np.searchsorted(examples, np.asarray(pairs["example"], dtype=np.int64)),
+            owner,
             word,
         )
     return found
+
+
+def _once_each(words: tuple[str, ...], owner: Codes, word: Codes) -> tuple[tuple[str, ...], Codes, Codes]:
+    """Of words that the very same rows have, as those of one sentence, the longest only: they are one test."""
+    order = np.lexsort((owner, word))
+    owner, word = owner[order], word[order]
+    bounds = np.searchsorted(word, np.arange(len(words) + 1))
+    longest: dict[bytes, int] = {}
+    for place in range(len(words)):
+        rows = owner[bounds[place] : bounds[place + 1]].tobytes()
+        if rows not in longest or len(words[place]) > len(words[longest[rows]]):
+            longest[rows] = place
+    kept = sorted(longest.values())
+    chosen = np.isin(word, kept)
+    return tuple(words[place] for place in kept), owner[chosen], np.searchsorted(kept, word[chosen])
 
 
 def _numbered(values: "NDArray[Any]") -> tuple[tuple[str, ...], Codes]:

@@ -23,7 +23,7 @@ FEATURE = Check(
     reason="What predicts the tool without being the request will be learned instead of the request.",
     thresholds={
         "min_support": 10,
-        "q": 0.01,
+        "q": 0.02,
         "p": 0.01,
         "fail_difference": 0.3,
         "fail_phi": 0.2,
@@ -289,7 +289,7 @@ def _without_echoes(found: list[Shortcut]) -> list[Shortcut]:
                 and other.effect >= shortcut.effect - 0.05
             )
             for other in finer
-            if other is not None
+            if other is not None and BY_NAME[other.feature].worst != "info"
         )
         # Whether and how often something is called follows from which tool is.
         by_tool = strongest.get((shortcut.feature, "tool")) if shortcut.label != "tool" else None

@@ -27,7 +27,7 @@ from tunewright.audit.statistics import (
 FOLDS = 5
 RARE = "(rare)"  # values with too little support, put together: never tested, for it is no value
 MAY_ADD = 0.05  # p of a class from which it is named among those that go with a value together
-JOINT_SHARE = 0.2  # of the false alarms that q allows, for values tested against all classes together
+JOINT_SHARE = 0.1  # of the false alarms that q allows, for values tested against all classes together
 MOST_JOINT = 5_000  # clusters
 
 
@@ -36,7 +36,7 @@ class Limits:
     """What a finding needs."""
 
     min_support: float = 10  # rows with the value, and rows of the class
-    q: float = 0.01  # for the exact test after false-discovery control
+    q: float = 0.02  # for the exact test after false-discovery control
     p: float = 0.01  # for the permutation of clusters
     fail_difference: float = 0.3  # in the value's share between class and others
     fail_phi: float = 0.2
@@ -152,7 +152,9 @@ def find_shortcuts(
                     behind[id(table)] = rows_of(table)
                 cell = replace(cell, p=max(cell.p, _clustered_p(table, behind[id(table)], cell)))
             cells.append((table, cell))
-    adjusted = false_discovery_q([*(cell.p for _, cell in cells), *others])
+    adjusted = false_discovery_q(
+        _weighted([cell.p for _, cell in cells], [bool(table.word) for table, _ in cells], others)
+    )
     by_table: dict[int, list[Cell]] = {}
     for (table, cell), q in zip(cells, adjusted):
         if q <= limits.q and _matters(cell, limits):
@@ -167,6 +169,20 @@ def find_shortcuts(
             if shortcut is not None:
                 found.append(shortcut)
     return sorted(found, key=lambda s: (s.strength != "fail", -s.effect, s.feature, s.label))
+
+
+def _weighted(p: list[float], of_words: list[bool], others: Sequence[float]) -> list[float]:
+    """The p-values of one family, weighted so that words, however many there are, have no more than half of it.
+
+    Weighted p-values are p / w with weights of mean 1 (Genovese, Roeder and Wasserman, "False discovery control with p-value
+    weighting", 2006).
+    """
+    words, total = sum(of_words) + len(others), len(p) + len(others)
+    if 2 * words <= total:
+        return [*p, *others]
+    for_word, for_value = total / (2 * words), total / (2 * (total - words))
+    weighted = [value / (for_word if word else for_value) for value, word in zip(p, of_words)]
+    return [min(1.0, value) for value in (*weighted, *(value / for_word for value in others))]
 
 
 def _together(
@@ -209,7 +225,7 @@ def _matters(cell: Cell, limits: Limits) -> bool:
 
 def _clustered_p(table: Table, rows: Rows, cell: Cell) -> float:
     has = rows.value == table.values.index(cell.value)
-    return rows.test(has, [table.classes.index(cell.label_class)]).tail_p()
+    return rows.test(has, [table.classes.index(cell.label_class)]).p()
 
 
 def _cells(table: Table, limits: Limits) -> list[Cell]:
