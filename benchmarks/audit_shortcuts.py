@@ -8,7 +8,7 @@ lengths. A planted shortcut of strength s gives the rows of two tools no system 
 their rows, and in all others, it is missing by chance. Clean datasets are the same with the tools shuffled over clusters.
 Everything is judged by the very function that the audit uses, with its own thresholds and permutations.
 
-Then every kind of shortcut of made_calls.py is planted `--planted` times, in 80 % of one tool's rows and in 10 % of the others
+Then every kind of shortcut of made_calls.py is planted `--planted` times, in 80 % of a tool's rows and in 10 % of the others
 (600 rows, seven tools), the whole file is audited, and it is counted whether the report names the cause.
 """
 
