@@ -65,7 +65,7 @@ def fit_choice(
     calls_of_list = np.bincount(lists[counted], minlength=count).astype(np.float64)
     seen = np.flatnonzero(calls_of_list)
     member, calls_seen = offers[seen].astype(np.float64), calls_of_list[seen]
-    weights = (called > 0) / max(1, int((called > 0).sum()))
+    weights: Floats = (called > 0).astype(np.float64) / max(1, int((called > 0).sum()))
     for _ in range(ROUNDS if len(seen) > 1 else 1):
         shared = member.T @ (calls_seen / np.maximum(member @ weights, 1e-300))
         fresh = np.where(called > 0, called / np.maximum(shared, 1e-300), 0.0)
@@ -75,7 +75,7 @@ def fit_choice(
         if done:
             break
     shares = np.bincount(labels, minlength=len(names)) / max(1, len(labels))
-    return ListedChoice(names, shares, weights, offers, offers @ weights)
+    return ListedChoice(names, shares, weights, offers, offers.astype(np.float64) @ weights)
 
 
 def offered_kinds(connection: "duckdb.DuckDBPyConnection") -> list[tuple[int, str]]:

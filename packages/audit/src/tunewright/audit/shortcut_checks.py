@@ -34,7 +34,7 @@ FEATURE = Check(
 )
 SHADOW = 0.15  # by which a finer feature's effect is larger
 # Of a feature of two values, the one to speak of.
-_PREFER = dict.fromkeys(
+_PREFER: dict[str, str] = dict.fromkeys(
     (
         *("has_system", "has_preamble", "has_reasoning", "multi_turn", "earlier_turns", "request_lines"),
         *("request_emoji", "system_words", "earlier_words", "offered_tool", "description_words"),
@@ -140,7 +140,13 @@ def judge(
             return _rows_of(connection, table, choice)
         rows = words[table.feature]
         value = rows.has(table.word).astype(np.int64)
-        return Rows(value, rows.labels, rows.clusters, _chance(choice, table.classes, rows.lists))
+        return Rows(
+            value,
+            rows.labels,
+            rows.clusters,
+            _chance(choice, table.classes, rows.lists),
+            BY_NAME[table.feature].among == "offers",
+        )
 
     judged = [table for table in tables if BY_NAME[table.feature].worst != "info"]
     rest = [table for table in tables if BY_NAME[table.feature].worst == "info"]
@@ -203,7 +209,7 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, table: Table, choice: Listed
         np.asarray(columns[name], dtype=np.int64) for name in ("value", "class", "list", "cluster")
     )
     by_list = _chance(choice, table.classes, lists) if table.label == "tool" else None
-    return Rows(value, label_class, cluster, by_list)
+    return Rows(value, label_class, cluster, by_list, feature.among == "offers" and by_list is not None)
 
 
 def _described(connection: duckdb.DuckDBPyConnection, limits: Limits) -> list[tuple[Shortcut, float, bool]]:

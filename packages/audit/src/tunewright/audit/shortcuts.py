@@ -69,6 +69,9 @@ class Rows:
     label_class: NDArray[np.int64]
     cluster: NDArray[np.int64]
     chance: Callable[[Sequence[int]], NDArray[np.float64]] | None = None
+    of_lists: bool = (
+        False  # the value is of the list: only plain sums over rows are free of what the list makes likely
+    )
 
     def test(self, has: NDArray[np.bool_], classes: Sequence[int]) -> ClusterTest:
         """Whether rows that `has` and rows of the classes go together more than their lists and clusters would by chance."""
@@ -78,7 +81,7 @@ class Rows:
             expected = self.chance(classes)
             expected = expected * (of.sum() / max(float(expected.sum()), 1e-300))
         sizes = np.bincount(self.cluster)
-        root = np.sqrt(sizes)
+        root = np.ones(len(sizes)) if self.of_lists else np.sqrt(sizes)
         stratum = np.floor(np.log2(sizes)).astype(np.int64)
         return ClusterTest(
             np.bincount(self.cluster, has - has.mean()) / root,
