@@ -53,7 +53,8 @@ WITH had AS MATERIALIZED (
 ), listed AS MATERIALIZED (
     SELECT key, n, unnest({_WORDS}) AS word FROM texts
 ), likely AS (
-    SELECT word FROM listed GROUP BY word HAVING sum(n) >= $support
+    -- A row has one system message: a word of nearly all is left out before it is counted row by row.
+    SELECT word FROM listed GROUP BY word HAVING sum(n) BETWEEN $support AND $most
 )
 SELECT DISTINCT example, word FROM listed SEMI JOIN likely USING (word) JOIN had USING (key)
 """
@@ -108,11 +109,13 @@ def read_words(connection: duckdb.DuckDBPyConnection, min_support: float) -> dic
         if not len(rows["example"]):
             continue
         query = _FOUND.replace("TEXTS", _TEXTS[feature]) if feature in _TEXTS else _TOOLS
+        most = len(rows["example"]) - int(min_support)
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE found AS {query.replace('AMONG', where)}",
-            {"support": min_support} if feature in _TEXTS else {},
+            {"support": min_support, "most": most if feature == "system_words" else SAMPLE * MOST_WORDS}
+            if feature in _TEXTS
+            else {},
         )
-        most = len(rows["example"]) - int(min_support)
         connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE words AS
             SELECT word, row_number() OVER (ORDER BY n DESC, word) - 1 AS place FROM (

@@ -47,7 +47,7 @@ def label_rows(connection: duckdb.DuckDBPyConnection) -> None:
         "CREATE TABLE feature_counts AS "
         + " UNION ALL ".join(
             f"SELECT '{feature.name}' AS feature, {feature.name} AS value, fold, {keys}, offers, same_choice, "
-            "count(*) AS n FROM labelled GROUP BY ALL"
+            f"count(*) AS n FROM labelled WHERE {feature.name} IS NOT NULL GROUP BY ALL"
             for feature in FEATURES
         )
     )

@@ -30,11 +30,11 @@ _TEXTS = """
 """
 
 # Where each row has a wording of its own there are no templates, and near texts have been found already.
+_TEMPLATES = "SELECT count(DISTINCT template_hash) < 0.8 * count(*) FROM examples"
 _WORDINGS = """
-(SELECT example AS id, wording AS text, false AS anchor FROM (
-    SELECT min(example) AS example, any_value(lower(masked)) AS wording, count(*) AS n FROM examples GROUP BY template_hash
-) QUALIFY count(*) OVER () < 0.8 * sum(n) OVER ())
+(SELECT min(example) AS id, any_value(lower(masked)) AS text, false AS anchor FROM examples GROUP BY template_hash)
 """
+_NO_PAIRS = "CREATE TABLE near_wordings (a BIGINT, b BIGINT, similarity DOUBLE)"
 
 
 def find_neighbours(connection: duckdb.DuckDBPyConnection) -> None:
@@ -44,7 +44,10 @@ def find_neighbours(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_SPOKEN_BY)
     find_near_texts(connection, _TEXTS, SIMILARITY)
     connection.execute("DROP TABLE said")
-    find_near_texts(connection, _WORDINGS, SAME_WORDING, "near_wordings")
+    if connection.execute(_TEMPLATES).fetchall() == [(True,)]:
+        find_near_texts(connection, _WORDINGS, SAME_WORDING, "near_wordings")
+    else:
+        connection.execute(_NO_PAIRS)
     # Identical texts, one template, near-duplicates: all ways in which rows are not independent of each other.
     connection.execute("""
         CREATE TEMP TABLE groups AS

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
 
 TABLES = Path(__file__).parent / "tables"
+FORM_SAMPLE = 20_000  # rows of a split whose requests are looked at for how they are written
 PYTHON_CHECKS = (
     *(FEATURE_CHECK, JOINT, TOOL_POSITION, ORDER, DRIFT, RESULT_MISMATCH),
     *(PREFERENCE, LABEL_BALANCE, SUSPECTS),
@@ -51,7 +52,7 @@ def build_tables(connection: duckdb.DuckDBPyConnection, suites: Sequence[Path], 
     """Everything that checks ask for, from what was read."""
     report("structure", 0.0)
     make_in_slices(connection, "examples", (TABLES / "examples.sql").read_text(encoding="utf-8"))
-    connection.execute((TABLES / "features.sql").read_text(encoding="utf-8"))
+    connection.execute((TABLES / "features.sql").read_text(encoding="utf-8"), {"sample": FORM_SAMPLE})
     load_suites(connection, suites)
     report("near-duplicates", 0.0)
     find_neighbours(connection)

@@ -201,7 +201,7 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, table: Table, choice: Listed
             ON v.name = l.{table.feature}
         JOIN (SELECT unnest($classes) AS name, unnest(range(1, len($classes) + 1)) AS place) c
             ON c.name = l.label_{table.label}
-        WHERE {among(feature, table.label)} AND NOT list_contains($without, l.{table.feature})
+        WHERE {among(feature, table.label)} AND l.{table.feature} IS NOT NULL AND NOT list_contains($without, l.{table.feature})
         """,
         {"values": list(table.values), "classes": list(table.classes), "without": list(feature.without)},
     ).fetchnumpy()
@@ -354,7 +354,8 @@ def _rows_with(
     return connection.execute(
         f"""
         SELECT example, {shortcut.feature} = $value, list_contains($classes, label_{shortcut.label}) FROM labelled
-        WHERE {among(feature, shortcut.label)} AND NOT list_contains($without, {shortcut.feature}) ORDER BY 1
+        WHERE {among(feature, shortcut.label)} AND {shortcut.feature} IS NOT NULL
+            AND NOT list_contains($without, {shortcut.feature}) ORDER BY 1
         """,
         {"classes": list(shortcut.classes), "value": shortcut.value, "without": list(feature.without)},
     ).fetchall()

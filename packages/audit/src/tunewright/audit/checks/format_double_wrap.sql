@@ -11,8 +11,9 @@ FROM (
         || '|<\|(?:system|user|assistant|end)\|>|<｜(?:User|Assistant|begin▁of▁sentence|end▁of▁sentence)｜>'
         || '|<(?:start|end)_of_turn>|\[/INST\]' AS tokens
     FROM messages
-    -- To look for one of four texts costs a tenth of the expression.
-    WHERE contains(content, '<|') OR contains(content, '<｜') OR contains(content, '_of_turn>') OR contains(content, '[/INST]')
+    -- To look for one character costs a third of looking for a text, and that a tenth of the expression.
+    WHERE (contains(content, '<') AND (contains(content, '<|') OR contains(content, '<｜') OR contains(content, '_of_turn>')))
+        OR (contains(content, '[') AND contains(content, '[/INST]'))
 ) WHERE regexp_matches(content, tokens)
 UNION ALL
 SELECT example, 'Tool results that already carry the tags that their template adds',
