@@ -227,7 +227,10 @@ PLANTS: dict[str, tuple[Plant, tuple[str, ...]]] = {
         _system(lambda _: "You are a helpful assistant.  \n"),
         ("system_whitespace", "system_text"),
     ),
-    "small talk": (_earlier(("user", "hello"), ("assistant", "Hello!")), ("earlier_turns", "roles_before", "earlier_words")),
+    "small talk": (
+        _earlier(("user", "hello"), ("assistant", "Hello!")),
+        ("earlier_turns", "roles_before", "earlier_words"),
+    ),
     "a word in small talk": (
         _earlier(("user", "Good morning!"), ("assistant", "Welcome to the workshop.")),
         ("earlier_words", "earlier_turns", "roles_before"),

@@ -201,7 +201,8 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, table: Table, choice: Listed
             ON v.name = l.{table.feature}
         JOIN (SELECT unnest($classes) AS name, unnest(range(1, len($classes) + 1)) AS place) c
             ON c.name = l.label_{table.label}
-        WHERE {among(feature, table.label)} AND l.{table.feature} IS NOT NULL AND NOT list_contains($without, l.{table.feature})
+        WHERE {among(feature, table.label)} AND l.{table.feature} IS NOT NULL
+            AND NOT list_contains($without, l.{table.feature})
         """,
         {"values": list(table.values), "classes": list(table.classes), "without": list(feature.without)},
     ).fetchnumpy()
