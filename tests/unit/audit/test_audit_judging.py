@@ -201,6 +201,18 @@ def test_a_planted_cause_is_named_with_a_row_of_each_side(
         assert report.findings[0].feature == feature
 
 
+def test_how_requests_are_written_is_judged_among_the_rows_of_a_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunewright.audit.run.FORM_SAMPLE", 200)
+    report = audit(tmp_path, rows(420, planted(0.9, shouted)))
+    (finding,) = [f for f in of(report, "shortcut.feature") if f.feature == "request_case"]
+    assert "written in capitals" in finding.message
+    # Rows outside of the sample are not counted as having another form.
+    assert finding.support is not None
+    assert 150 <= finding.support <= 250
+
+
 def test_the_third_place_in_the_list_is_found_and_a_tool_that_is_always_called_does_not_hide_it(
     tmp_path: Path,
 ) -> None:

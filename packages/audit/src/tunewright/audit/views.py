@@ -79,7 +79,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "features": {
         "example": "the example",
         "feature": "name: " + ", ".join(feature.name for feature in FEATURES),
-        "value": "its value for the example, as text",
+        "value": "its value for the example, as text; how requests are written (`request_case` to `request_emoji`) "
+        "for 20,000 examples of a split only",
         "seen": "when a model can see it: before the answer, request, answer (only afterwards), unseen",
     },
     "balance": {
