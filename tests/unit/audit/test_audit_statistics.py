@@ -137,6 +137,23 @@ def test_the_permutation_s_variance_and_skewness_are_exact() -> None:
     assert 0 < test.tail_p() <= 1
 
 
+@pytest.mark.parametrize("first", [(0, 1, 2), (0, 1, 3), (0, 4, 5)])
+def test_a_sequential_p_is_the_share_of_permutations_as_extreme(first: tuple[int, ...]) -> None:
+    x, y = np.zeros(9), np.zeros(9)
+    x[:3], y[list(first)] = 1, 1
+    test = ClusterTest(x, y, (np.arange(9),))
+    a = x - x.mean()
+    every = np.array([abs(sum(a[i] for i in chosen)) for chosen in combinations(range(9), 3)])
+    exact = float((every >= abs(test.statistic) - 1e-9).mean())
+    assert test.sequential_p(enough=2000) == pytest.approx(exact, rel=0.1)
+    assert test.sequential_p() == pytest.approx(exact, rel=0.7)
+
+
+def test_a_sequential_p_resolves_what_hundreds_of_tests_ask_for() -> None:
+    x = np.repeat([1.0, 0.0], [20, 40])
+    assert ClusterTest(x, x, (np.arange(60),)).sequential_p() == pytest.approx(1 / 50_000)
+
+
 def test_rows_of_one_template_count_once() -> None:
     # Ten templates of fifty rows: the feature is a property of the template, and so is the tool.
     cluster = np.repeat(np.arange(10), 50)
