@@ -153,3 +153,26 @@ def positioned(row: dict[str, Any], number: int, *, first: bool) -> dict[str, An
     if number % 2 and not first:
         names.reverse()
     return {**row, "tools": [schema(n) for n in names]}
+
+
+def preferred(count: int, *, longer: bool = False) -> list[Row]:
+    """Pairs of answers; `longer` makes every wanted one the longer of both."""
+    rows: list[Row] = []
+    for n in range(count):
+        a, b = words_of(n + 1000), words_of(n + 5000)
+        more = f"{a} {words_of(n + 9000)}" if longer else a
+        rows.append({"prompt": f"Say something about {words_of(n)}", "chosen": more, "rejected": b})
+    return rows
+
+
+def labelled(count: int, every: int) -> list[Row]:
+    """Single answers, one of so many not wanted, in no order."""
+    places = sorted(range(count), key=lambda n: n * 37 % 101)
+    return [
+        {
+            "prompt": f"Say something about {words_of(n)}",
+            "completion": words_of(n + 1000),
+            "label": n % every > 0,
+        }
+        for n in places
+    ]

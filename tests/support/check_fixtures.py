@@ -11,9 +11,11 @@ from tests.support.audit_rows import (
     changed,
     chat,
     good,
+    labelled,
     last,
     openai,
     positioned,
+    preferred,
     prose,
     recipe,
     says,
@@ -249,6 +251,21 @@ FIXTURES: dict[str, tuple[Case, Case]] = {
         Case(sorted(good(160), key=tool_of), recipe=recipe()),
     ),
     "trainer.dropped_rows": (Case(good(64), recipe=recipe()), Case(good(63), recipe=recipe())),
+    "diversity.wording": (
+        GOOD,
+        Case(
+            [
+                *good(),
+                *(chat(f"Look up page {n} of the book", call(f'print(look_up("{n}"))')) for n in range(30)),
+            ]
+        ),
+    ),
+    "shortcut.preference": (Case(preferred(120)), Case(preferred(120, longer=True))),
+    "balance.label": (Case(labelled(120, 2)), Case(labelled(120, 40))),
+    "label.suspect": (
+        Case(good(120)),
+        Case([*good(120), chat(f"search please {LONG}", call('print(read_page("name"))'))]),
+    ),
     "text.secrets": (GOOD, Case([*good(), last(says(99), "The key is AKIAQ3EGSAYOPQRSTUVW, keep it.")])),
     "text.pii": (
         Case([*good(), prose(says(99))]),
@@ -256,4 +273,4 @@ FIXTURES: dict[str, tuple[Case, Case]] = {
     ),
 }
 # Checks that speak for information too: what counts is that nothing above it is found where all is well.
-INFORMATION_ONLY = {"trainer.dropped_rows"}
+INFORMATION_ONLY = {"trainer.dropped_rows", "label.suspect"}

@@ -76,7 +76,7 @@ def test_many_rare_tools_make_one_finding(tmp_path: Path) -> None:
     rows = [openai(n, "search") for n in range(200)] + [openai(n, f"tool_{n}") for n in range(300, 312)]
     rare = [f for f in found(tmp_path, rows, "balance.tool") if "at most" in f.message]
     assert [f.count for f in rare] == [12]
-    assert rare[0].message.startswith("12 tools have at most 1 of 212 examples with calls: tool_300 (1), ")
+    assert rare[0].message.startswith("12 tools have at most 1 of 212 calls: tool_300 (1), ")
 
 
 def answered(calls: list[str], results: list[str], goes_on: bool = True) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.audit.drift import drift_p
-from tunewright.audit.order_checks import neighbour_excess, place_excess
+from tunewright.audit.order_checks import longest_run, neighbour_excess, place_excess
 from tunewright.audit.shortcuts import Limits, Rows, Table, find_shortcuts
 from tunewright.audit.statistics import (
     ClusterTest,
@@ -137,12 +137,29 @@ def test_the_permutation_s_variance_and_skewness_are_exact() -> None:
     assert 0 < test.tail_p() <= 1
 
 
+@pytest.mark.parametrize("first", [(0, 1, 2), (0, 1, 3), (0, 4, 5)])
+def test_a_sequential_p_is_the_share_of_permutations_as_extreme(first: tuple[int, ...]) -> None:
+    x, y = np.zeros(9), np.zeros(9)
+    x[:3], y[list(first)] = 1, 1
+    test = ClusterTest(x, y, (np.arange(9),))
+    a = x - x.mean()
+    every = np.array([abs(sum(a[i] for i in chosen)) for chosen in combinations(range(9), 3)])
+    exact = float((every >= abs(test.statistic) - 1e-9).mean())
+    assert test.sequential_p(enough=2000) == pytest.approx(exact, rel=0.1)
+    assert test.sequential_p() == pytest.approx(exact, rel=0.7)
+
+
+def test_a_sequential_p_resolves_what_hundreds_of_tests_ask_for() -> None:
+    x = np.repeat([1.0, 0.0], [20, 40])
+    assert ClusterTest(x, x, (np.arange(60),)).sequential_p() == pytest.approx(1 / 50_000)
+
+
 def test_rows_of_one_template_count_once() -> None:
     # Ten templates of fifty rows: the feature is a property of the template, and so is the tool.
     cluster = np.repeat(np.arange(10), 50)
     value, label = (cluster == 0).astype(np.int64), (cluster == 0).astype(np.int64)
-    alone = Rows(value, label, np.arange(500)).test(value == 1, label == 1)
-    together = Rows(value, label, cluster).test(value == 1, label == 1)
+    alone = Rows(value, label, np.arange(500)).test(value == 1, [1])
+    together = Rows(value, label, cluster).test(value == 1, [1])
     assert alone.permutation_p() <= 0.001
     assert together.permutation_p() > 0.05
 
@@ -155,7 +172,7 @@ def test_a_joint_test_is_fair_when_nothing_goes_together() -> None:
         value = (generator.random(180) < 0.3).astype(np.int64)
         label = generator.integers(0, 6, 60)[cluster]
         rows = Rows(value, label, cluster)
-        p.append(joint_tail_p([rows.test(value == 1, label == c) for c in range(6)], rounds=199))
+        p.append(joint_tail_p([rows.test(value == 1, [c]) for c in range(6)], rounds=199))
     assert 0.02 <= float(np.mean(np.array(p) <= 0.05)) <= 0.09
     assert float(np.mean(np.array(p) <= 0.5)) == pytest.approx(0.5, abs=0.1)
 
@@ -222,16 +239,28 @@ def test_splits_drawn_at_random_do_not_drift_and_others_do() -> None:
 
 
 def test_a_popular_tool_in_a_fixed_order_is_no_fault_of_the_order() -> None:
-    fixed = {("a", "first"): (100, 90), ("b", "last"): (100, 10)}
-    assert place_excess(fixed, "first")[0] == 0
-    put_first = {
-        ("a", "first"): (50, 50),
-        ("a", "last"): (50, 0),
-        ("b", "first"): (50, 50),
-        ("b", "last"): (50, 0),
-    }
-    excess, p, calls = place_excess(put_first, "first")
-    assert (excess, calls) == (0.5, 100)
+    fixed = [("a", 2, 1, 100, 90), ("b", 2, 2, 100, 10)]
+    assert place_excess(fixed, 1)[0] == 0
+    put_first = [("a", 2, 1, 50, 50), ("a", 2, 2, 50, 0), ("b", 2, 1, 50, 50), ("b", 2, 2, 50, 0)]
+    excess, p, calls, share = place_excess(put_first, 1)
+    assert (excess, calls, share) == (0.5, 100, 1.0)
+    assert p < 1e-9
+    assert place_excess(put_first, 0)[0] == -0.5
+
+
+def test_tools_that_are_always_called_are_compared_with_any_place_alike_and_count_once_each() -> None:
+    # One tool with a fixed place says nothing, however many rows it has; two hundred in the first place say much.
+    assert place_excess([("a", 4, 1, 500, 500)], 1)[1] > 0.05
+    assert place_excess([(f"t{n}", 4, 1, 3, 3) for n in range(200)], 1)[1] < 1e-9
+    assert place_excess([(f"t{n}", 4, n % 4 + 1, 3, 3) for n in range(200)], 1)[0] == 0
+
+
+def test_a_long_run_of_one_label_is_rare_in_a_shuffled_file() -> None:
+    generator = np.random.default_rng(7)
+    shuffled = generator.integers(0, 5, 600)
+    assert longest_run(shuffled)[2] > 0.001
+    start, length, p = longest_run(np.concatenate([shuffled[:100], np.full(40, 5), shuffled[100:]]))
+    assert (start, length) == (100, 40)
     assert p < 1e-9
 
 

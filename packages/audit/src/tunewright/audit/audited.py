@@ -1,6 +1,6 @@
 """The audit from end to end: files in, findings out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,8 +39,8 @@ class AuditReport:
 
     @property
     def verdict(self) -> Verdict:
-        """fail when any finding is fail, warn when any is warn."""
-        severities = {finding.severity for finding in self.findings}
+        """fail when any finding is fail, warn when any is warn that is not accepted."""
+        severities = {finding.severity for finding in self.findings if not finding.accepted}
         return "fail" if "fail" in severities else "warn" if "warn" in severities else "pass"
 
     @property
@@ -67,11 +67,15 @@ def audit_dataset(
     baseline: Path | None = None,
     suites: Sequence[Path] = (),
     report: "Report | None" = None,
+    export: Path | None = None,
+    accept: Mapping[str, str] | None = None,
 ) -> AuditReport:
     """Audit files, folders with splits, or globs, all together as one dataset.
 
     With a `recipe` its catalog and trainer are checked too; `suites` are validation cases that must not stand in
-    train. `report(step, share)` is told how far it is. Raises UserError for a missing, empty or unreadable file and
+    train. `report(step, share)` is told how far it is. Clean rows and
+    rejected ones go to the folder `export`. Warnings of the checks that `accept` names, each with a reason, do not count.
+    Raises UserError for a missing, empty or unreadable file and
     for a configuration that is not understood; bad rows are findings.
     """
     from tunewright.audit import run
@@ -83,4 +87,6 @@ def audit_dataset(
         baseline=baseline,
         suites=suites,
         report=report or (lambda _s, _f: None),
+        export=export,
+        accept=accept or {},
     )

@@ -2,7 +2,7 @@
 
 An SQL check begins with a header of comments and may return these columns, each of them optional:
 `example` (or `file` and `line`), `split`, `message`, `detail`, `severity`, `feature`, `label`, `effect`,
-`support`, `q`, `hint`, `evidence`. Rows that share split, severity, message, feature and label make one finding.
+`support`, `q`, `hint`, `evidence`, `sides`. Rows that share split, severity, message, feature and label make one finding.
 """
 
 import re
@@ -25,7 +25,8 @@ _ID = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
 OFFENCES = """
 CREATE TABLE offences (
     check_id VARCHAR, example BIGINT, file INTEGER, line BIGINT, split VARCHAR, severity VARCHAR, message VARCHAR,
-    detail VARCHAR, feature VARCHAR, label VARCHAR, effect DOUBLE, support BIGINT, q DOUBLE, hint VARCHAR, evidence VARCHAR
+    detail VARCHAR, feature VARCHAR, label VARCHAR, effect DOUBLE, support BIGINT, q DOUBLE, hint VARCHAR, evidence VARCHAR,
+    sides VARCHAR
 )
 """
 
@@ -115,7 +116,7 @@ def run_sql(connection: duckdb.DuckDBPyConnection, check: Check) -> None:
             f"""
             INSERT INTO offences BY NAME
             SELECT '{check.id}' AS check_id, example, file, line, split, severity, message, detail, feature, label,
-                effect, support, q, hint, evidence
+                effect, support, q, hint, evidence, sides
             FROM (SELECT * FROM offences WHERE false UNION ALL BY NAME ({check.sql}))
             """,
             used,
@@ -143,6 +144,6 @@ def add_offences(
     structure = (
         '{"check_id":"VARCHAR","example":"BIGINT","file":"INTEGER","line":"BIGINT","split":"VARCHAR","severity":"VARCHAR",'
         '"message":"VARCHAR","detail":"VARCHAR","feature":"VARCHAR","label":"VARCHAR","effect":"DOUBLE",'
-        '"support":"BIGINT","q":"DOUBLE","hint":"VARCHAR","evidence":"VARCHAR"}'
+        '"support":"BIGINT","q":"DOUBLE","hint":"VARCHAR","evidence":"VARCHAR","sides":"VARCHAR"}'
     )
     insert(connection, "offences", structure, [{"check_id": check.id, **row} for row in rows])

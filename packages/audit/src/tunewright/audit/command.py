@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -79,6 +79,8 @@ def audit_files(
     baseline: Path | None = None,
     suites: Sequence[Path] = (),
     named: Iterable[Path] = (),
+    export: Path | None = None,
+    accept: "Mapping[str, str] | None" = None,
 ) -> int:
     """Audit the files, write the outputs and return the exit code: 1 when a check failed.
 
@@ -95,8 +97,17 @@ def audit_files(
 
     outputs.check(inputs())
     report = audit_dataset(
-        paths, recipe=recipe, config=config, baseline=baseline, suites=suites, report=Progress("audit").share
+        paths,
+        recipe=recipe,
+        config=config,
+        baseline=baseline,
+        suites=suites,
+        report=Progress("audit").share,
+        export=export,
+        accept=accept or {},
     )
+    if export:
+        say(f"rows      {export}")
     outputs.write(report)
     return int(report.verdict == "fail")
 
@@ -107,7 +118,7 @@ def print_query(
     """Run a query over a dataset, finished runs, or both, and print its answer. Raises UserError as `run_query` does."""
     from tunewright.audit.sql import run_query
 
-    answer = run_query(query, data, runs, format, config)
+    answer = run_query(query, data, runs, format, config, for_terminal=sys.stdout.isatty())
     if isinstance(answer, bytes):
         sys.stdout.buffer.write(answer)
     else:
@@ -149,6 +160,11 @@ def _audit(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--format", choices=FORMATS, default="text", help="text, or annotations for GitHub's log"
     )
+    parser.add_argument("--export", metavar="FOLDER", help="write clean.jsonl and rejected.jsonl with the reasons")
+    parser.add_argument(
+        "--accept", metavar="CHECK", action="append", default=[], help="its warnings do not count; needs --why"
+    )
+    parser.add_argument("--why", metavar="TEXT", default="", help="the reason for which they are accepted")
     parser.add_argument("--version", action="version", version=f"tunewright-audit {_version()}")
     wanted = parser.parse_args(arguments)
     paths = _files(parser, wanted)
@@ -165,6 +181,8 @@ def _audit(arguments: Sequence[str]) -> int:
         baseline=Path(wanted.baseline) if wanted.baseline else None,
         suites=[Path(name) for name in wanted.suite],
         named=[Path(wanted.recipe)] if recipe else [],
+        export=Path(wanted.export) if wanted.export else None,
+        accept=dict.fromkeys(wanted.accept, wanted.why),
     )
 
 
@@ -174,7 +192,7 @@ def _sql(arguments: Sequence[str]) -> int:
     )
     parser.add_argument(
         "query",
-        help="over the views examples, messages, calls, tools, features, findings, understood, runs, …",
+        help="over the views examples, messages, calls, tools, features, findings, balance, structure, runs, …",
     )
     _add_files(parser)
     parser.add_argument("--runs", metavar="FOLDER", help="a folder of runs")

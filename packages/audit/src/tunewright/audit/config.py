@@ -1,5 +1,6 @@
 """What a user's TOML file says about checks."""
 
+import getpass
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ class Config:
     severities: Mapping[str, str] = field(default_factory=dict[str, str])
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
     by_definition: frozenset[tuple[str, str]] = frozenset()
+    accepted: Mapping[str, str] = field(default_factory=dict[str, str])  # check: by whom and why
 
     def applied(self, check: Check) -> Check | None:
         """The check as the user wants it; None when it is switched off."""
@@ -30,11 +32,14 @@ class Config:
         return replace(check, thresholds={**check.thresholds, **self.thresholds.get(check.id, {})})
 
     def graded(self, finding: Finding) -> Finding:
-        """A user's severity replaces ours, but never makes an information a fault."""
+        """A user's severity replaces ours, but never makes an information a fault; a warning may be accepted."""
         wanted = self.severities.get(finding.check)
-        if wanted is None or finding.severity == "info":
-            return finding
-        return replace(finding, severity=cast("Severity", wanted))
+        if wanted is not None and finding.severity != "info":
+            finding = replace(finding, severity=cast("Severity", wanted))
+        # A fault is not accepted: it is mended, or graded otherwise.
+        if finding.severity == "warn" and finding.check in self.accepted:
+            return replace(finding, accepted=self.accepted[finding.check])
+        return finding
 
 
 def read_config(path: Path | None, known: Iterable[Check]) -> Config:
@@ -47,9 +52,10 @@ def read_config(path: Path | None, known: Iterable[Check]) -> Config:
         raise UserError(f"{path}: {error.strerror}", "Give the path of a .toml file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML ({error})", "Mend the line named.") from error
-    if unknown := value.keys() - {"folders", "checks", "by_definition", "read", "calls"}:
+    if unknown := value.keys() - {"folders", "checks", "by_definition", "accept", "read", "calls"}:
         raise UserError(
-            f"{path}: {min(unknown)}: no such key", "Known: folders, checks, by_definition, read, calls."
+            f"{path}: {min(unknown)}: no such key",
+            "Known: folders, checks, by_definition, accept, read, calls.",
         )
     parse_reading(value, str(path))
     folders = value.get("folders", [])
@@ -97,4 +103,29 @@ def read_config(path: Path | None, known: Iterable[Check]) -> Config:
                     f"{path}: checks.{name!r}.{key}: not understood",
                     f"Known: {known_keys}; severity is fail, warn, info or off.",
                 )
-    return Config(own, severities, thresholds, frozenset((a, b) for a, b in pairs))
+    accepted = value.get("accept", {})
+    if not isinstance(accepted, dict) or not all(isinstance(why, str) for why in accepted.values()):
+        raise UserError(
+            f"{path}: accept: a table of checks and reasons is needed", '"balance.tool" = "few by design"'
+        )
+    config = Config(own, severities, thresholds, frozenset((a, b) for a, b in pairs))
+    return accepting(config, accepted, ours.values(), str(path))
+
+
+def accepting(config: Config, reasons: Mapping[str, str], known: Iterable[Check], by: str = "") -> Config:
+    """The configuration with the warnings of these checks accepted.
+
+    Raises UserError for a check that is not known, and without a reason.
+
+    `by` says who accepts them; else it is whoever runs this.
+    """
+    names = {check.id for check in known} | set(config.severities) | set(config.thresholds)
+    names |= {check.id for folder in config.folders for check in read_checks(folder)}
+    accepted = dict(config.accepted)
+    for name, why in reasons.items():
+        if name not in names:
+            raise UserError(f"{name}: no such check to accept", "docs/checks.md lists them.")
+        if not why.strip():
+            raise UserError(f"{name}: accepted without a reason", 'Say why: --why "few by design".')
+        accepted[name] = f"{by or getpass.getuser()}: {why.strip()}"
+    return replace(config, accepted=accepted)

@@ -24,12 +24,13 @@ CREATE TABLE rows (
 );
 CREATE TABLE messages (
     example BIGINT, position INTEGER, role VARCHAR, written_role VARCHAR, content VARCHAR, name VARCHAR,
-    tool_call_id VARCHAR, weight DOUBLE
+    tool_call_id VARCHAR, weight DOUBLE, reasons BOOLEAN
 );
 CREATE TABLE calls (
     example BIGINT, message INTEGER, position INTEGER, syntax VARCHAR, tool VARCHAR, arguments VARCHAR,
     error VARCHAR, program VARCHAR, tool_call_id VARCHAR, written VARCHAR
 );
+CREATE TABLE preferences (example BIGINT, chosen VARCHAR, rejected VARCHAR, label BOOLEAN);
 CREATE TABLE turns (example BIGINT, message INTEGER, preamble VARCHAR, syntaxes VARCHAR[], dialect VARCHAR);
 CREATE TABLE problems (example BIGINT, message INTEGER, kind VARCHAR, detail VARCHAR);
 CREATE TABLE toolset_texts (toolset VARCHAR, tools VARCHAR);
@@ -40,6 +41,7 @@ CREATE TABLE offered (
     toolset VARCHAR, position INTEGER, tool VARCHAR, description VARCHAR, parameters VARCHAR, written VARCHAR,
     kind VARCHAR
 );
+CREATE TABLE schema_faults (example BIGINT, message INTEGER, tool VARCHAR, fault VARCHAR);
 CREATE TABLE trainer (base VARCHAR, tokenizer VARCHAR, max_seq_length INTEGER, batch_size INTEGER, mask VARCHAR);
 CREATE TABLE tokens (example BIGINT, tokens INTEGER, mlx_prompt INTEGER, trained INTEGER, refused VARCHAR);
 CREATE TABLE token_calls (

@@ -39,6 +39,8 @@ class Finding:
     hint: str = ""
     reason: str = ""
     evidence: str = ""
+    accepted: str = ""  # by whom and why, where a warning is accepted
+    sides: str = ""  # a row with what the finding is about, and one without it
 
     def to_json(self) -> dict[str, Any]:
         """The finding as DESIGN's JSON has it; what does not apply is null."""
@@ -60,6 +62,8 @@ class Finding:
             "hint": self.hint,
             "reason": self.reason,
             "evidence": self.evidence,
+            "sides": self.sides,
+            "accepted": self.accepted or None,
         }
 
 
@@ -68,16 +72,17 @@ _COLLECT = f"""
 WITH placed AS (
     SELECT o.check_id, o.severity, coalesce(o.split, e.split, f.split) AS split, o.message, o.feature, o.label,
         coalesce(o.file, e.file) AS number, coalesce(f.path, e.path) AS path, coalesce(o.line, e.line) AS line, e.excerpt,
-        any_value(o.hint) AS hint, any_value(o.evidence) AS evidence, min(o.detail) AS detail,
+        any_value(o.hint) AS hint, any_value(o.evidence) AS evidence, any_value(o.sides) AS sides, min(o.detail) AS detail,
         max(o.effect) AS effect, max(o.support) AS support, min(o.q) AS q, count(coalesce(o.example, o.line)) AS times
     FROM offences o
     LEFT JOIN (SELECT example, path, file, line, split, request[:200] AS excerpt FROM examples) e USING (example)
     LEFT JOIN files f ON f.file = coalesce(o.file, e.file)
     GROUP BY ALL
 )
-SELECT check_id, severity, split, message, feature, label, any_value(hint) AS hint, any_value(evidence) AS evidence,
+SELECT check_id, severity, split, message, feature, label, any_value(hint) AS hint,
+    any_value(evidence) AS evidence, any_value(sides) AS sides,
     max(effect) AS effect, max(support)::BIGINT AS support, min(q) AS q, sum(times)::BIGINT AS count,
-    list({{'file': path, 'line': line, 'detail': detail, 'excerpt': excerpt}} ORDER BY number, line)
+    list({{'file': path, 'line': line, 'detail': detail, 'excerpt': excerpt}} ORDER BY effect DESC NULLS LAST, number, line)
         FILTER (line IS NOT NULL)[:{KEPT_ROWS}] AS rows
 FROM placed
 GROUP BY check_id, severity, split, message, feature, label
@@ -114,6 +119,7 @@ def collect(connection: duckdb.DuckDBPyConnection, checks: Sequence[Check]) -> l
                 hint=row["hint"] or check.hint,
                 reason=check.reason,
                 evidence=row["evidence"] or "",
+                sides=row["sides"] or "",
             )
         )
     return sorted(findings, key=_rank)
@@ -130,7 +136,9 @@ _GROUPS = (
     "duplicates",
     "format",
     "balance",
+    "diversity",
     "text",
+    "label",
 )
 
 

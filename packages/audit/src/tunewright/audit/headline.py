@@ -1,11 +1,13 @@
-"""Three numbers on the same folds: how well the tool is predicted by nothing, by structure, and by the request.
+"""Partial-input baselines: how well the tool is guessed by nothing, by structure alone, and by the request alone.
 
-Majority, structure alone, and the request's words alone. Where structure comes near the request, a model has a
-choice of what to learn.
+Where structure comes near the request, a model has a choice of what to learn. Structure is judged on clusters that it was
+not fitted on, for rows of one template are built alike; the request on other rows of the same wordings, for a model knows
+those too. Always saying the commonest is counted over all rows, and nothing is reported below it: that guess is open to
+everybody.
 """
 
 import re
-import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,28 +17,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunewright.audit.features import BEFORE
+from tunewright.audit.listed_choice import fit_choice, offered_kinds
 from tunewright.audit.shortcuts import FOLDS
 
 SAMPLE = 5_000  # rows; more would not move the numbers by a percent
-WORDS = 1 << 13  # hashed words and pairs of words
+FEWEST_TEXTS = 3  # requests with a word, below which it says nothing
+CELL = 4.0  # rows of exactly the same structure that count as much as all of its parts
 
 Codes = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Out-of-fold predictions of the tool by each of the three, and the truth, as class numbers."""
+    """Predictions of the tool by each of the three, and the truth, as places in `names`.
 
+    `certainty` is by how much the request's prediction is likelier than the row's own label, as a logarithm.
+    """
+
+    names: tuple[str, ...]
+    examples: Codes
     truth: Codes
     majority: Codes
     structure: Codes
     query: Codes
     clusters: Codes
+    certainty: Floats
 
     def accuracies(self) -> dict[str, float]:
-        """Share predicted rightly, rounded to three digits."""
+        """Share predicted rightly, rounded to three digits; none is below the majority."""
+        least = float((self.majority == self.truth).mean())
         parts = {"majority": self.majority, "structure_only": self.structure, "query_only": self.query}
-        return {name: round(float((part == self.truth).mean()), 3) for name, part in parts.items()}
+        return {
+            name: round(max(least, float((part == self.truth).mean())), 3) for name, part in parts.items()
+        }
 
 
 def predict_tools(connection: duckdb.DuckDBPyConnection) -> Predictions | None:
@@ -46,34 +61,47 @@ def predict_tools(connection: duckdb.DuckDBPyConnection) -> Predictions | None:
     is no shortcut.
     """
     rows = connection.execute(
-        f"""
-        SELECT l.label_tool, l.fold, l.cluster, coalesce(e.last_request, ''), l.toolset,
+        rf"""
+        SELECT l.label_tool, l.fold, l.cluster,
+            CASE WHEN regexp_matches(e.last_request, '\S+\s+\S+\s+\S') THEN e.last_request
+                -- A word or two answer a question: what was asked for came before.
+                ELSE concat_ws(' ', nullif(e.request, e.last_request), e.last_request) END, l.list, l.example,
             {", ".join("l." + name for name in BEFORE)}
         FROM labelled l JOIN examples e USING (example)
         ORDER BY hash(l.example), l.example LIMIT {SAMPLE}
         """
     ).fetchall()
-    if len({row[0] for row in rows}) < 2 or len({row[1] for row in rows}) < 2:
+    if len({row[0] for row in rows}) < 2:
         return None
     columns = list(zip(*rows))
-    truth, folds, clusters = _codes(columns[0]), np.array(columns[1]), np.array(columns[2])
-    structure = np.stack([_codes(column) for column in columns[5:]], axis=1)
-    names = list(dict.fromkeys(columns[0]))
-    possible = _possible(connection, names, columns[4])
-    is_tool = np.array([not name.startswith("(") for name in names])
-    majority = np.full_like(truth, -1)
-    by_structure, by_query = majority.copy(), majority.copy()
-    words, starts = _hashed_words(columns[3])
-    classes = int(truth.max()) + 1
+    examples, truth, folds, clusters = (
+        np.array(columns[5]),
+        _codes(columns[0]),
+        np.array(columns[1]),
+        np.array(columns[2]),
+    )
+    names = tuple(dict.fromkeys(columns[0]))
+    by_row = np.arange(len(truth)) % FOLDS
+    lists = np.array(columns[4], dtype=np.int64)
+    choice = fit_choice(names, truth, lists, offered_kinds(connection))
+    lists = np.minimum(lists, len(choice.offers) - 1)
+    prior, possible = choice.chances()[lists], choice.possible()[lists]
+    majority = _majority(truth, prior)
+    structure = np.stack([_codes(column) for column in columns[6:]], axis=1)
+    by_structure, by_query, certainty = majority.copy(), majority.copy(), np.zeros(len(truth))
+    words, starts = _words(columns[3])
     for fold in range(FOLDS):
         held, trained = folds == fold, folds != fold
-        if not held.any() or not trained.any():
-            continue
-        expected = _expected(truth, trained, possible, is_tool)
-        majority[held] = expected[held].argmax(axis=1)
-        by_structure[held] = _predict_structure(structure, truth, trained, held, expected)
-        by_query[held] = _best(_score_words(words, starts, truth, trained, held, classes), possible[held])
-    return Predictions(truth, majority, by_structure, by_query, clusters)
+        if held.any() and trained.any():
+            scores = np.log(prior[held] + 1e-9) + _by_structure(structure, truth, trained, held, prior)
+            by_structure[held] = _best(scores, possible[held])
+        held, trained = by_row == fold, by_row != fold
+        if held.any() and trained.any():
+            scores = np.log(prior[held] + 1e-9) + _by_words(words, starts, truth, trained, held, len(names))
+            by_query[held] = _best(scores, possible[held])
+            rows = np.arange(len(scores))
+            certainty[held] = scores[rows, by_query[held]] - scores[rows, truth[held]]
+    return Predictions(names, examples, truth, majority, by_structure, by_query, clusters, certainty)
 
 
 def _codes(values: tuple[object, ...]) -> Codes:
@@ -81,94 +109,83 @@ def _codes(values: tuple[object, ...]) -> Codes:
     return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)
 
 
-def _possible(
-    connection: duckdb.DuckDBPyConnection, classes: list[str], toolsets: tuple[str | None, ...]
-) -> NDArray[np.bool_]:
-    """For each row and class, whether the row can have it: no call, an unreadable one, or a tool that it offers."""
-    offered: dict[str, set[str]] = {}
-    for toolset, kind in connection.execute("SELECT DISTINCT toolset, kind FROM offered").fetchall():
-        offered.setdefault(toolset, set()).add(kind)
-    everything = np.ones(len(classes), dtype=np.bool_)
-    of_toolset = {
-        toolset: np.array([name.startswith("(") or name in kinds for name in classes])
-        for toolset, kinds in offered.items()
-    }
-    return np.stack([everything if t is None else of_toolset.get(t, everything) for t in toolsets])
+def _majority(truth: Codes, prior: Floats) -> Codes:
+    """The likeliest tool of each row's list, or the commonest of all where that is right more often."""
+    by_list = prior.argmax(axis=1)
+    commonest = np.full_like(truth, np.bincount(truth).argmax())
+    return max((by_list, commonest), key=lambda guess: float((guess == truth).mean()))
 
 
-def _expected(
-    y: Codes, trained: NDArray[np.bool_], possible: NDArray[np.bool_], is_tool: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """For each row the chance of every class when nothing but the offered tools is known.
-
-    Whether there is a call is as likely as everywhere; which tool it is goes by how often each is called where it is
-    offered, shared out among those that the row offers.
-    """
-    called = np.bincount(y[trained], minlength=len(is_tool)).astype(np.float64)
-    weights = called / np.maximum(1, possible[trained].sum(axis=0))
-    among = np.where(possible & is_tool, weights, 0.0)
-    total = among.sum(axis=1, keepdims=True)
-    calls = called[is_tool].sum() / max(1.0, called.sum())
-    tools = calls * among / np.where(total > 0, total, 1.0)
-    return np.where(is_tool, tools, called / max(1.0, called.sum()))
-
-
-def _best(scores: NDArray[Any], possible: NDArray[np.bool_]) -> Codes:
+def _best(scores: NDArray[Any], possible: Mask) -> Codes:
     """The class with the highest score among those that a row can have."""
     return np.where(possible, scores, -np.inf).argmax(axis=1)
 
 
-def _predict_structure(
-    x: Codes, y: Codes, trained: NDArray[np.bool_], held: NDArray[np.bool_], expected: NDArray[np.float64]
-) -> Codes:
-    """The majority class among rows of exactly the same structure; naive Bayes where there are fewer than two.
+def _evidence(counts: Floats, sizes: Floats) -> Floats:
+    """For each value (down) by how much it makes each class likelier: the log of its share in the class over that in all.
 
-    `expected` are the chances without any structure; what has none is not guessed.
+    `sizes` are the rows of each class. Shares of classes are compared, and not counts: a held-out fold of balanced classes
+    makes the classes that it holds rarer among the others. Values that go with no class more than chance gives say nothing.
     """
-    classes = expected.shape[1]
-    prior, possible = expected[held], expected[held] > 0
-    scores = np.log(prior + 1e-9)
+    total = sizes.sum()
+    of_value = counts.sum(axis=1, keepdims=True)
+    expected = of_value * sizes / max(1.0, total)
+    freedom = max(1, int((sizes > 0).sum()) - 1)
+    surprise = np.where(expected > 0, (counts - expected) ** 2 / np.maximum(expected, 1e-12), 0.0).sum(axis=1)
+    overall = of_value / max(1.0, total)
+    ratio = np.log(np.maximum(counts + overall, 1e-12) / (sizes + 1.0)) - np.log(np.maximum(overall, 1e-12))
+    tells = (surprise > freedom + 3 * np.sqrt(2 * freedom) + 2) & (of_value[:, 0] >= FEWEST_TEXTS)
+    return np.where(tells[:, None], ratio, 0.0)
+
+
+def _by_structure(x: Codes, y: Codes, trained: Mask, held: Mask, prior: Floats) -> Floats:
+    """Naive Bayes over the parts of the structure, and where rows are exactly alike those rows: log odds of the classes."""
+    classes = prior.shape[1]
+    sizes = np.bincount(y[trained], minlength=classes).astype(np.float64)
+    scores = np.zeros((int(held.sum()), classes))
     for column in x.T:
-        sizes = int(column.max()) + 1
-        counts = np.zeros((sizes, classes))
+        counts = np.zeros((int(column.max()) + 1, classes))
         np.add.at(counts, (column[trained], y[trained]), 1)
-        scores += np.log((counts + 0.5) / (counts.sum(axis=0) + 0.5 * sizes))[column[held]]
-    predicted = _best(scores, possible)
+        scores += _evidence(counts, sizes)[column[held]]
     _, joint = np.unique(x, axis=0, return_inverse=True)
     joint = joint.reshape(-1)
     cells = np.zeros((int(joint.max()) + 1, classes))
     np.add.at(cells, (joint[trained], y[trained]), 1)
-    own = cells[joint[held]]
-    # Among equally frequent classes of a cell the overall more frequent one is taken.
-    best = _best(own + 1e-6 * prior, possible)
-    return np.where((own * possible).sum(axis=1) >= 2, best, predicted)
+    parts = prior[held] * np.exp(np.clip(scores, -30, 30))
+    parts /= np.maximum(parts.sum(axis=1, keepdims=True), 1e-300)
+    shares = np.bincount(y, minlength=classes) / len(y)
+    alike = cells[joint[held]] / np.maximum(sizes, 1.0) * shares * sizes.sum()
+    return np.log(alike + CELL * parts + 1e-300) - np.log(prior[held] + 1e-9)
 
 
-def _hashed_words(texts: tuple[str, ...]) -> tuple[Codes, Codes]:
-    """Hashed words and pairs of words of all texts in one array, and where each text begins."""
+def _words(texts: Sequence[str]) -> tuple[Codes, Codes]:
+    """Words and pairs of words of all texts in one array, each text's once, and where each text begins."""
+    known: dict[str, int] = {}
     found: list[int] = []
     starts = [0]
     for text in texts:
-        words = re.findall(r"\w+", text[:2000].lower())
+        words = re.findall(r"[぀-鿿]|[^\W぀-鿿]+", text[:2000].lower())
         tokens = set(words) | {f"{a} {b}" for a, b in pairwise(words)}
-        found += [zlib.crc32(token.encode()) % WORDS for token in tokens]
+        found += [known.setdefault(token, len(known)) for token in tokens]
         starts.append(len(found))
     return np.array(found, dtype=np.int64), np.array(starts, dtype=np.int64)
 
 
-def _score_words(
-    words: Codes, starts: Codes, y: Codes, trained: NDArray[np.bool_], held: NDArray[np.bool_], classes: int
-) -> NDArray[np.float64]:
-    """Multinomial naive Bayes over hashed words: log scores of the held rows' classes."""
+def _by_words(words: Codes, starts: Codes, y: Codes, trained: Mask, held: Mask, classes: int) -> Floats:
+    """Naive Bayes over the words that the held rows have: log odds of the classes."""
     owner = np.repeat(np.arange(len(y)), np.diff(starts))
     kept = trained[owner]
-    counts = np.bincount(y[owner[kept]] * WORDS + words[kept], minlength=classes * WORDS).reshape(
-        classes, WORDS
+    vocabulary = int(words.max()) + 1 if len(words) else 0
+    often = np.bincount(words[kept], minlength=vocabulary) >= FEWEST_TEXTS
+    place = np.cumsum(often) - 1
+    chosen = kept & often[words] if len(words) else kept
+    counts = np.bincount(
+        place[words[chosen]] * classes + y[owner[chosen]], minlength=int(often.sum()) * classes
+    ).reshape(-1, classes)
+    evidence = _evidence(
+        counts.astype(np.float64), np.bincount(y[trained], minlength=classes).astype(np.float64)
     )
-    smooth = 0.1
-    weights = np.log(counts + smooth) - np.log(counts.sum(axis=1, keepdims=True) + smooth * WORDS)
-    prior = np.log(np.bincount(y[trained], minlength=classes) + 1.0)
-    scores = np.tile(prior, (len(y), 1))
-    mine = held[owner]
-    np.add.at(scores, owner[mine], weights.T[words[mine]])
+    scores = np.zeros((len(y), classes))
+    mine = held[owner] & often[words] if len(words) else kept
+    np.add.at(scores, owner[mine], evidence[place[words[mine]]])
     return scores[held]

@@ -19,11 +19,11 @@ _PROVENANCE = (
 )
 _MESSAGE = (
     '{"role":"VARCHAR","content":"VARCHAR","tool_calls":"JSON","function_call":"JSON","name":"VARCHAR",'
-    '"tool_call_id":"VARCHAR","weight":"DOUBLE"}'
+    '"tool_call_id":"VARCHAR","weight":"DOUBLE","reasoning_content":"VARCHAR"}'
 )
 _STRUCTURE = (
     f'{{"messages":[{_MESSAGE}],"conversations":[{{"from":"VARCHAR","value":"VARCHAR"}}],'
-    f'"tools":"JSON","meta":{_PROVENANCE},"metadata":{_PROVENANCE},"source":"VARCHAR","dataset":"VARCHAR"}}'
+    f'"tools":"JSON","meta":{_PROVENANCE},"metadata":{_PROVENANCE},"source":"VARCHAR","dataset":"VARCHAR","template":"VARCHAR"}}'
 )
 
 # Parsing is most of the time of an audit, and to ask whether a line is JSON parses it once more. So every line of a batch is
@@ -39,7 +39,7 @@ _COLUMNS = """
     CASE WHEN starts_with(tools, '[') AND tools <> '[]' THEN printf('%016x', hash(tools)) END AS toolset,
     coalesce(r.meta.source, r.metadata.source, r.source, r.dataset, '') AS source,
     coalesce(r.meta.family, r.meta.category, r.metadata.family, r.metadata.category, '') AS family,
-    coalesce(r.meta.template, r.metadata.template, '') AS template,
+    coalesce(r.meta.template, r.metadata.template, r.template, '') AS template,
     coalesce(r.meta.cluster, r.metadata.cluster, '') AS cluster
 """
 
@@ -49,7 +49,7 @@ list_transform(r.conversations, lambda m: {
     'role': CASE WHEN m."from" IN ('human', 'user') THEN 'user' WHEN m."from" IN ('gpt', 'assistant') THEN 'assistant'
         WHEN m."from" IN ('tool', 'observation') THEN 'tool' WHEN m."from" = 'system' THEN 'system' END,
     'content': m.value, 'tool_calls': NULL::JSON, 'function_call': NULL::JSON, 'name': NULL::VARCHAR,
-    'tool_call_id': NULL::VARCHAR, 'weight': NULL::DOUBLE})
+    'tool_call_id': NULL::VARCHAR, 'weight': NULL::DOUBLE, 'reasoning_content': NULL::VARCHAR})
 """
 # Offered tools, which ShareGPT often has as a list written as text. DuckDB writes them anew, so that a list begins with
 # its bracket.
@@ -111,7 +111,8 @@ UPDATE raw SET plain = false WHERE keys IN ({_KEYS_TWICE}) OR message_keys IN ({
 _GIVEN = f"""
 SELECT m.*, json_transform(m.row, '{_STRUCTURE}') AS r FROM (
     SELECT unnest(from_json($mended, '[{{
-        "number":"BIGINT","line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"blocks":"INTEGER","row":"JSON"}}]')) AS m
+        "number":"BIGINT","line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"blocks":"INTEGER","row":"JSON",
+        "preference":{{"chosen":"VARCHAR","rejected":"VARCHAR","label":"BOOLEAN"}}}}]')) AS m
 )
 """
 _MENDED = f"""
@@ -121,6 +122,11 @@ SELECT * EXCLUDE (tools) FROM (
         blocks, true AS plain
     FROM ({_GIVEN})
 )
+"""
+
+_PREFERENCES = f"""
+INSERT INTO preferences
+SELECT $base + number, preference.chosen, preference.rejected, preference.label FROM ({_GIVEN}) WHERE preference IS NOT NULL
 """
 
 # To parse again the few rows whose tools are new costs less than to keep all tools in `raw`.
@@ -146,7 +152,8 @@ FROM raw WHERE plain
 
 _MESSAGES = """
 INSERT INTO messages
-SELECT $base + number, position, roles[position], m.role, coalesce(m.content, ''), m.name, m.tool_call_id, m.weight
+SELECT $base + number, position, roles[position], m.role, coalesce(m.content, ''), m.name, m.tool_call_id, m.weight,
+    coalesce(m.reasoning_content, '') <> ''
 FROM (
     SELECT number, roles, unnest(messages) AS m, unnest(range(1, len(messages) + 1)) AS position FROM raw WHERE plain
 )
@@ -201,6 +208,8 @@ def insert_batch(
             mended, found = helpers.ask("rows", wanted[part : part + PART])
             for query in (_MENDED, _TOOLSETS_OF_MENDED):
                 cursor.execute(query, {"mended": mended})
+            if '"preference":' in mended:
+                cursor.execute(_PREFERENCES, {"mended": mended, "base": base})
             faults += [Fault(*fault) for fault in json.loads(found)]
         cursor.execute(_ROWS, {"file": file, "base": base})
         cursor.execute(_MESSAGES, {"base": base})

@@ -9,6 +9,8 @@ from tunewright.audit.database import make_in_slices
 from tunewright.chat.similar import Clusters, find_near_texts
 
 SIMILARITY = 0.8  # from which two requests count as nearly the same
+# Wordings are compared without names and numbers, and only to count what is independent: "hi, " before one is no other.
+SAME_WORDING = 0.6
 
 _JOINED = "SELECT example, string_agg(lower(content), ' ' ORDER BY position) AS text FROM"
 _SAID = f"{_JOINED} messages WHERE role = 'user' AND example BETWEEN $first AND $last GROUP BY example"
@@ -27,6 +29,13 @@ _TEXTS = """
     LEFT JOIN (SELECT example, split FROM examples) USING (example))
 """
 
+# Where each row has a wording of its own there are no templates, and near texts have been found already.
+_TEMPLATES = "SELECT count(DISTINCT template_hash) < 0.8 * count(*) FROM examples"
+_WORDINGS = """
+(SELECT min(example) AS id, any_value(lower(masked)) AS text, false AS anchor FROM examples GROUP BY template_hash)
+"""
+_NO_PAIRS = "CREATE TABLE near_wordings (a BIGINT, b BIGINT, similarity DOUBLE)"
+
 
 def find_neighbours(connection: duckdb.DuckDBPyConnection) -> None:
     """Make `near_pairs`, `spoken_by` and `clusters (example, cluster)` from `examples`, `messages` and `suite_texts`."""
@@ -35,6 +44,10 @@ def find_neighbours(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_SPOKEN_BY)
     find_near_texts(connection, _TEXTS, SIMILARITY)
     connection.execute("DROP TABLE said")
+    if connection.execute(_TEMPLATES).fetchall() == [(True,)]:
+        find_near_texts(connection, _WORDINGS, SAME_WORDING, "near_wordings")
+    else:
+        connection.execute(_NO_PAIRS)
     # Identical texts, one template, near-duplicates: all ways in which rows are not independent of each other.
     connection.execute("""
         CREATE TEMP TABLE groups AS
@@ -45,6 +58,7 @@ def find_neighbours(connection: duckdb.DuckDBPyConnection) -> None:
     edges = connection.execute("""
         SELECT a, b FROM near_pairs WHERE a > 0
         UNION SELECT template, speaker FROM groups WHERE template <> speaker
+        UNION FROM (SELECT a, b FROM near_wordings)
     """)
     clusters = Clusters()
     while page := edges.fetchmany(10_000):

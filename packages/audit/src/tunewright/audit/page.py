@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.audit.audited import AuditReport
-from tunewright.audit.report import verdict_line
+from tunewright.audit.report import same_in_other_splits, verdict_line
 from tunewright.audit.understood import count_text, unread_text
 from tunewright.contract.page import render_page
 
@@ -55,6 +55,7 @@ def html_report(report: AuditReport) -> str:
         style,
         script,
         report=report,
+        findings=same_in_other_splits(report.findings),
         verdict=report.verdict,
         shorter=shorter,
         reason=reason[:1].upper() + reason[1:],

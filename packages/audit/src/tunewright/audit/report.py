@@ -1,6 +1,8 @@
 """The report for a terminal: what was read, the verdict and its reason, then the findings, worst first, each with one
 example."""
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tunewright.audit.audited import AuditReport
@@ -22,7 +24,9 @@ _STYLES = {"fail": "bold red", "warn": "yellow", "info": "dim", "pass": "bold gr
 
 def verdict_line(report: AuditReport) -> str:
     """The verdict and the reason for it, in one sentence."""
-    faults = [finding for finding in report.findings if finding.severity == report.verdict]
+    faults = [
+        finding for finding in report.findings if finding.severity == report.verdict and not finding.accepted
+    ]
     if report.verdict == "pass" and report.known:
         return f"PASS: nothing new in {_count(report.examples, 'example')}."
     if report.verdict == "pass":
@@ -81,13 +85,28 @@ def terminal_view(report: AuditReport) -> "Group":
         parts.append(Text(text))
     if report.findings:
         parts.append(_table(report.findings))
-    hints = list(dict.fromkeys(f.hint for f in report.findings if f.severity != "info" and f.hint))
+    hints = list(
+        dict.fromkeys(f.hint for f in report.findings if f.severity != "info" and f.hint and not f.accepted)
+    )
     if hints:
         parts.append(Text("What to do:"))
         parts += [Text(f"  - {one_line(hint, 500)}") for hint in hints[:8]]
     if report.known:
         parts.append(Text(f"{_count(report.known, 'finding')} of the baseline left out."))
     return Group(*parts)
+
+
+def same_in_other_splits(findings: "Iterable[Finding]") -> "list[tuple[Finding, list[Finding]]]":
+    """Each fault once, with the same ones of other splits: those that say the same but for numbers and the split's name."""
+    grouped: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        said = re.sub(r"\d[\d.,]*|\b(?:train|valid|validation|test)\b", "#", finding.message)
+        key = finding.check, finding.severity, finding.feature, finding.label, finding.accepted, said
+        group = grouped.setdefault(key, [])
+        if any(other.split == finding.split for other in group):
+            group = grouped.setdefault((*key, len(grouped)), [])
+        group.append(finding)
+    return [(group[0], group[1:]) for group in grouped.values()]
 
 
 def _table(findings: "tuple[Finding, ...]") -> "Table":
@@ -101,18 +120,27 @@ def _table(findings: "tuple[Finding, ...]") -> "Table":
     table.add_column("rows", justify="right", no_wrap=True)
     table.add_column("effect", justify="right", no_wrap=True)
     table.add_column("what", overflow="fold")
-    for finding in findings:
+    for finding, others in same_in_other_splits(findings):
         what = Text(one_line(finding.message, 500))
-        if finding.rows:
+        for other in others:
+            what.append(f"\n{other.split}: {one_line(other.message, 300)}")
+        if finding.sides:
+            what.append(f"\n{one_line(finding.sides, 400)}", style="dim")
+        if finding.accepted:
+            what.append(f"\naccepted by {one_line(finding.accepted, 300)}", style="dim")
+        if finding.rows and not finding.sides:
             row = finding.rows[0]
             name = one_line(row.file.rpartition("/")[2], 160)
             what.append(
                 f"\n{name}:{row.line}" + (f" {one_line(row.detail, 160)}" if row.detail else ""), style="dim"
             )
         table.add_row(
-            Text(finding.severity.upper(), style=_STYLES[finding.severity]),
+            Text(
+                "ACCEPTED" if finding.accepted else finding.severity.upper(),
+                style=_STYLES["info" if finding.accepted else finding.severity],
+            ),
             finding.check,
-            f"{finding.count:,}" if finding.count else "",
+            f"{count:,}" if (count := finding.count + sum(other.count for other in others)) else "",
             "" if finding.effect is None else f"{finding.effect:.2f}",
             what,
         )

@@ -1,29 +1,33 @@
 """The steps of an audit, one line each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import duckdb
 
+from tunewright.audit.argument_schemas import check_arguments
 from tunewright.audit.audited import AuditedFile, AuditReport
 from tunewright.audit.baseline import is_known, read_baseline
 from tunewright.audit.charts import draw_charts
-from tunewright.audit.checks import OFFENCES, OWN_CHECKS, Check, add_offences, read_checks, run_sql
-from tunewright.audit.config import Config, read_config
+from tunewright.audit.checks import OFFENCES, OWN_CHECKS, Check, Severity, add_offences, read_checks, run_sql
+from tunewright.audit.config import Config, accepting, read_config
 from tunewright.audit.context import Context
 from tunewright.audit.database import make_in_slices, silent
 from tunewright.audit.drift import DRIFT
-from tunewright.audit.findings import collect
+from tunewright.audit.export import check_folder, export_rows
+from tunewright.audit.findings import Finding, collect
 from tunewright.audit.headline import predict_tools
 from tunewright.audit.ingest import Report, load, many_at_once
 from tunewright.audit.joint import JOINT
 from tunewright.audit.labels import label_rows
 from tunewright.audit.neighbours import find_neighbours
 from tunewright.audit.order_checks import ORDER, TOOL_POSITION
+from tunewright.audit.preference_checks import LABEL_BALANCE, PREFERENCE
 from tunewright.audit.results import RESULT_MISMATCH
 from tunewright.audit.shortcut_checks import FEATURE_CHECK
 from tunewright.audit.suites import load_suites
+from tunewright.audit.suspects import SUSPECTS
 from tunewright.audit.toolsets import offer_catalog
 from tunewright.audit.understood import what_was_understood
 from tunewright.contract.errors import UserError
@@ -32,7 +36,11 @@ if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
 
 TABLES = Path(__file__).parent / "tables"
-PYTHON_CHECKS = (FEATURE_CHECK, JOINT, TOOL_POSITION, ORDER, DRIFT, RESULT_MISMATCH)
+FORM_SAMPLE = 20_000  # rows of a split whose requests are looked at for how they are written
+PYTHON_CHECKS = (
+    *(FEATURE_CHECK, JOINT, TOOL_POSITION, ORDER, DRIFT, RESULT_MISMATCH),
+    *(PREFERENCE, LABEL_BALANCE, SUSPECTS),
+)
 
 
 def all_checks() -> list[Check]:
@@ -44,7 +52,7 @@ def build_tables(connection: duckdb.DuckDBPyConnection, suites: Sequence[Path], 
     """Everything that checks ask for, from what was read."""
     report("structure", 0.0)
     make_in_slices(connection, "examples", (TABLES / "examples.sql").read_text(encoding="utf-8"))
-    connection.execute((TABLES / "features.sql").read_text(encoding="utf-8"))
+    connection.execute((TABLES / "features.sql").read_text(encoding="utf-8"), {"sample": FORM_SAMPLE})
     load_suites(connection, suites)
     report("near-duplicates", 0.0)
     find_neighbours(connection)
@@ -60,10 +68,12 @@ def run_audit(
     baseline: Path | None,
     suites: Sequence[Path],
     report: Report,
+    export: Path | None,
+    accept: Mapping[str, str],
 ) -> AuditReport:
     """See `audit.audit_dataset`."""
     try:
-        return _audit(paths, recipe, config, baseline, suites, report)
+        return _audit(paths, recipe, config, baseline, suites, report, export, accept)
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(
@@ -79,10 +89,12 @@ def _audit(
     baseline: Path | None,
     suites: Sequence[Path],
     report: Report,
+    export: Path | None,
+    accept: Mapping[str, str],
 ) -> AuditReport:
     own = all_checks()
     earlier = read_baseline(baseline)
-    settings = read_config(config, own)
+    settings = accepting(read_config(config, own), accept, own)
     # Users' own first: what is wrong with one is told before the long ones have run.
     checks = [*(check for folder in settings.folders for check in read_checks(folder)), *own]
     with load(paths, report, config) as store:
@@ -95,12 +107,21 @@ def _audit(
 
             offer_catalog(connection, recipe)
             simulate(connection, recipe, report)
+        check_arguments(connection)
         predictions = predict_tools(connection)
         context = Context(connection, predictions, settings.by_definition, recipe)
         run_checks(context, checks, settings, report, 2 if store.is_small else 1)
         findings = [settings.graded(finding) for finding in collect(connection, checks)]
         charts = draw_charts(connection)
         understood = what_was_understood(connection)
+        if export is not None:
+
+            def faulty(check: str, severity: str) -> bool:
+                finding = settings.graded(Finding(check, cast("Severity", severity), ""))
+                return finding.severity != "info" and not finding.accepted
+
+            check_folder(export, [file.split for file in store.files])
+            export_rows(connection, store.files, checks, faulty, export)
         files = connection.execute("SELECT path, split, examples, sha256 FROM files ORDER BY file").fetchall()
     new = [finding for finding in findings if not is_known(finding, earlier)]
     return AuditReport(
@@ -115,6 +136,7 @@ def _audit(
 
 def find_all(connection: duckdb.DuckDBPyConnection) -> None:
     """Every check of ours with its own thresholds, into `offences`, severities filled in."""
+    check_arguments(connection)
     context = Context(connection, predict_tools(connection))
     checks = all_checks()
     run_checks(context, checks, Config(), lambda _step, _share: None)

@@ -5,7 +5,7 @@ the value clearly more or less often than the others), and significance (exact t
 and again with clusters of near-duplicates instead of rows).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,8 +25,9 @@ from tunewright.audit.statistics import (
 )
 
 FOLDS = 5
+RARE = "(rare)"  # values with too little support, put together: never tested, for it is no value
 MAY_ADD = 0.05  # p of a class from which it is named among those that go with a value together
-JOINT_SHARE = 0.2  # of the false alarms that q allows, for values tested against all classes together
+JOINT_SHARE = 0.1  # of the false alarms that q allows, for values tested against all classes together
 MOST_JOINT = 5_000  # clusters
 
 
@@ -35,7 +36,7 @@ class Limits:
     """What a finding needs."""
 
     min_support: float = 10  # rows with the value, and rows of the class
-    q: float = 0.01  # for the exact test after false-discovery control
+    q: float = 0.02  # for the exact test after false-discovery control
     p: float = 0.01  # for the permutation of clusters
     fail_difference: float = 0.3  # in the value's share between class and others
     fail_phi: float = 0.2
@@ -45,35 +46,46 @@ class Limits:
 
 @dataclass(frozen=True)
 class Table:
-    """Counts of one feature against one label: shape (values, classes, folds).
-
-    `stratum` names the rows that were counted, where not all were.
-    """
+    """Counts of one feature against one label: shape (values, classes, folds). `word` is what rows have or have not."""
 
     feature: str
     label: str
     values: tuple[str, ...]
     classes: tuple[str, ...]
     counts: Counts
-    stratum: str = ""
+    word: str = ""
+    never: str = ""  # a class that differs by definition
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows behind a table: for each its value and class (as positions in the table) and its cluster, from 0."""
+    """The rows behind a table: for each its value and class (as positions in the table) and its cluster, from 0.
+
+    `chance(places)` is how likely each row is to be of those classes by the tools that it offers; without it all rows are
+    alike.
+    """
 
     value: NDArray[np.int64]
     label_class: NDArray[np.int64]
     cluster: NDArray[np.int64]
+    chance: Callable[[Sequence[int]], NDArray[np.float64]] | None = None
+    of_lists: bool = (
+        False  # the value is of the list: only plain sums over rows are free of what the list makes likely
+    )
 
-    def test(self, has: NDArray[np.bool_], of: NDArray[np.bool_]) -> ClusterTest:
-        """The test of whether rows that `has` and rows that are `of` go together more than clusters would by chance."""
+    def test(self, has: NDArray[np.bool_], classes: Sequence[int]) -> ClusterTest:
+        """Whether rows that `has` and rows of the classes go together more than their lists and clusters would by chance."""
+        of = np.isin(self.label_class, classes).astype(np.float64)
+        expected = np.full(len(of), of.mean())
+        if self.chance is not None:
+            expected = self.chance(classes)
+            expected = expected * (of.sum() / max(float(expected.sum()), 1e-300))
         sizes = np.bincount(self.cluster)
-        root = np.sqrt(sizes)
+        root = np.ones(len(sizes)) if self.of_lists else np.sqrt(sizes)
         stratum = np.floor(np.log2(sizes)).astype(np.int64)
         return ClusterTest(
             np.bincount(self.cluster, has - has.mean()) / root,
-            np.bincount(self.cluster, of - of.mean()) / root,
+            np.bincount(self.cluster, of - expected) / root,
             tuple(np.flatnonzero(stratum == level) for level in np.unique(stratum)),
         )
 
@@ -124,8 +136,11 @@ def find_shortcuts(
     rows_of: Callable[[Table], Rows] | None,
     limits: Limits = Limits(),
     prefer: Mapping[str, str] | None = None,
+    others: Sequence[float] = (),
 ) -> list[Shortcut]:
     """Test every cell of every table as one family; return the shortcuts, strongest first.
+
+    `others` are p-values of further tests that belong to the family.
 
     A cell's p-value is the larger of two: Fisher's, which takes rows for independent, and that of the covariance over
     clusters, which does not. `rows_of(table)` gives the rows; it is asked only where Fisher's test leaves a doubt, and
@@ -140,7 +155,9 @@ def find_shortcuts(
                     behind[id(table)] = rows_of(table)
                 cell = replace(cell, p=max(cell.p, _clustered_p(table, behind[id(table)], cell)))
             cells.append((table, cell))
-    adjusted = false_discovery_q([cell.p for _, cell in cells])
+    adjusted = false_discovery_q(
+        _weighted([cell.p for _, cell in cells], [bool(table.word) for table, _ in cells], others)
+    )
     by_table: dict[int, list[Cell]] = {}
     for (table, cell), q in zip(cells, adjusted):
         if q <= limits.q and _matters(cell, limits):
@@ -155,6 +172,20 @@ def find_shortcuts(
             if shortcut is not None:
                 found.append(shortcut)
     return sorted(found, key=lambda s: (s.strength != "fail", -s.effect, s.feature, s.label))
+
+
+def _weighted(p: list[float], of_words: list[bool], others: Sequence[float]) -> list[float]:
+    """The p-values of one family, weighted so that words, however many there are, have no more than half of it.
+
+    Weighted p-values are p / w with weights of mean 1 (Genovese, Roeder and Wasserman, "False discovery control with p-value
+    weighting", 2006).
+    """
+    words, total = sum(of_words) + len(others), len(p) + len(others)
+    if 2 * words <= total:
+        return [*p, *others]
+    for_word, for_value = total / (2 * words), total / (2 * (total - words))
+    weighted = [value / (for_word if word else for_value) for value, word in zip(p, of_words)]
+    return [min(1.0, value) for value in (*weighted, *(value / for_word for value in others))]
 
 
 def _together(
@@ -188,7 +219,7 @@ def _joint_p(table: Table, rows: Rows, value: str) -> float:
     has = rows.value == table.values.index(value)
     counts = table.counts.sum(axis=(0, 2))
     kept = [j for j in range(len(table.classes)) if counts[j] > 0]
-    return joint_tail_p([rows.test(has, rows.label_class == j) for j in kept])
+    return joint_tail_p([rows.test(has, [j]) for j in kept])
 
 
 def _matters(cell: Cell, limits: Limits) -> bool:
@@ -197,43 +228,51 @@ def _matters(cell: Cell, limits: Limits) -> bool:
 
 def _clustered_p(table: Table, rows: Rows, cell: Cell) -> float:
     has = rows.value == table.values.index(cell.value)
-    of = rows.label_class == table.classes.index(cell.label_class)
-    return rows.test(has, of).tail_p()
+    return rows.test(has, [table.classes.index(cell.label_class)]).p()
 
 
 def _cells(table: Table, limits: Limits) -> list[Cell]:
     counts = table.counts.sum(axis=2)
     values, classes, total = counts.sum(axis=1), counts.sum(axis=0), int(counts.sum())
     # Only margins decide which cells are tested: that keeps the tests valid.
-    rows = [i for i in range(len(values)) if limits.min_support <= values[i] <= total - limits.min_support]
-    columns = [
-        j for j in range(len(classes)) if limits.min_support <= classes[j] <= total - limits.min_support
+    rows = [
+        i
+        for i in range(len(values))
+        if limits.min_support <= values[i] <= total - limits.min_support and table.values[i] != RARE
     ]
-    if not rows or not columns:
-        return []
-    factorials = log_factorials(total)
+    columns = [
+        j
+        for j in range(len(classes))
+        if limits.min_support <= classes[j] <= total - limits.min_support and table.classes[j] != table.never
+    ]
     # Two values, or two classes, say everything twice.
     if len(values) == 2:
         rows = rows[:1]
     if len(classes) == 2:
         columns = columns[:1]
+    if not rows or not columns:
+        return []
+    factorials = log_factorials(total)
     cells: list[Cell] = []
     for i in rows:
         for j in columns:
             both, value, label = int(counts[i, j]), int(values[i]), int(classes[j])
+            cell = Cell(
+                table.values[i],
+                table.classes[j],
+                both,
+                value,
+                label,
+                total,
+                1.0,
+                1.0,
+                difference(both, value, label, total),
+                phi(both, value, label, total),
+            )
+            # What is too weak to matter counts as tested and not found.
+            matters = _matters(cell, limits)
             cells.append(
-                Cell(
-                    table.values[i],
-                    table.classes[j],
-                    both,
-                    value,
-                    label,
-                    total,
-                    fisher_p(both, value, label, total, factorials),
-                    1.0,
-                    difference(both, value, label, total),
-                    phi(both, value, label, total),
-                )
+                replace(cell, p=fisher_p(both, value, label, total, factorials)) if matters else cell
             )
     return cells
 
@@ -246,7 +285,7 @@ def _judge(
     prefer: str | None,
 ) -> Shortcut | None:
     """The strongest set of classes that deviate the same way in one value, if clusters bear it out."""
-    strongest = max(survivors, key=lambda cell: abs(cell.phi))
+    strongest = max(survivors, key=lambda cell: (round(abs(cell.phi), 2), cell.phi > 0))
     same = [
         cell
         for cell in survivors
@@ -256,14 +295,16 @@ def _judge(
     value = strongest.value
     p = 0.0
     if rows is not None:
-        inside = np.isin(rows.label_class, [table.classes.index(name) for name in classes])
-        p = rows.test(rows.value == table.values.index(value), inside).permutation_p()
+        places = [table.classes.index(name) for name in classes]
+        p = rows.test(rows.value == table.values.index(value), places).permutation_p()
     if p > limits.p:
         return None
     counts = table.counts.sum(axis=2)
-    if prefer is not None and prefer in table.values and len(table.values) == 2:
-        value = prefer
     inside = np.isin(np.array(table.classes), classes)
+    if len(table.values) == 2 and RARE not in table.values:
+        # Of two values the one to speak of, or the one that the classes have.
+        more = counts[:, inside].sum(axis=1) / counts.sum(axis=1)
+        value = prefer if prefer in table.values else table.values[int(more.argmax())]
     row = counts[table.values.index(value)]
     of_class = int(counts[:, inside].sum())
     total = int(counts.sum())
@@ -277,7 +318,7 @@ def _judge(
     return Shortcut(
         table.feature,
         table.label,
-        value,
+        table.word or value,
         classes,
         in_classes,
         elsewhere,

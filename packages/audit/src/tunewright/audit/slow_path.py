@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tunewright.chat import arrow_nulls
-from tunewright.chat.conversation import UnknownShapeError, read_conversation
+from tunewright.chat.conversation import Conversation, UnknownShapeError, read_conversation
 from tunewright.chat.reading.batch import Fault
 from tunewright.chat.reading.settings import Reading
 from tunewright.chat.reading.turns import flat_text
@@ -83,13 +83,37 @@ def mend_row(
         Fault(line, "block", f"a content block of the type {kind!r} is no text: a mark stands for it")
         for kind in marks
     ]
-    kept = {key: value[key] for key in ("meta", "metadata", "source", "dataset") if key in keys}
+    kept = {key: value[key] for key in ("meta", "metadata", "source", "dataset", "template") if key in keys}
     return {
         "shape": row.shape,
         "keys": keys,
         "blocks": len(blocks) - len(marks),
+        **({"preference": preference} if (preference := _preference(row)) else {}),
         "row": {"messages": row.plain, "tools": row.tools, **kept},
     }
+
+
+def _preference(row: Conversation) -> dict[str, Any] | None:
+    """The wanted answer, the one that is not, and the label of a single answer; None where nothing is preferred."""
+    if row.rejected is None and row.label is None:
+        return None
+    return {
+        "chosen": _answer(row.plain),
+        "rejected": None if row.rejected is None else _answer(row.rejected),
+        "label": row.label,
+    }
+
+
+def _answer(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The text and the calls of the answers that end these messages."""
+    parts: list[str] = []
+    for message in reversed(messages):
+        if message.get("role") not in ("assistant", "model", "gpt"):
+            break
+        calls = message.get("tool_calls")
+        parts += [json.dumps(calls, ensure_ascii=False)] if calls else []
+        parts.append(flat_text(message.get("content")))
+    return "\n".join(part for part in reversed(parts) if part)
 
 
 def _has_surrogates(text: str, value: Any) -> bool:

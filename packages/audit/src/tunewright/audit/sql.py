@@ -5,27 +5,38 @@ import io
 import json
 import re
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import duckdb
 
+from tunewright.audit.database import MEMORY
 from tunewright.audit.views import COLUMNS, RUN_TABLES, make_dataset_views, make_run_views
 from tunewright.contract.errors import UserError
-from tunewright.contract.visible import cut
+from tunewright.contract.visible import cut, visible
 
 Format = Literal["table", "json", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = ("table", "json", "csv", "parquet")
-DATASET_VIEWS = ("understood", "examples", "messages", "calls", "tools", "features", "findings")
+DATASET_VIEWS = (
+    *("understood", "examples", "messages", "calls", "tools", "features", "balance", "structure", "findings"),
+)
+STATS = ("balance", "structure")  # the views that `--stats` shows
+MOST_MEMORY = 2 << 30  # bytes that a query may take beside what is loaded
 MOST_SHOWN = 200  # rows of a table on a terminal; the other formats give all
 
 
 def run_query(
-    query: str, data: Sequence[Path], runs: Path | None, format: str = "table", config: Path | None = None
+    query: str,
+    data: Sequence[Path],
+    runs: Path | None,
+    format: str = "table",
+    config: Path | None = None,
+    *,
+    for_terminal: bool = False,
 ) -> str | bytes:
-    """Run SQL over the views; text, or bytes for Parquet.
+    """Run SQL over the views; text, or bytes for Parquet. `for_terminal` spells out what a terminal would obey.
 
     `data` are the dataset's files, folders or globs, `runs` a folder of runs, or None before there is one. `config` is a
     TOML file that says how rows of an unknown shape are read. Only the
@@ -48,12 +59,13 @@ def run_query(
                 raise UserError(
                     f"the query asks for {min(wanted)}, and no data are given", "Add --data FILE-OR-FOLDER."
                 )
-            connection = stack.enter_context(duckdb.connect(":memory:"))
+            connection = stack.enter_context(duckdb.connect(":memory:", config={"memory_limit": MEMORY}))
             connection.execute("CREATE SCHEMA shown")
         make_run_views(connection, runs, words)
         out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tunewright-sql-"))) / "out.parquet"
         lock(connection, out.parent)
         try:
+            stack.enter_context(limited_memory())
             if format == "parquet":
                 quoted = str(out).replace("'", "''")
                 connection.execute(f"COPY ({query.strip().rstrip(';')}) TO '{quoted}' (FORMAT parquet)")
@@ -62,9 +74,38 @@ def run_query(
             if cursor is None:  # pyright: ignore[reportUnnecessaryComparison] - comments alone are no statement
                 return ""
             names = [column[0] for column in cursor.description or []]
-            return _write(names, cursor, cast("Format", format))
-        except duckdb.Error as error:
+            return _write(names, cursor, cast("Format", format), for_terminal=for_terminal)
+        except (MemoryError, duckdb.Error) as error:
+            if isinstance(error, MemoryError) or re.search(
+                "bad_alloc|[Oo]ut of [Mm]emory|allocat", str(error)
+            ):
+                raise UserError(
+                    f"the query needs more memory than it may have ({MOST_MEMORY >> 30} GB)",
+                    "Select fewer rows or shorter values, or add LIMIT.",
+                ) from error
             raise UserError(_reason(error), _hint(str(error))) from error
+
+
+@contextmanager
+def limited_memory() -> Generator[None]:
+    """Let this process grow by MOST_MEMORY at most: DuckDB's own limit does not count single long values.
+
+    Where the system keeps no such limit (macOS), DuckDB's own has to do.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    statm = Path("/proc/self/statm")
+    used = int(statm.read_text().split()[5]) * resource.getpagesize() if statm.exists() else 0
+    wanted = used + MOST_MEMORY
+    lowers = used and (hard == resource.RLIM_INFINITY or wanted < hard)
+    if lowers:
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+    try:
+        yield
+    finally:
+        if lowers:
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def lock(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -96,7 +137,9 @@ def _hint(text: str) -> str:
     return "DuckDB's SQL is documented at https://duckdb.org/docs/sql/introduction."
 
 
-def _write(names: list[str], cursor: duckdb.DuckDBPyConnection, format: Format) -> str:
+def _write(
+    names: list[str], cursor: duckdb.DuckDBPyConnection, format: Format, *, for_terminal: bool = False
+) -> str:
     if format == "table":
         return _table(names, cursor)
     rows = cursor.fetchall()
@@ -110,7 +153,8 @@ def _write(names: list[str], cursor: duckdb.DuckDBPyConnection, format: Format) 
         writer.writerow(
             [json.dumps(_plain(v), ensure_ascii=False) if isinstance(v, list | dict) else v for v in row]
         )
-    return buffer.getvalue().rstrip("\n")
+    text = buffer.getvalue().rstrip("\n")
+    return visible(text, len(text)) if for_terminal else text
 
 
 def _plain(value: Any) -> Any:

@@ -79,8 +79,34 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "features": {
         "example": "the example",
         "feature": "name: " + ", ".join(feature.name for feature in FEATURES),
-        "value": "its value for the example, as text",
+        "value": "its value for the example, as text; how requests are written (`request_case` to `request_emoji`) "
+        "for 20,000 examples of a split only",
         "seen": "when a model can see it: before the answer, request, answer (only afterwards), unseen",
+    },
+    "balance": {
+        "split": "train, valid or test",
+        "slice": "tool, source or family",
+        "name": "which of them; (none) for rows that call nothing",
+        "rows": "number of examples",
+        "share": "their share of the split",
+        "wordings": "number of clusters of requests that are alike but for names and numbers",
+        "calls": "calls in all their answers",
+        "direct": "share that answers without a call",
+        "repeated": "share that says the same as an earlier row of the split",
+    },
+    "structure": {
+        "split": "train, valid or test",
+        "slice": "tool, source or family",
+        "name": "which of them; (none) for rows that call nothing",
+        "rows": "number of examples",
+        "system": "share with a system message",
+        "further_turns": "share with more than one answer",
+        "preamble": "share with text before the first call",
+        "tools": "median number of offered tools",
+        "messages": "median number of messages",
+        "request_length": "median length of the request, in characters",
+        "largest_gap": "largest difference of a share to that of the other rows of the split",
+        "gap_in": "the share that has it: system, further_turns or preamble",
     },
     "findings": {
         "check_id": "which check",
@@ -173,6 +199,44 @@ def make_dataset_views(connection: duckdb.DuckDBPyConnection, words: Iterable[st
         CREATE VIEW shown.features AS
             SELECT example, feature, value, CASE feature {seen} END AS seen
             FROM (UNPIVOT (FROM main.feature_columns) ON {names} INTO NAME feature VALUE value);
+        CREATE VIEW main.sliced AS
+            WITH spread AS (
+                SELECT e.*, c.cluster, coalesce(o.n, 0) AS offered,
+                    row_number() OVER (PARTITION BY split, conversation_hash ORDER BY e.example) > 1 AS repeated
+                FROM main.examples e JOIN main.clusters c USING (example)
+                LEFT JOIN (SELECT toolset, count(*) AS n FROM main.offered GROUP BY 1) o USING (toolset)
+            )
+            SELECT 'tool' AS slice, coalesce(tool, '(none)') AS name, * EXCLUDE (path) FROM spread
+            UNION ALL SELECT 'source', source, * EXCLUDE (path) FROM spread WHERE source <> ''
+            UNION ALL SELECT 'family', family, * EXCLUDE (path) FROM spread WHERE family <> '';
+        CREATE VIEW shown.balance AS
+            SELECT split, slice, name, count(*) AS rows,
+                round(count(*) / sum(count(*)) OVER (PARTITION BY split, slice), 3) AS share,
+                count(DISTINCT cluster) AS wordings, sum(calls)::BIGINT AS calls,
+                round(avg((calls = 0)::INTEGER), 3) AS direct, round(avg(repeated::INTEGER), 3) AS repeated
+            FROM main.sliced GROUP BY split, slice, name
+            ORDER BY split = 'train' DESC, split, slice = 'tool' DESC, slice, rows DESC, name;
+        CREATE VIEW shown.structure AS
+            WITH counted AS (
+                SELECT split, slice, name, count(*) AS rows,
+                    count(*) FILTER (has_system) AS a, count(*) FILTER (multi_turn) AS b,
+                    count(*) FILTER (preamble <> '') AS c,
+                    median(offered) AS tools, median(messages) AS messages,
+                    median(length(coalesce(last_request, ''))) AS asked,
+                    sum(count(*)) OVER s AS n, sum(a) OVER s AS all_a, sum(b) OVER s AS all_b, sum(c) OVER s AS all_c
+                FROM main.sliced GROUP BY split, slice, name WINDOW s AS (PARTITION BY split, slice)
+            ), gaps AS (
+                SELECT *, coalesce(abs(a / rows - (all_a - a) / nullif(n - rows, 0)), 0) AS gap_a,
+                    coalesce(abs(b / rows - (all_b - b) / nullif(n - rows, 0)), 0) AS gap_b,
+                    coalesce(abs(c / rows - (all_c - c) / nullif(n - rows, 0)), 0) AS gap_c,
+                    greatest(gap_a, gap_b, gap_c) AS gap
+                FROM counted
+            )
+            SELECT split, slice, name, rows, round(a / rows, 3) AS system, round(b / rows, 3) AS further_turns,
+                round(c / rows, 3) AS preamble, tools, messages, asked AS request_length, round(gap, 3) AS largest_gap,
+                CASE WHEN gap = 0 THEN '' WHEN gap = gap_a THEN 'system' WHEN gap = gap_b THEN 'further_turns'
+                     ELSE 'preamble' END AS gap_in
+            FROM gaps ORDER BY split = 'train' DESC, split, slice = 'tool' DESC, slice, rows DESC, name;
         CREATE VIEW shown.findings AS
             SELECT o.check_id, o.severity, o.message, o.detail, coalesce(o.split, e.split, f.split) AS split,
                 coalesce(e.path, f.path) AS file, coalesce(o.line, e.line) AS line, o.example, o.feature, o.label,

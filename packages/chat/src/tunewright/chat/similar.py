@@ -156,7 +156,7 @@ FROM (SELECT id, anchor, [{_MINIMA}] AS m FROM spoken)
 # A star around the first text of each bucket, and one around its first anchor: linear, where all pairs of a bucket would be
 # quadratic.
 _PAIRS = """
-CREATE TABLE near_pairs AS
+CREATE TABLE PAIRS AS
 WITH buckets AS (
     SELECT band, key, min(id) AS first, min(id) FILTER (anchor) AS anchored
     FROM bands GROUP BY band, key HAVING count(*) > 1
@@ -174,8 +174,10 @@ FROM compared WHERE common >= $threshold * (left_size + right_size - common)
 """
 
 
-def find_near_texts(connection: "duckdb.DuckDBPyConnection", source: str, threshold: float) -> None:
-    """Make `near_pairs (a, b, similarity)`, a < b, of the near texts of `source (id, text, anchor)`, a table or a query.
+def find_near_texts(
+    connection: "duckdb.DuckDBPyConnection", source: str, threshold: float, pairs: str = "near_pairs"
+) -> None:
+    """Make the table `pairs (a, b, similarity)`, a < b, of the near texts of `source (id, text, anchor)`: a table, a query.
 
     Texts of fewer than five words are left out. All pairs named are near; of near texts about 1 in 100 is missed at the
     threshold, and fewer above it. Not every pair is named: a text is compared with the first of those that share a band
@@ -183,5 +185,5 @@ def find_near_texts(connection: "duckdb.DuckDBPyConnection", source: str, thresh
     """
     connection.execute(_SPOKEN.replace("SOURCE", source))
     connection.execute(_BANDS)
-    connection.execute(_PAIRS, {"threshold": threshold})
+    connection.execute(_PAIRS.replace("PAIRS", pairs), {"threshold": threshold})
     connection.execute("DROP TABLE bands; DROP TABLE spoken")

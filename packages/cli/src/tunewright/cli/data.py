@@ -84,7 +84,7 @@ def families(
 
 
 @command(
-    iterable=["data"],
+    iterable=["data", "accept"],
     data=DATASET + "; repeatable (default: the tiny recipe's)",
     recipe="also check truncation and masking as this recipe trains",
     json="write the findings as JSON to this file, or - for standard output",
@@ -93,6 +93,9 @@ def families(
     baseline="an earlier audit's JSON: report only what is new",
     config="a TOML file that suppresses, re-grades or adds checks",
     format="text, or github: annotations for a forge's log",
+    export="a folder for clean.jsonl and rejected.jsonl, the rejected rows with the reasons",
+    accept="a check whose warnings are accepted and do not count; repeatable",
+    why="the reason for which they are accepted",
 )
 def audit(
     c: Context,
@@ -104,6 +107,9 @@ def audit(
     baseline: str = "",
     config: str = "",
     format: str = "text",
+    export: str = "",
+    accept: list[str] = [],
+    why: str = "",
 ) -> None:
     """Find what a model could learn instead of the request: shortcuts, leaks, broken calls."""
     from tunewright.audit.command import FORMATS, Outputs, audit_files
@@ -121,6 +127,8 @@ def audit(
         baseline=Path(baseline) if baseline else None,
         suites=plan.suite_files(ROOT) if plan else [],
         named=[Path(recipe)] if recipe else [],
+        export=Path(export) if export else None,
+        accept=dict.fromkeys(accept, why),
     )
     if code:
         raise Exit(code=code)
@@ -133,13 +141,23 @@ def audit(
     runs="a folder of runs",
     format="table, json, csv or parquet",
     config=CONFIG,
+    stats="balance or structure: that view instead of a query",
 )
 def sql(
-    c: Context, query: str, data: list[str] = [], runs: str = "", format: str = "table", config: str = ""
+    c: Context,
+    query: str,
+    data: list[str] = [],
+    runs: str = "",
+    format: str = "table",
+    config: str = "",
+    stats: str = "",
 ) -> None:
     """Ask a dataset, or finished runs, in SQL."""
     from tunewright.audit.command import print_query
+    from tunewright.audit.sql import STATS
 
+    if stats:
+        query = f"FROM {one_of('stats', stats, STATS)}"
     folder = Path(runs) if runs else RUNS if RUNS.is_dir() else None
     print_query(query, [Path(name) for name in data], folder, format, Path(config) if config else None)
 

@@ -113,6 +113,16 @@ def main() -> None:
     Front("tunewright").run()
 
 
+def stats_without_query(arguments: Sequence[str]) -> list[str]:
+    """`sql --stats NAME` needs no query. Invoke knows no positional argument that may be left out: a blank is put there."""
+    given = list(arguments)
+    if "sql" in given and any(re.match("--stats(=|$)", argument) for argument in given):
+        after = given.index("sql") + 1
+        if after < len(given) and given[after].startswith("-"):
+            given.insert(after, " ")
+    return given
+
+
 class Front(Program):
     """Invoke's program with our tasks, whatever folder it is started from."""
 
@@ -156,6 +166,7 @@ class Front(Program):
         """Answer `--help` before a task's own arguments are looked at."""
         # Invoke writes a flag of one letter with one dash only; we say --a and --b like every other flag.
         self.core.unparsed[:] = [re.sub(r"^--(?=\w(=|$))", "-", token) for token in self.core.unparsed]
+        self.core.unparsed[:] = stats_without_query(self.core.unparsed)
         task = asks_for_help(self.core.unparsed, self._task_names())
         if task is not None:
             self.core.unparsed[:] = []

@@ -50,6 +50,8 @@ WITH schemas AS (
               FROM given WHERE lists_values)
     ) WHERE json_type(allowed) = 'ARRAY' AND json_type(value) NOT IN ('OBJECT', 'ARRAY', 'NULL')
         AND NOT json_contains(allowed, value)
+    UNION ALL
+    SELECT example, message, tool, fault FROM schema_faults
 ), counted AS (
     SELECT tool, count(DISTINCT example) AS n FROM faults_found WHERE fault IS NOT NULL GROUP BY tool
 ), named AS (

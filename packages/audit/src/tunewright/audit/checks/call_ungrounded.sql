@@ -14,7 +14,10 @@ WITH arguments AS (
 ), copied AS (
     -- Only what is copied and not composed: names, paths and numbers, no prose, no code, no dates, no small numbers.
     SELECT *, if(contains(value, ' '), list_filter(string_split(lower(value), ' '), lambda word: length(word) > 2),
-        [lower(rtrim(value, '/'))]) AS words FROM literals
+        -- An amount with its unit or currency is its number.
+        [CASE WHEN kind = 'VARCHAR' AND regexp_matches(value, '^[\p{Sc}A-Z]{0,3} ?-?\d[\d.,]* ?(?:\p{Sc}|%|[A-Za-z°]{1,3})?$')
+            THEN rtrim(replace(regexp_extract(value, '\d[\d.,]*'), ',', ''), '.')
+            ELSE lower(rtrim(value, '/')) END]) AS words FROM literals
     WHERE (kind = 'VARCHAR' AND length(value) BETWEEN 3 AND 200
             AND (NOT regexp_matches(value, '\s') OR regexp_matches(value, '^\p{Lu}[\w''.-]*( \p{Lu}[\w''.-]*){1,3}$'))
             AND NOT regexp_matches(value, '^\d{4}-\d\d-\d\d|^\d{1,2}:\d\d'))
@@ -22,7 +25,14 @@ WITH arguments AS (
 ), said_before AS (
     -- A name of several words is made up when none of them was said.
     SELECT a.example, a.message, a.tool, a.key, a.value, any_value(a.words) AS words,
-        bool_or(len(list_filter(a.words, lambda word: contains(lower(m.content), word))) > 0) AS said
+        bool_or(len(list_filter(a.words, lambda word: contains(lower(m.content), word)
+            -- 1,250,000 and 1 250 000 and 1.25 million are said, too.
+            OR (regexp_matches(word, '^-?\d+$') AND (
+                contains(regexp_replace(regexp_replace(m.content, '(\d)[,.''  _](\d{3})', '\1\2', 'g'),
+                    '(\d)[,.''  _](\d{3})', '\1\2', 'g'), word)
+                OR len(list_filter(regexp_extract_all(lower(m.content), '\d[\d.]* ?(?:k|thousand|m|mn|million|bn|b|billion)\b'), lambda t:
+                    round(TRY_CAST(regexp_extract(t, '^\d+(?:\.\d+)?') AS DOUBLE) * CASE WHEN regexp_matches(t, 'k|th') THEN 1e3
+                        WHEN regexp_matches(t, 'b') THEN 1e9 ELSE 1e6 END) = TRY_CAST(word AS DOUBLE))) > 0)))) > 0) AS said
     FROM copied a LEFT JOIN messages m ON m.example = a.example AND m.position < a.message
     WHERE len(a.words) > 0
     GROUP BY ALL

@@ -15,13 +15,15 @@ WITH slices AS (
     FROM slices GROUP BY split, slice, name
     WINDOW whole AS (PARTITION BY split, slice)
 ), gaps AS (
-    SELECT *, (all_having_it - having_it) / (all_n - n) - having_it / n AS gap
+    SELECT *, (all_having_it - having_it) / (all_n - n) - having_it / n AS gap,
+        count(*) OVER (PARTITION BY split) AS slices
     FROM counted WHERE n >= $min_support AND all_n - n >= $min_support
 ), short AS (
     SELECT split, slice, name, n, having_it, gap, if(gap >= $fail_gap, 'fail', 'warn') AS severity
-    -- A gap that chance would give in small slices is none: 2.6 standard errors, p = 0.01.
+    -- A gap that chance would give in small slices is none: so many standard errors
+    -- have p = 0.01 at most over all slices together (Chernoff's bound of the normal tail).
     FROM gaps WHERE gap >= $warn_gap
-        AND gap >= 2.6 * sqrt(all_having_it / all_n * (1 - all_having_it / all_n) * (1 / n + 1 / (all_n - n)))
+        AND gap >= sqrt(2 * ln(slices / 0.005)) * sqrt(all_having_it / all_n * (1 - all_having_it / all_n) * (1 / n + 1 / (all_n - n)))
 ), said AS (
     SELECT split, slice, s.severity, sum(s.having_it) / sum(s.n) AS share, sum(s.n)::BIGINT AS support,
         string_agg(format('{} ({} of {})', name, s.having_it, s.n), ', ' ORDER BY gap DESC, name) AS names,

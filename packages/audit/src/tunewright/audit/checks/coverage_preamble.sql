@@ -15,25 +15,30 @@ WITH slices AS (
     FROM slices GROUP BY split, slice, name
     WINDOW whole AS (PARTITION BY split, slice)
 ), gaps AS (
-    SELECT *, (all_having_it - having_it) / (all_n - n) - having_it / n AS gap
+    SELECT *, (all_having_it - having_it) / (all_n - n) - having_it / n AS gap,
+        count(*) OVER (PARTITION BY split) AS slices
     FROM counted WHERE n >= $min_support AND all_n - n >= $min_support
 ), short AS (
-    SELECT split, slice, name, n, having_it, gap, if(gap >= $fail_gap, 'fail', 'warn') AS severity
-    -- A gap that chance would give in small slices is none: 2.6 standard errors, p = 0.01.
-    FROM gaps WHERE gap >= $warn_gap
-        AND gap >= 2.6 * sqrt(all_having_it / all_n * (1 - all_having_it / all_n) * (1 / n + 1 / (all_n - n)))
+    -- In either direction: what only one tool has gives it away as well as what it lacks.
+    SELECT split, slice, name, n, having_it, gap, gap < 0 AS more, if(abs(gap) >= $fail_gap, 'fail', 'warn') AS severity
+    -- A gap that chance would give in small slices is none: so many standard errors
+    -- have p = 0.01 at most over all slices together (Chernoff's bound of the normal tail).
+    FROM gaps WHERE abs(gap) >= $warn_gap
+        AND abs(gap) >= sqrt(2 * ln(slices / 0.005)) * sqrt(all_having_it / all_n * (1 - all_having_it / all_n) * (1 / n + 1 / (all_n - n)))
 ), said AS (
-    SELECT split, slice, s.severity, sum(s.having_it) / sum(s.n) AS share, sum(s.n)::BIGINT AS support,
-        string_agg(format('{} ({} of {})', name, s.having_it, s.n), ', ' ORDER BY gap DESC, name) AS names,
+    SELECT split, slice, s.severity, more, sum(s.having_it) / sum(s.n) AS share, sum(s.n)::BIGINT AS support,
+        string_agg(format('{} ({} of {})', name, s.having_it, s.n), ', ' ORDER BY abs(gap) DESC, name) AS names,
         -- Those that are short themselves say nothing about what the others have.
         any_value(t.all_having_it - f.having_it) / nullif(any_value(t.all_n - f.n), 0) AS others
     FROM short s
     JOIN (SELECT DISTINCT split, slice, all_n, all_having_it FROM counted) t USING (split, slice)
-    JOIN (SELECT split, slice, sum(n) AS n, sum(having_it) AS having_it FROM short GROUP BY ALL) f USING (split, slice)
-    GROUP BY split, slice, s.severity
+    JOIN (SELECT split, slice, more, sum(n) AS n, sum(having_it) AS having_it FROM short GROUP BY ALL) f
+        USING (split, slice, more)
+    GROUP BY split, slice, s.severity, more
 )
-SELECT e.example, split, 'preamble' AS feature, slice AS label, others - share AS effect, support, severity,
-    format('{} with text before the call, by {}: {}; {:.0f} % of the others', if(severity = 'fail', 'Hardly any examples', 'Fewer examples'),
-        slice, names, 100 * coalesce(others, 0)) AS message
-FROM said JOIN short USING (split, slice, severity) JOIN slices e USING (split, slice, name)
-WHERE NOT e.has
+SELECT e.example, split, 'preamble' AS feature, slice AS label, abs(others - share) AS effect, support, severity,
+    format('{} with text before the call, by {}: {}; {:.0f} % of the others', if(more, 'More examples',
+        if(severity = 'fail', 'Hardly any examples', 'Fewer examples')), slice, names, 100 * coalesce(others, 0)) AS message
+FROM said JOIN short USING (split, slice, severity, more) JOIN slices e USING (split, slice, name)
+-- Where some tools lack it and others have more than their share, it is said once, of those that lack it.
+WHERE e.has = more AND NOT (more AND EXISTS (FROM short o WHERE NOT o.more AND o.split = said.split AND o.slice = said.slice))

@@ -38,7 +38,9 @@ found AS (
     WHERE NOT EXISTS (FROM answered a WHERE a.example = i.example AND a.id = i.id AND a.position > i.message)
         AND i.example IN (SELECT example FROM answered)
     UNION ALL
-    SELECT example, position, 'fail', 'the last message is not an answer'
+    -- Nothing is trained after a request, and nothing is ruined by it.
+    SELECT example, position, if(role = 'user', 'warn', 'fail'),
+        if(role = 'user', 'the conversation ends with a request that nobody answers', 'the last message is not an answer')
     FROM pairs WHERE after IS NULL AND role <> 'assistant'
 )
 SELECT example, severity, message, 'message ' || position AS detail FROM found

@@ -17,6 +17,7 @@ WITH pairs AS (
 ), totals AS (SELECT split, count(*) AS n FROM examples GROUP BY split)
 SELECT example, split, count(*) OVER (PARTITION BY split) / n AS effect, n AS support,
     CASE WHEN count(*) OVER (PARTITION BY split) >= $fail_share * n THEN 'fail' ELSE 'warn' END AS severity,
-    format('{} of {} rows of {} ask nearly what a row of train asks', count(*) OVER (PARTITION BY split), n, split) AS message,
+    format('{} of {} {} rows ask nearly the same as a row of train', count(*) OVER (PARTITION BY split), n,
+        CASE split WHEN 'valid' THEN 'validation' ELSE split END) AS message,
     format('{:.0f} % like {}:{}', 100 * similarity, parse_filename(path), line) AS detail
 FROM crossing JOIN totals USING (split)

@@ -10,7 +10,8 @@ WITH trained AS (
 totals AS (SELECT split, count(*) AS n FROM examples GROUP BY split)
 SELECT e.example, e.split, count(*) OVER (PARTITION BY e.split) / n AS effect, n AS support,
     CASE WHEN count(*) OVER (PARTITION BY e.split) >= $fail_share * n THEN 'fail' ELSE 'warn' END AS severity,
-    format('{} of {} rows of {} ask what a row of train asks', count(*) OVER (PARTITION BY e.split), n, e.split) AS message,
+    format('{} of {} {} rows ask the same as a row of train', count(*) OVER (PARTITION BY e.split), n,
+        CASE e.split WHEN 'valid' THEN 'validation' ELSE e.split END) AS message,
     'same request as ' || parse_filename(t.path) || ':' || t.line AS detail
 FROM examples e JOIN trained t USING (request_hash) JOIN totals USING (split)
 WHERE e.split <> 'train' AND e.conversation_hash NOT IN (SELECT conversation_hash FROM exact)

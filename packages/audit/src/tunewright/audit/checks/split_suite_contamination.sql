@@ -13,6 +13,6 @@ near AS (
     JOIN suite_cases s ON s.example = n.suite_example
 ), best AS (SELECT example, suite, arg_max(id, similarity) AS id, max(similarity) AS similarity FROM found GROUP BY ALL)
 SELECT example, 'train' AS split, max(similarity) OVER () AS effect,
-    format('{} rows of train ask what a case of {} asks', count(*) OVER (PARTITION BY suite), suite) AS message,
+    format('{} rows of train ask the same as a case of {}', count(*) OVER (PARTITION BY suite), suite) AS message,
     format('{:.0f} % like case {}', 100 * similarity, id) AS detail
 FROM best
