@@ -167,6 +167,7 @@ def make_splits(
     shares = {"train": 1 - data.valid, "valid": data.valid}
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
     asked = {(group, split): part for split in shares for group, part in by_group(pools[split]).items()}
+    earlier = {place: tuple(part) for place, part in asked.items()}
     add_snippets(asked, data, shares, sides, guard, seed)
     plans = {
         (group, split): plan_orders(data, group, shares[split], tools, len(questions))
@@ -203,10 +204,10 @@ def make_splits(
                         own=tools_of_file,
                     )
                     orders = plans[group, split]
-                    earlier = pools[split][GROUPS.index(group) :: len(GROUPS)]
+                    questions = asked[group, split]
                     try:
                         made[split] = _make_series(
-                            style, maker, orders, asked[group, split], earlier, random, progress
+                            style, maker, orders, questions, earlier[group, split], random, progress
                         )
                     finally:
                         maker.close()

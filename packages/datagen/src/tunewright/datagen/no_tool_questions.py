@@ -1,7 +1,6 @@
 """Questions without a call: which of them each group of each split may ask."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from random import Random
 
 from tunewright.chat.similar import NearDuplicates
@@ -46,16 +45,8 @@ def split_questions(
 
 
 def by_group(pool: Sequence[Question]) -> dict[str, list[Question]]:
-    """The questions of each group: those about tools to the tools' own, of all others every second one to each."""
-    parts: dict[str, list[Question]] = {group: [] for group in GROUPS}
-    turns = cycle(GROUPS)
-    for question in pool:
-        if question.tools:
-            navigates = any(tool in NAVIGATION_TOOLS for tool in question.tools)
-            parts["navigation" if navigates else "other"].append(question)
-        else:
-            parts[next(turns)].append(question)
-    return parts
+    """Every second question to each group: what one asks, the other never does, not even in an earlier exchange."""
+    return {group: list(pool[number :: len(GROUPS)]) for number, group in enumerate(GROUPS)}
 
 
 def add_snippets(
