@@ -43,6 +43,10 @@ def begin(checkout: Path, model: Path) -> Generator[Begin]:
     """Start a run that takes minutes, and wait until it trains; whatever is left of it is killed at the end."""
     runs: list[RunFolder] = []
 
+    host = checkout / ".tunewright" / "host"
+    host.mkdir(parents=True, exist_ok=True)
+    (host / "host.toml").write_text("resumes = 0\n")
+
     def start(recipe: Recipe | None = None, *, trains: bool = True, limit: int = 0) -> RunFolder:
         run = real_run(checkout, recipe or real_recipe(model, steps=20_000, checkpoint_every=50), limit=limit)
         runs.append(run)

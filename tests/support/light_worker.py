@@ -4,7 +4,8 @@
 
 `PYTHON` is the wrapper that starts this file. Training takes `train.steps` steps of 10 ms, each of which depends on the one
 before; what it ends with tells whether any was left out or done twice. `faults.json` in the host's folder is a list of what
-to die of at the fifth step of a process, one after another: the text of an exception, or `signal N`.
+to die of at the fifth step of a process, one after another: the text of an exception, or `signal N`. While a file
+`hold` is there, no training goes beyond the step that it names.
 """
 
 import hashlib
@@ -69,6 +70,9 @@ def _train(folder: RunFolder, journal: Any, steps: int, every: int) -> str:
         journal.resume_at(step)
     begun = step
     while step < steps:
+        while step >= _held_at(folder):
+            journal.check()
+            time.sleep(0.01)
         journal.progress(step, steps)
         time.sleep(0.01)
         step += 1
@@ -81,6 +85,13 @@ def _train(folder: RunFolder, journal: Any, steps: int, every: int) -> str:
     checkpoint.unlink(missing_ok=True)
     checkpoint.parent.rmdir()
     return state
+
+
+def _held_at(folder: RunFolder) -> float:
+    try:
+        return int((folder.path.parent.parent / "hold").read_text())
+    except (OSError, ValueError):
+        return float("inf")
 
 
 def _die(folder: RunFolder) -> None:

@@ -15,7 +15,7 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import now
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import RunFolder, RunSpec, Status
-from tunewright.train import detach
+from tunewright.train import deaths, detach
 from tunewright.train.detach import cancel, start, status
 from tunewright.train.lock import LOCK, Owner, acquire, is_held, read_owner
 from tunewright.train.machine import boot_id, memory_kills
@@ -204,7 +204,7 @@ def test_a_restart_is_told_before_anything_else(run: RunFolder) -> None:
 def test_a_kernel_that_killed_for_memory_is_suspected(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detach, "memory_kills", lambda: 3)
+    monkeypatch.setattr(deaths, "memory_kills", lambda: 3)
     assert "lack of memory" in died(run, memory_kills=2).message
 
 

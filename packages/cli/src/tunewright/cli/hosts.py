@@ -60,6 +60,20 @@ def setup(c: Context, host: str = "local") -> None:
 
 
 @command(
+    host=HOST,
+    remove="nothing of ours is started by a restart any more",
+)
+def at_boot(c: Context, host: str = "local", remove: bool = False) -> None:
+    """Let runs that a restart of the host ends go on by themselves; --remove takes that back."""
+    from tunewright.remote.at_boot import at_boot as change
+    from tunewright.remote.host import open_host
+
+    with open_host(host, ROOT) as machine:
+        found = change(machine, "remove" if remove else "install")
+    print(f"{host}: {found}")
+
+
+@command(
     recipe=CHOSEN_RECIPE,
     host=HOST,
 )
@@ -125,4 +139,4 @@ def planned_recipe(name: str) -> "tuple[Recipe, BaseLock | None]":
         return wanted, None
 
 
-TASKS = (check, setup, fetch)
+TASKS = (check, setup, at_boot, fetch)

@@ -68,7 +68,7 @@ class Event(BaseModel):
     time: str
     stage: str
     # queued, turn, stage_start, tool_tokens, progress, loss, validation, checkpoint, warning, stage_end, stage_reused,
-    # error, done, cancelled, lost
+    # error, done, cancelled, lost, resumed
     kind: str
     data: dict[str, Any] = {}
 

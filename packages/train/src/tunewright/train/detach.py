@@ -2,34 +2,34 @@
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import now
 from tunewright.contract.run import RunFolder, State, Status
-from tunewright.train.failures import recognise
+from tunewright.train.deaths import Death, cause_of_death, last_status, may_go_on, resumes_of
 from tunewright.train.lock import Owner, acquire, is_held, read_owner
-from tunewright.train.machine import boot_id, memory_kills, worker_environment
-from tunewright.train.queue import FROZEN, place_of, queue_of
-from tunewright.train.run_events import Journal, record_death, write_status
+from tunewright.train.machine import boot_id
+from tunewright.train.queue import FROZEN, Queue, place_of, queue_of
+from tunewright.train.run_events import Journal, record_death, record_resumption, write_status
 
 PATIENCE = 10.0  # seconds a worker gets to write its checkpoint before it is killed
-TAIL = 20_000  # bytes of the log that are searched for a cause
 RUNNING = ("queued", "running")
 
 
-def start(run: RunFolder, *, fresh: bool = False) -> dict[str, Any]:
+def start(run: RunFolder, *, fresh: bool = False, after: Death | None = None) -> dict[str, Any]:
     """Start a detached worker, or say that there is one; returns `{"pid", "state", "place", "message", …}`.
 
     The lock is taken here and handed down, so that of two people who start at once only one does. The worker
     has a session of its own and no terminal; when this process ends it belongs to init, and nothing that
-    happens to the connection reaches it. It waits until no other run is at work on the host. Raises UserError when
-    the folder is not a run.
+    happens to the connection reaches it. It waits until no other run is at work on the host. `after` is the death that
+    the run goes on after by itself, as the events then say. Raises UserError when the folder is not a run.
     """
     run.read_spec()
     lock = acquire(run.path)
@@ -37,6 +37,9 @@ def start(run: RunFolder, *, fresh: bool = False) -> dict[str, Any]:
         owner = read_owner(run.path)
         return status(run).model_dump() | {"pid": owner.pid if owner else 0}
     try:
+        if after is not None and (found := _last_word(run)) is not None and found.state not in RUNNING:
+            return found.model_dump()  # somebody ended it meanwhile
+        resumed, memory_deaths = _count(run, after)
         queue = queue_of(run)
         # Here, so that the order is that of the starts and not of which process was faster.
         queue.join(run.path.name)
@@ -47,30 +50,54 @@ def start(run: RunFolder, *, fresh: bool = False) -> dict[str, Any]:
         write_status(run, queued)
         with run.log.open("ab") as log:
             offset = log.tell()
-            log.write(f"--- worker started {now()}\n".encode())
+            log.write(f"--- started {now()}\n".encode())
             log.flush()
-            command = [sys.executable, "-P", "-m", "tunewright.train.worker", "run", "--run", str(run.path)]
+            command = [_python_of(run), "-P", "-m", "tunewright.train.worker", "run", "--run", str(run.path)]
             command += ["--lock", str(lock.descriptor), *(["--fresh"] if fresh else [])]
+            command += ["--resumed", str(resumed), "--memory-deaths", str(memory_deaths)]
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env=worker_environment(dict(os.environ)),
                 pass_fds=(lock.descriptor,),
                 start_new_session=True,
             )
-        lock.write_owner(process.pid, leader=True, log_offset=offset)
+        lock.write_owner(
+            process.pid,
+            leader=True,
+            log_offset=offset,
+            resumed=resumed,
+            memory_deaths=memory_deaths,
+        )
     finally:
         lock.release()
     return queued.model_dump() | {"pid": process.pid}
 
 
-def status(run: RunFolder) -> Status:
+def _count(run: RunFolder, after: Death | None) -> tuple[int, int]:
+    """How often the run has gone on by itself, this time included, and for lack of memory; the rest is recorded."""
+    owner = read_owner(run.path)
+    if after is None or owner is None:
+        return 0, 0
+    resumed, memory_deaths = owner.resumed + 1, owner.memory_deaths + (after.kind == "memory")
+    found = _last_word(run) or Status(state="running")
+    record_resumption(run, found, after, resumed, resumes_of(run), 0)
+    return resumed, memory_deaths
+
+
+def _python_of(run: RunFolder) -> str:
+    """The Python of the run's own environment: who starts it may be of a newer one."""
+    own = run.path.parent.parent / "envs" / run.read_spec().environment / "venv" / "bin" / "python"
+    return str(own) if own.is_file() else sys.executable
+
+
+def status(run: RunFolder, *, resume: bool = False) -> Status:
     """Where the run is. A run that says it is at work while nobody holds its lock is `lost`, with the reason.
 
-    The reason is written down when it is found, because the machine forgets: a restart, a second death in the log.
+    The reason is written down when it is found, because the machine forgets: a restart, a second death in the log. With
+    `resume`, a run that may go on by itself is started again instead.
     """
     found = _last_word(run)
     if found is None:
@@ -84,11 +111,31 @@ def status(run: RunFolder) -> Status:
     found = _last_word(run) or found
     if found.state not in RUNNING:
         return found
-    message, hint = _cause(run, read_owner(run.path))
-    lost = found.model_copy(
-        update={"state": "lost", "message": message, "hint": hint, "stalled": False, "pid": 0}
-    )
-    return _write_down(run, lost)
+    owner = read_owner(run.path)
+    death = cause_of_death(run, owner)
+    resumed, memory_deaths = (owner.resumed, owner.memory_deaths) if owner else (0, 0)
+    if resume and may_go_on(death, resumed, memory_deaths, resumes_of(run)):
+        return Status.model_validate(start(run, after=death))
+    return _write_down(run, last_status(found, death, resumed))
+
+
+def recover(root: Path) -> dict[str, Any]:
+    """Start again every run in the host's folder `root` that died and may go on, in the order in which they had their turns.
+
+    Returns `{"resumed": [ids], "lost": [ids]}`.
+    """
+    answer: dict[str, Any] = {"resumed": [], "lost": []}
+    names = [path.parent.name for path in sorted((root / "runs").glob("*/spec.json"))]
+    order = Queue(root).recorded()
+    for name in sorted(names, key=lambda name: order.index(name) if name in order else len(order)):
+        run = RunFolder(root / "runs" / name)
+        found = _last_word(run)
+        if found is None or found.state not in RUNNING or is_held(run.path):
+            continue
+        with contextlib.suppress(UserError, OSError):
+            outcome = "lost" if status(run, resume=True).state == "lost" else "resumed"
+            answer[outcome].append(name)
+    return answer
 
 
 def _last_word(run: RunFolder) -> Status | None:
@@ -139,42 +186,6 @@ def _write_down(run: RunFolder, lost: Status) -> Status:
     return lost
 
 
-def _cause(run: RunFolder, owner: Owner | None) -> tuple[str, str]:
-    """Why a worker is gone, as far as can be told from the log, the boot and the kernel's counters."""
-    resume = "Resume goes on from the last checkpoint."
-    if owner is None:
-        return "the worker never started", "See worker.log, then start it again."
-    if owner.boot != boot_id():
-        return "the host was restarted while the worker ran", resume
-    known = recognise(_log_since(run, owner))
-    if known is not None:
-        return known.message, known.hint
-    if memory_kills() > owner.memory_kills:
-        return (
-            "the worker is gone, and the kernel has killed a process for lack of memory since it started",
-            f"Lower train.batch_size or train.max_seq_length, or close other programs. {resume}",
-        )
-    log = _log_since(run, owner).strip()
-    crash = re.search(r"^(Fatal Python error: .+|libc\+\+abi: .+|terminate called .+)$", log, re.MULTILINE)
-    if crash:
-        return f"the worker crashed: {crash[0][:200]}", f"worker.log says where. {resume}"
-    last = log.splitlines()
-    said = f"; the last line of its log: {last[-1][:200]}" if len(last) > 1 else ""
-    return f"the worker was killed, without a reason in its log{said}", resume
-
-
-def _log_since(run: RunFolder, owner: Owner) -> str:
-    try:
-        with run.log.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(owner.log_offset, end - TAIL))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ""
-    # The other process of a training says so when the worker is gone: that is not the cause.
-    return "".join(line for line in text.splitlines(keepends=True) if "[ring]" not in line)
-
-
 def cancel(run: RunFolder, patience: float = PATIENCE) -> Status:
     """Stop the worker: ask it, wait while it saves a checkpoint, and kill its process group if need be.
 
@@ -198,13 +209,22 @@ def cancel(run: RunFolder, patience: float = PATIENCE) -> Status:
 
 
 def _stop(run: RunFolder, owner: Owner, patience: float) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(owner.pid, signal.SIGTERM)
-    if _released(run, patience):
+    until = time.monotonic() + patience
+    asked = 0
+    while is_held(run.path) and time.monotonic() < until:
+        # The guard may have started another worker meanwhile.
+        owner = read_owner(run.path) or owner
+        if owner.pid != asked:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(owner.pid, signal.SIGTERM)
+            asked = owner.pid
+        time.sleep(0.05)
+    if not is_held(run.path):
         return
     with contextlib.suppress(ProcessLookupError):
-        if owner.leader and os.getpgid(owner.pid) == owner.pid:
-            os.killpg(owner.pid, signal.SIGKILL)
+        group = os.getpgid(owner.pid)
+        if owner.leader and group != os.getpgid(0):
+            os.killpg(group, signal.SIGKILL)
         else:
             os.kill(owner.pid, signal.SIGKILL)
     _released(run, patience)

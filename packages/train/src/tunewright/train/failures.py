@@ -14,13 +14,14 @@ from tunewright.contract.errors import UserError
 
 @dataclass(frozen=True)
 class Failure:
-    """What happened, and what to do next."""
+    """What happened, and what to do next; `kind` tells what may pass by itself from what may not."""
 
     message: str
     hint: str
+    kind: str = ""
 
 
-DISK_FULL = Failure("the disk is full", "Free some space on the host, then resume.")
+DISK_FULL = Failure("the disk is full", "Free some space on the host, then resume.", "disk")
 _KNOWN: tuple[tuple[str, Failure], ...] = (
     # Metal's own names for these are kIOGPUCommandBufferCallbackError….
     (
@@ -29,6 +30,7 @@ _KNOWN: tuple[tuple[str, Failure], ...] = (
             "the GPU ran out of memory",
             "Lower train.batch_size or train.max_seq_length, train fewer layers, or raise the limit: "
             "sudo sysctl iogpu.wired_limit_mb=N. Resume goes on from the last checkpoint.",
+            "memory",
         ),
     ),
     (
@@ -37,6 +39,7 @@ _KNOWN: tuple[tuple[str, Failure], ...] = (
             "macOS stopped the GPU work because it made the display stutter",
             "Let the display sleep (or log out of the desktop) while it runs, or lower train.batch_size. "
             "Resume goes on from the last checkpoint.",
+            "watchdog",
         ),
     ),
     (
@@ -44,6 +47,7 @@ _KNOWN: tuple[tuple[str, Failure], ...] = (
         Failure(
             "macOS stopped a GPU kernel that ran too long",
             "Lower train.batch_size or train.max_seq_length. Resume goes on from the last checkpoint.",
+            "watchdog",
         ),
     ),
     (
@@ -55,6 +59,7 @@ _KNOWN: tuple[tuple[str, Failure], ...] = (
         Failure(
             "another training process of this run is gone",
             "The machine may be short of memory. Resume goes on from the last checkpoint.",
+            "peer",
         ),
     ),
     (
@@ -62,6 +67,7 @@ _KNOWN: tuple[tuple[str, Failure], ...] = (
         Failure(
             "the machine ran out of memory",
             "Lower train.batch_size or train.max_seq_length, or close other programs, then resume.",
+            "memory",
         ),
     ),
 )
@@ -71,6 +77,11 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def recognise(text: str) -> Failure | None:
     """The known failure whose words are in `text` (an exception's, or the end of a log), if any."""
     return next((failure for pattern, failure in _KNOWN if re.search(pattern, text)), None)
+
+
+def failure_named(message: str) -> Failure | None:
+    """The known failure that a status tells by this message, if any."""
+    return next((failure for _, failure in _KNOWN if failure.message == message), None)
 
 
 def explain(error: BaseException, folder: Path | None = None) -> Failure | None:

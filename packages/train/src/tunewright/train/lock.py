@@ -29,9 +29,11 @@ class Owner(BaseModel):
     pid: int
     boot: str
     started: str  # ISO time, UTC
-    leader: bool  # it leads a process group of its own, which may be killed as a whole
+    leader: bool  # its process group is the run's own, and may be killed as a whole
     memory_kills: int = 0  # of this machine, when the worker started
     log_offset: int = 0  # where this worker's part of worker.log begins, bytes
+    resumed: int = 0  # times that the run went on by itself since somebody started it
+    memory_deaths: int = 0  # of those, for lack of memory
 
 
 class Lock:
@@ -40,7 +42,9 @@ class Lock:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
-    def write_owner(self, pid: int, *, leader: bool, log_offset: int) -> Owner:
+    def write_owner(
+        self, pid: int, *, leader: bool, log_offset: int, resumed: int = 0, memory_deaths: int = 0
+    ) -> Owner:
         """Record who works on the run from now on."""
         owner = Owner(
             pid=pid,
@@ -49,6 +53,8 @@ class Lock:
             leader=leader,
             memory_kills=memory_kills(),
             log_offset=log_offset,
+            resumed=resumed,
+            memory_deaths=memory_deaths,
         )
         # In place: a rename would leave the lock on a file that has no name any more.
         os.ftruncate(self.descriptor, 0)

@@ -109,6 +109,15 @@ class Queue:
         at_work = self.at_work()
         return [run for run in self._read() if run != at_work]
 
+    def recorded(self) -> list[str]:
+        """The runs as they last stood, alive or not: the one at work, then those that waited."""
+        found: list[str] = []
+        with contextlib.suppress(OSError, ValidationError):
+            found.append(_AT_WORK.validate_json(self._turn.read_bytes()).get("run", ""))
+        with contextlib.suppress(OSError, ValidationError):
+            found += _ORDER.validate_json(self._order.read_bytes())
+        return list(dict.fromkeys(found))
+
     def before(self, run: str) -> list[str]:
         """The runs before one that waits: the one at work, then those that wait before it."""
         at_work, waiting = self.at_work(), self.waiting()

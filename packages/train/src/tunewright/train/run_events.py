@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Protocol
 
 from tunewright.contract.atomic import write_json
 from tunewright.contract.manifest import now
@@ -55,6 +55,7 @@ class Journal:
         self._sign = clock()  # the training thread's last one
         self._steps: deque[float] = deque(maxlen=101)  # seconds between its last calls of `progress`
         self._stepped = clock()
+        self._left = False
         self.cancelled = threading.Event()
 
     def event(self, kind: str, stage: str | None = None, /, **data: Any) -> Event:
@@ -169,6 +170,17 @@ class Journal:
             self.release()
             return self._status
 
+    def leave(self, message: str, hint: str) -> Status:
+        """Write what the worker ends by; whether that is the end of the run is for its guard to say."""
+        with self._guard:
+            self._left = True
+            update = {"message": message, "hint": hint, "stalled": False}
+            self._status = self._status.model_copy(update=update)
+            with contextlib.suppress(OSError):
+                self._write()
+            self.release()
+            return self._status
+
     def release(self) -> None:
         """Close the file of events."""
         self._file.close()
@@ -176,6 +188,8 @@ class Journal:
     def beat(self) -> None:
         """Replace `status.json` by the present state."""
         with self._guard:
+            if self._left:
+                return
             if self._status.state == "running":
                 message, hint = self._stall()
                 update = {"stalled": bool(message), "message": message, "hint": hint}
@@ -221,16 +235,46 @@ class Journal:
             thread.join()
 
 
-def record_death(folder: RunFolder, lost: Status) -> None:
+class Reason(Protocol):
+    """Why a worker is gone; `told` by itself, or found out."""
+
+    @property
+    def message(self) -> str: ...
+    @property
+    def hint(self) -> str: ...
+    @property
+    def told(self) -> bool: ...
+
+
+def record_death(folder: RunFolder, last: Status) -> None:
     """Write down why a worker is gone, in events and status, as far as disk and files let us. Its lock must be held."""
+    kind = "error" if last.state == "failed" else "lost"
     with contextlib.suppress(OSError, ValueError):
         journal = Journal(folder, 0)
         try:
-            journal.event("lost", lost.stage, message=lost.message, hint=lost.hint)
+            journal.event(kind, last.stage, message=last.message, hint=last.hint)
         finally:
             journal.release()
     with contextlib.suppress(OSError):
-        write_status(folder, lost)
+        write_status(folder, last)
+
+
+def record_resumption(
+    folder: RunFolder, found: Status, reason: Reason, times: int, limit: int, pid: int
+) -> None:
+    """Write down that a worker is gone, and that the run goes on by itself. Its lock must be held."""
+    message = reason.message
+    with contextlib.suppress(OSError, ValueError):
+        journal = Journal(folder, pid)
+        try:
+            journal.event("error" if reason.told else "lost", found.stage, message=message, hint=reason.hint)
+            journal.event("resumed", found.stage, times=times, limit=limit, message=message)
+        finally:
+            journal.release()
+    said = f"goes on by itself from its last checkpoint, {times} of {limit} times: {message}"
+    update = {"state": "running", "message": said, "hint": "", "stalled": False, "pid": pid}
+    with contextlib.suppress(OSError):
+        write_status(folder, found.model_copy(update={**update, "heartbeat": now(), "boot": boot_id()}))
 
 
 def write_status(folder: RunFolder, status: Status) -> None:

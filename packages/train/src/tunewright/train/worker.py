@@ -1,10 +1,10 @@
 """The worker's command line: one JSON line on standard output, whatever happens.
 
     python -m tunewright.train.worker start|run|cancel|status --run DIR
-    python -m tunewright.train.worker queue --root DIR
+    python -m tunewright.train.worker queue|recover --root DIR
     python -m tunewright.train.worker facts
 
-Only `run` and `facts` import mlx.
+Only `work`, which `run` starts, and `facts` import mlx. `status`, `queue` and `recover` start again what died and may go on.
 """
 
 import argparse
@@ -27,17 +27,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = {
         "start": _start,
         "run": _run,
+        "work": _work,
         "cancel": _cancel,
         "status": _status,
         "queue": _queue,
+        "recover": _recover,
         "facts": _facts,
     }
     try:
         answer, code = commands[options.command](options)
     except UserError as error:
         answer, code = {"error": error.message, "hint": error.hint}, error.exit_code
-    sys.stdout.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    if options.command != "work":  # its guard answers
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.flush()
     return int(code)
 
 
@@ -46,19 +49,25 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, about in (
         ("start", "start a detached worker, unless one is at work"),
-        ("run", "work on the run in this process"),
+        ("run", "bring the run to its end: wait for its turn, guard a worker"),
+        ("work", "what the guard starts"),
         ("cancel", "stop the worker; a later start goes on"),
         ("status", "where the run is"),
     ):
         command = commands.add_parser(name, help=about)
         command.add_argument("--run", type=Path, required=True, help="the run's folder")
-        if name in ("start", "run"):
+        if name in ("start", "run", "work"):
             command.add_argument("--fresh", action="store_true", help="repeat finished stages")
-        if name == "run":
+        if name in ("run", "work"):
             command.add_argument("--lock", type=int, default=None, help=argparse.SUPPRESS)
+            command.add_argument("--turn", type=int, default=None, help=argparse.SUPPRESS)
+            command.add_argument("--resumed", type=int, default=0, help=argparse.SUPPRESS)
+            command.add_argument("--memory-deaths", type=int, default=0, help=argparse.SUPPRESS)
     queue = commands.add_parser("queue", help="the run at work, and those that wait")
     queue.add_argument("--root", type=Path, required=True, help="the host's folder")
     queue.add_argument("--first", default="", help="a waiting run that is to be the next one")
+    recover = commands.add_parser("recover", help="start again what a restart of the machine ended")
+    recover.add_argument("--root", type=Path, required=True, help="the host's folder")
     commands.add_parser("facts", help="versions and device")
     return parser
 
@@ -70,9 +79,11 @@ def _start(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def _status(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tunewright.train.detach import status
+    from tunewright.train.detach import recover, status
 
-    return status(RunFolder(options.run.resolve())).model_dump(), ExitCode.DONE
+    run = RunFolder(options.run.resolve())
+    recover(run.path.parent.parent)  # all of them, so that they keep their order
+    return status(run).model_dump(), ExitCode.DONE
 
 
 def _cancel(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
@@ -82,69 +93,67 @@ def _cancel(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def _queue(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tunewright.train.detach import recover
     from tunewright.train.queue import Queue, describe_queue
 
+    recover(options.root.resolve())
     queue = Queue(options.root.resolve())
     if options.first:
         queue.put_first(options.first)
     return describe_queue(queue), ExitCode.DONE
 
 
-def _run(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from tunewright.train.lock import acquire, adopt
-    from tunewright.train.machine import worker_environment
+def _recover(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tunewright.train.detach import recover
 
-    # The BLAS must be there before the process is: start again with it, the same process id and lock.
-    wanted = worker_environment(dict(os.environ))
-    if wanted != dict(os.environ):
-        module = [sys.executable, "-P", "-m", "tunewright.train.worker"]
-        os.execve(sys.executable, [*module, *sys.argv[1:]], wanted)  # noqa: S606
+    return recover(options.root.resolve()), ExitCode.DONE
+
+
+def _run(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tunewright.train.guard import Guard
+    from tunewright.train.lock import acquire, adopt
+
     folder = RunFolder(options.run.resolve())
     folder.read_spec()
     lock = adopt(options.lock) if options.lock is not None else acquire(folder.path)
     if lock is None:
         raise UserError(f"{folder.path.name} has a worker already", "See: ./inv status")
-    if options.lock is None:
-        lock.write_owner(os.getpid(), leader=False, log_offset=_size(folder.log))
-    # Libraries print what they please; standard output holds our one line.
-    answer = os.dup(1)
-    os.dup2(2, 1)
     try:
-        status = work(folder, fresh=options.fresh)
+        guard = Guard(folder, lock, options.resumed, options.memory_deaths)
+        status = guard.work(fresh=options.fresh, handed_down=options.lock is not None)
     finally:
-        sys.stdout.flush()
-        os.dup2(answer, 1)
-        os.close(answer)
         lock.release()
     return status.model_dump(), ExitCode.DONE if status.state == "done" else ExitCode.FAILED
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+def _work(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from tunewright.train.lock import adopt
+
+    # Held to the end of this process, whatever becomes of the guard; not by our own children.
+    for descriptor in (options.lock, options.turn):
+        adopt(descriptor)
+    status = work(RunFolder(options.run.resolve()), fresh=options.fresh)
+    return status.model_dump(), ExitCode.DONE if status.state == "done" else ExitCode.FAILED
 
 
 def work(folder: RunFolder, *, fresh: bool) -> Status:
-    """Do what is left of a run when it is its turn, and return its final status. A bug keeps its traceback in the log."""
+    """Do what is left of a run, and return its final status. A bug keeps its traceback in the log."""
     from tunewright.train.blas import CHOSEN, has_compiler
     from tunewright.train.machine import keep_awake
-    from tunewright.train.queue import Turn, wait_for_turn
     from tunewright.train.run_events import Cancelled, Journal
 
     # A crash in native code names its signal in the log; without a word it was killed from outside.
     faulthandler.enable()
-    journal = Journal(folder, os.getpid(), state="queued")
+    journal = Journal(folder, os.getpid())
 
     def stop(*_: object) -> None:
         journal.cancelled.set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
-    turn: Turn | None = None
     with journal.alive():
         try:
             keep_awake()
-            turn = wait_for_turn(folder, journal)
-            journal.its_turn()
             if not has_compiler():
                 slow = " and with mlx's own slow BLAS" if os.environ.get(CHOSEN) == "reference" else ""
                 journal.warning(
@@ -157,11 +166,7 @@ def work(folder: RunFolder, *, fresh: bool) -> Status:
             return journal.close("cancelled")
         except BaseException as error:  # noqa: BLE001 - whatever it is, status.json must say that it failed
             return _failed(journal, folder, error)
-        else:
-            return journal.close("done")
-        finally:
-            if turn is not None:
-                turn.end()
+        return journal.close("done")
 
 
 def _do_stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
@@ -181,11 +186,14 @@ def _do_stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
 def _failed(journal: Any, folder: RunFolder, error: BaseException) -> Status:
     import traceback
 
+    from tunewright.train.deaths import may_pass
     from tunewright.train.failures import explain
 
     known = explain(error, folder.path)
     if known is not None:
         sys.stderr.write(f"{known.message}\n{known.hint}\n")
+        if may_pass(known.kind):
+            return journal.leave(known.message, known.hint)
         return journal.close("failed", known.message, known.hint)
     traceback.print_exception(error)
     return journal.close(
