@@ -1,7 +1,7 @@
 """The main job as a new user meets it: a fresh clone, an empty home, an empty package cache.
 
 Runs `./inv train` twice and prints how long each took, and what came out. The claims, on two cores with OpenBLAS:
-at most 10 minutes the first time, installation included, and at most 4 the second time. So that the second
+at most 12 minutes the first time, installation included, and at most 9 the second time. So that the second
 time measures the work and not the reuse of finished stages, it is done with `--fresh`.
 """
 
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FIRST, SECOND = 600.0, 240.0  # seconds claimed
+FIRST, SECOND = 720.0, 540.0  # seconds claimed
 
 
 def train(clone: Path, home: Path, *flags: str) -> tuple[float, int]:

@@ -23,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def default_run(checkout: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DefaultRun]:
-    """`./inv train` as a new user has it."""
+    """`./inv train --recipe tiny` as a new user has it."""
     run = DefaultRun.start(checkout, home, tmp_path_factory.mktemp("default-run") / "said.txt")
     yield run
     run.stop()

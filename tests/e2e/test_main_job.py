@@ -11,7 +11,7 @@ from tests.support.new_user import DefaultRun, Inv
 
 @pytest.fixture(scope="module")
 def trained(default_run: DefaultRun) -> str:
-    """`./inv train`, with nothing said: the embedded default. What it printed."""
+    """`./inv train` on the smallest model. What it printed."""
     return default_run.finished(timeout=840)
 
 
@@ -24,7 +24,7 @@ def run(trained: str) -> Path:
 @pytest.fixture(scope="module")
 def again(trained: str, inv: Inv) -> Path:
     """The folder of the same asked for once more."""
-    done = inv("train")
+    done = inv("train", "--recipe", "tiny")
     assert done.returncode == verdict_code(named_in(trained)), done.stderr[-2000:]
     return named_in(done.stdout)
 

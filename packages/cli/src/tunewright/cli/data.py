@@ -8,6 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, need, one_of
+from tunewright.cli.host_settings import DEFAULT_RECIPE
 from tunewright.cli.steps import DATA, RUNS, own_dataset
 from tunewright.contract.console import Progress, say
 
@@ -28,7 +29,7 @@ CONFIG = (
     "that is on this machine)",
 )
 def generate(
-    c: Context, recipe: str = "tiny", out: str = "", seed: int = 0, repo: list[str] = [], template: str = ""
+    c: Context, recipe: str = DEFAULT_RECIPE, out: str = "", seed: int = 0, repo: list[str] = [], template: str = ""
 ) -> None:
     """Make a dataset of grounded examples from the recipe's catalog and real repositories."""
     from tunewright.contract.recipe import load_recipe
@@ -55,7 +56,7 @@ def generate(
     repo="a local checkout to run them on, instead of the smallest pinned package",
 )
 def families(
-    c: Context, check: bool = False, file: list[str] = [], recipe: str = "tiny", repo: str = ""
+    c: Context, check: bool = False, file: list[str] = [], recipe: str = DEFAULT_RECIPE, repo: str = ""
 ) -> None:
     """List the families that requests are made from; --check runs each once and shows an example."""
     from tunewright.contract.recipe import load_recipe
@@ -85,7 +86,7 @@ def families(
 
 @command(
     iterable=["data", "accept"],
-    data=DATASET + "; repeatable (default: the tiny recipe's)",
+    data=DATASET + "; repeatable (default: the default recipe's)",
     recipe="also check truncation and masking as this recipe trains",
     json="write the findings as JSON to this file, or - for standard output",
     html="write a page to this file",
@@ -120,7 +121,7 @@ def audit(
 
         plan = load_recipe(recipe, ROOT)
     code = audit_files(
-        [Path(name) for name in data] or [DATA / "tiny"],
+        [Path(name) for name in data] or [DATA / DEFAULT_RECIPE],
         Outputs(json, html, sarif, one_of("format", format, FORMATS)),
         recipe=plan,
         config=Path(config) if config else None,

@@ -11,7 +11,7 @@ from tunewright.cli.door import ROOT
 from tunewright.contract.console import say
 from tunewright.contract.errors import UserError
 
-DEFAULT_RECIPE = "tiny"
+DEFAULT_RECIPE = "smollm2"
 HOSTS = ROOT / "hosts.toml"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 HOST = "where it runs: local, or a name from ~/.ssh/config"
 CHOSEN_RECIPE = (
-    "a recipe's name, or the path of a .toml file (default: what hosts.toml names for the host, else tiny)"
+    "a recipe's name, or the path of a .toml file (default: what hosts.toml names for the host, else smollm2)"
 )
 
 
