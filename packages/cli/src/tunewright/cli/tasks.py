@@ -6,7 +6,7 @@ Nothing heavy is imported before a task needs it: `--list` and `--help` answer a
 from invoke.collection import Collection
 from invoke.context import Context
 
-from tunewright.cli import data, hosts, house, judge, recipes, runs, serving, suites, validating
+from tunewright.cli import cards, data, hosts, house, judge, recipes, runs, serving, suites, validating
 from tunewright.cli.door import ROOT, command
 from tunewright.cli.inputs import prepare_inputs
 from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, finish, say_detached
@@ -81,6 +81,7 @@ ns = Collection(
     hosts.plan,
     *serving.TASKS,
     *validating.TASKS,
+    *cards.TASKS,
     *house.TASKS,
     data=Collection(*data.TASKS),
     host=Collection(*hosts.TASKS),
