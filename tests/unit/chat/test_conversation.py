@@ -194,7 +194,9 @@ def test_any_row_is_written_whole_or_refused(row: Row, more: Row) -> None:
 
 
 def test_calls_that_are_no_list_next_to_a_call_are_refused() -> None:
-    row: dict[str, Any] = {"messages": [{"role": "function_call", "content": json.dumps(CALL), "tool_calls": False}]}
+    row: dict[str, Any] = {
+        "messages": [{"role": "function_call", "content": json.dumps(CALL), "tool_calls": False}]
+    }
     with pytest.raises(UnknownShapeError, match="tool_calls is a boolean, not a list"):
         read_conversation(row)
     row["messages"][0]["tool_calls"] = None
