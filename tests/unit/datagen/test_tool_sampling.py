@@ -145,6 +145,8 @@ def test_earlier_questions_are_dealt_evenly_by_kind(places: int, plain: int, abo
     for letter in "pad":
         counts = [sum(q.text.startswith(letter) for q in part) for part in dealt]
         assert max(counts) - min(counts) <= 1
+    place = {question.text: number for number, question in enumerate(made)}
+    assert all([place[q.text] for q in part] == sorted(place[q.text] for q in part) for part in dealt)
 
 
 def test_look_alikes_are_no_tools_of_ours() -> None:

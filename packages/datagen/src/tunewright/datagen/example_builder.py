@@ -289,4 +289,6 @@ def deal(questions: Sequence[Question], places: int) -> list[list[Question]]:
     ):
         for number, question in enumerate(kind):
             dealt[number % places].append(question)
-    return dealt
+    # In the order of before: kind after kind, those about tools would hardly ever have their turn.
+    order = {question.text: number for number, question in enumerate(questions)}
+    return [sorted(part, key=lambda question: order[question.text]) for part in dealt]
