@@ -80,7 +80,7 @@ def audit_files(
     suites: Sequence[Path] = (),
     named: Iterable[Path] = (),
     export: Path | None = None,
-    accept: "Mapping[str, str] | None" = None,
+    accept: Mapping[str, str] | None = None,
 ) -> int:
     """Audit the files, write the outputs and return the exit code: 1 when a check failed.
 
@@ -104,7 +104,7 @@ def audit_files(
         suites=suites,
         report=Progress("audit").share,
         export=export,
-        accept=accept or {},
+        accept=accept,
     )
     if export:
         say(f"rows      {export}")
@@ -160,11 +160,17 @@ def _audit(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--format", choices=FORMATS, default="text", help="text, or annotations for GitHub's log"
     )
-    parser.add_argument("--export", metavar="FOLDER", help="write clean.jsonl and rejected.jsonl with the reasons")
     parser.add_argument(
-        "--accept", metavar="CHECK", action="append", default=[], help="its warnings do not count; needs --why"
+        "--export", metavar="FOLDER", help="write clean rows, and rejected ones with the reasons"
     )
-    parser.add_argument("--why", metavar="TEXT", default="", help="the reason for which they are accepted")
+    parser.add_argument(
+        "--accept",
+        metavar="CHECK",
+        action="append",
+        default=[],
+        help="its warnings do not count; needs --why",
+    )
+    parser.add_argument("--why", metavar="REASON", default="", help="for which they are accepted")
     parser.add_argument("--version", action="version", version=f"tunewright-audit {_version()}")
     wanted = parser.parse_args(arguments)
     paths = _files(parser, wanted)
@@ -182,17 +188,20 @@ def _audit(arguments: Sequence[str]) -> int:
         suites=[Path(name) for name in wanted.suite],
         named=[Path(wanted.recipe)] if recipe else [],
         export=Path(wanted.export) if wanted.export else None,
-        accept=dict.fromkeys(map(str, wanted.accept), str(wanted.why)),
+        accept=dict.fromkeys(wanted.accept, wanted.why),
     )
 
 
 def _sql(arguments: Sequence[str]) -> int:
+    from tunewright.audit.sql import STATS
+
     parser = argparse.ArgumentParser(
         "tunewright-audit sql", description="Ask a dataset, or finished runs, in DuckDB's SQL."
     )
     parser.add_argument(
         "query",
-        help="over the views examples, messages, calls, tools, features, findings, balance, structure, runs, …",
+        nargs="?",
+        help="over the views examples, messages, calls, tools, features, findings, understood, runs, …",
     )
     _add_files(parser)
     parser.add_argument("--runs", metavar="FOLDER", help="a folder of runs")
@@ -200,12 +209,16 @@ def _sql(arguments: Sequence[str]) -> int:
         "--format", choices=QUERY_FORMATS, default="table", help="table, json, csv or parquet"
     )
     parser.add_argument("--config", metavar="TOML", help="how rows of an unknown shape are read")
+    parser.add_argument("--stats", choices=STATS, help="that view instead of a query")
     wanted = parser.parse_args(arguments)
-    paths = [Path(name) for name in (*wanted.files, *wanted.data)]
+    query, names = wanted.query, [*wanted.files, *wanted.data]
+    if wanted.stats:
+        query, names = f"FROM {wanted.stats}", [*([query] if query else []), *names]
+    elif not query:
+        parser.error("no query given: write one, or --stats balance")
+    paths = [Path(name) for name in names]
     runs = Path(wanted.runs) if wanted.runs else None
-    return print_query(
-        wanted.query, paths, runs, wanted.format, Path(wanted.config) if wanted.config else None
-    )
+    return print_query(query, paths, runs, wanted.format, Path(wanted.config) if wanted.config else None)
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
