@@ -211,7 +211,9 @@ def test_sets_are_compared_with_sets_of_their_size_and_by_the_tool_s_name(tmp_pa
     rows = [row(n, "a" if n % 2 else "bcd"[n % 3], list("abcd")) for n in range(120)] + [
         row(n, "a", list("abef")) for n in range(200, 260)
     ]
-    found = [f for f in faults(tmp_path, rows) if f.feature in ("tool_set", "offered_tool") and f.label == "tool"]
+    found = [
+        f for f in faults(tmp_path, rows) if f.feature in ("tool_set", "offered_tool") and f.label == "tool"
+    ]
     assert found
     assert all(f.message.split()[1] == "a" or " a " in f.message for f in found)
     assert all("another" not in f.message and f.rows for f in found)

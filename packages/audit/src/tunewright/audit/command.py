@@ -188,7 +188,7 @@ def _audit(arguments: Sequence[str]) -> int:
         suites=[Path(name) for name in wanted.suite],
         named=[Path(wanted.recipe)] if recipe else [],
         export=Path(wanted.export) if wanted.export else None,
-        accept=dict.fromkeys(wanted.accept, wanted.why),
+        accept=dict.fromkeys(map(str, wanted.accept), str(wanted.why)),
     )
 
 

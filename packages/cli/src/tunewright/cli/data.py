@@ -29,7 +29,12 @@ CONFIG = (
     "that is on this machine)",
 )
 def generate(
-    c: Context, recipe: str = DEFAULT_RECIPE, out: str = "", seed: int = 0, repo: list[str] = [], template: str = ""
+    c: Context,
+    recipe: str = DEFAULT_RECIPE,
+    out: str = "",
+    seed: int = 0,
+    repo: list[str] = [],
+    template: str = "",
 ) -> None:
     """Make a dataset of grounded examples from the recipe's catalog and real repositories."""
     from tunewright.contract.recipe import load_recipe
