@@ -8,8 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, need, one_of
-from tunewright.cli.host_settings import DEFAULT_RECIPE
-from tunewright.cli.steps import DATA, RUNS, own_dataset
+from tunewright.cli.steps import DATA, DEFAULT_RECIPE, RUNS, own_dataset
 from tunewright.contract.console import Progress, say
 
 BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")

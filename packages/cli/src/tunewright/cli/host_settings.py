@@ -8,10 +8,10 @@ import tomllib
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tunewright.cli.door import ROOT
+from tunewright.cli.steps import DEFAULT_RECIPE
 from tunewright.contract.console import say
 from tunewright.contract.errors import UserError
 
-DEFAULT_RECIPE = "smollm2"
 HOSTS = ROOT / "hosts.toml"
 
 

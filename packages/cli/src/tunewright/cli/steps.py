@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
     from tunewright.contract.run import Forced, RunFolder, Status
 
+DEFAULT_RECIPE = "smollm2"  # what a task takes when none is named
 DATA = ROOT / "data"
 RUNS = ROOT / "runs"
 WORK = ROOT / ".tunewright"
