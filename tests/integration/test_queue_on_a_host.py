@@ -37,10 +37,13 @@ class Lab:
         self.begun: list[RunFolder] = []
 
     def begin(self, checkout: Path, steps: int = 20_000) -> RunFolder:
+        with open_host(self.name, checkout) as host:
+            root = Path(host.root)
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "host.toml").write_text("resumes = 0\n")  # what is killed here stays dead
         recipe = real_recipe(Path("/nowhere"), steps=steps, checkpoint_every=50)
         run = real_run(checkout, recipe, host_name=self.name, light=True)
-        with open_host(self.name, checkout) as host:
-            self.begun.append(RunFolder(Path(host.root) / "runs" / run.path.name))
+        self.begun.append(RunFolder(root / "runs" / run.path.name))
         return run
 
     def there(self, run: RunFolder) -> RunFolder:
@@ -84,6 +87,8 @@ def test_two_laptops_share_a_host(
     wait(lambda: lab.trains(first))
     second, third = lab.begin(other), lab.begin(checkout)
 
+    # As soon as the run at work knows how long its training takes; of the stages after it nothing is known here.
+    wait(lambda: lab.status(second).message.startswith("1st; at least "))
     inv = laptop(other)
     said = inv("status", "--run", second.path.name)
     assert said.out.startswith(f"{second.path.name}: queued, 1st; at least ")
