@@ -321,3 +321,21 @@ def test_a_folder_or_file_of_another_account_is_refused(queue: Queue, alive: Mak
     with pytest.raises(OSError):
         open_private(link)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_place_that_was_told_stays_told_while_the_process_starts(queue: Queue, alive: Make) -> None:
+    alive("a")
+    run = RunFolder(queue.runs / "a")
+    write_status(run, Status(state="queued", place=2, message="2nd; about 9 minutes", heartbeat=now()))
+    journal = Journal(run, 1, state="queued")
+    journal.beat()
+    status = run.read_status()
+    assert status is not None
+    assert (status.place, status.message) == (2, "2nd; about 9 minutes")
+    journal.its_turn()
+    journal.release()
+    # A worker that begins again is not in a place.
+    journal = Journal(run, 1, state="queued")
+    journal.beat()
+    assert (run.read_status() or status).place == 0
+    journal.release()

@@ -201,21 +201,25 @@ def wait_for_turn(run: RunFolder, journal: Journal) -> Turn:
     """
     queue, name = queue_of(run), run.path.name
     queue.join(name)
-    began, looked, told = time.monotonic(), -REFRESH, (0, "")
+    began, looked = time.monotonic(), -REFRESH
+    shown = told = (0, "")
     try:
         while (turn := _try(queue, name)) is None:
             journal.check()
             before = queue.before(name)
             now = (len(before), before[0] if before else "")
             waited = time.monotonic() - began
-            if before and waited > SETTLE and (now != told or time.monotonic() - looked >= REFRESH):
+            if before and (
+                now != shown or time.monotonic() - looked >= REFRESH or (waited > SETTLE and now != told)
+            ):
                 place, message, hint = place_of(queue, name)
                 # A full disk is no reason to wait no more.
                 with contextlib.suppress(OSError):
                     journal.queued(place, message, hint)
-                    if now != told:
+                    if waited > SETTLE and now != told:
                         journal.event("queued", place=place, message=message, hint=hint)
-                looked, told = time.monotonic(), now
+                        told = now
+                looked, shown = time.monotonic(), now
             time.sleep(POLL)
     except BaseException:
         with contextlib.suppress(OSError, UserError):

@@ -48,6 +48,10 @@ class Journal:
         self._seq = _repair(folder)
         self._file = folder.events.open("ab", buffering=0)
         self._status = Status(state=state, pid=pid, boot=boot_id(), heartbeat=now())
+        if state == "queued" and (told := folder.read_status()) is not None and told.state == "queued":
+            # Its place is on file already: no look between may find it without one.
+            update = {"place": told.place, "message": told.message, "hint": told.hint}
+            self._status = self._status.model_copy(update=update)
         self._guard = threading.RLock()
         self._begun = self._started = clock()
         self._last_progress = clock()
