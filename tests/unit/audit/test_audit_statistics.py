@@ -1,6 +1,7 @@
 """The statistics against what is known about them, and against brute force."""
 
 import math
+from collections.abc import Sequence
 from itertools import combinations
 from statistics import NormalDist
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tunewright.audit.drift import drift_p
 from tunewright.audit.order_checks import longest_run, neighbour_excess, place_excess
@@ -152,6 +154,24 @@ def test_a_sequential_p_is_the_share_of_permutations_as_extreme(first: tuple[int
 def test_a_sequential_p_resolves_what_hundreds_of_tests_ask_for() -> None:
     x = np.repeat([1.0, 0.0], [20, 40])
     assert ClusterTest(x, x, (np.arange(60),)).sequential_p() == pytest.approx(1 / 50_000)
+
+
+def test_lists_that_do_not_offer_a_tool_do_not_make_the_others_stand_out() -> None:
+    # Half of the lists lack the tool, a quarter offer it among two, a quarter among four; nothing else goes with it.
+    generator, p = np.random.default_rng(11), list[float]()
+    for _ in range(200):
+        lists = generator.choice(3, 400, p=[0.5, 0.25, 0.25])
+        chance = np.array([0.0, 0.5, 0.25])[lists]
+        called = (generator.random(400) < chance).astype(np.int64)
+
+        def by_list(_places: Sequence[int], chance: NDArray[np.float64] = chance) -> NDArray[np.float64]:
+            return chance
+
+        rows = Rows((lists > 0).astype(np.int64), called, np.arange(400), by_list, of_lists=True)
+        short = Rows((lists == 1).astype(np.int64), called, np.arange(400), by_list, of_lists=True)
+        assert rows.test(rows.value == 1, [1]).tail_p() == 1.0  # that it is offered, it is by definition
+        p.append(short.test(short.value == 1, [1]).tail_p())
+    assert float(np.mean(np.array(p) <= 0.05)) <= 0.09
 
 
 def test_rows_of_one_template_count_once() -> None:

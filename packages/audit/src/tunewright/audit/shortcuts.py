@@ -80,12 +80,19 @@ class Rows:
         if self.chance is not None:
             expected = self.chance(classes)
             expected = expected * (of.sum() / max(float(expected.sum()), 1e-300))
-        sizes = np.bincount(self.cluster)
+        cluster = self.cluster
+        if self.of_lists and expected.any():
+            # A list that offers none of the classes says nothing about them. As such rows cannot deviate, those that can
+            # would seem to deviate together, whatever they have in common.
+            open_to = expected > 0
+            has, of, expected, cluster = has[open_to], of[open_to], expected[open_to], cluster[open_to]
+            _, cluster = np.unique(cluster, return_inverse=True)
+        sizes = np.bincount(cluster)
         root = np.ones(len(sizes)) if self.of_lists else np.sqrt(sizes)
         stratum = np.floor(np.log2(sizes)).astype(np.int64)
         return ClusterTest(
-            np.bincount(self.cluster, has - has.mean()) / root,
-            np.bincount(self.cluster, of - expected) / root,
+            np.bincount(cluster, has - has.mean()) / root,
+            np.bincount(cluster, of - expected) / root,
             tuple(np.flatnonzero(stratum == level) for level in np.unique(stratum)),
         )
 
@@ -214,8 +221,8 @@ def _together(
 
 
 def _joint_p(table: Table, rows: Rows, value: str) -> float:
-    if len(np.unique(rows.cluster)) > MOST_JOINT:
-        return 1.0  # with so many, single classes stand out
+    if rows.of_lists or len(np.unique(rows.cluster)) > MOST_JOINT:
+        return 1.0  # each class has rows of its own; and with so many, single classes stand out
     has = rows.value == table.values.index(value)
     counts = table.counts.sum(axis=(0, 2))
     kept = [j for j in range(len(table.classes)) if counts[j] > 0]
