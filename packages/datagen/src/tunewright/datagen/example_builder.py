@@ -21,6 +21,7 @@ from tunewright.datagen.round_trip import unrenderable
 from tunewright.datagen.structure import Form, choose_preamble, draw_forms
 from tunewright.datagen.synthesize import VOLATILE, Made, Maker
 from tunewright.datagen.tool_sampling import ALWAYS, Offer, decline, draw_offer
+from tunewright.datagen.typing_habits import typed
 
 Row = dict[str, Any]
 CALLS_ONLY = "You are a coding assistant. You can call tools."
@@ -141,7 +142,9 @@ class Series:
             self._uses[question.text] += 1
             offer = self._offer(form, question.tools, missing=question.family == BEYOND, mask=False)
             earlier = self._exchange(0, offer, question.text) if form.earlier else None
-            messages = compose(form, self._system(offer), question.text, question.answer, earlier)
+            messages = compose(
+                form, self._system(offer), typed(question.text, self._random), question.answer, earlier
+            )
             meta = {
                 "source": order.group,
                 "family": question.family,
@@ -266,7 +269,7 @@ class Series:
         self._earlier_uses[question.text] += 1
         if unlike:
             self._pairs.add(frozenset((question.text, unlike)))
-        return Exchange(question.text, question.answer)
+        return Exchange(typed(question.text, self._random), question.answer)
 
 
 def true_beside(question: Question, offer: Offer | None) -> bool:

@@ -40,7 +40,7 @@ _FOLDERS = ("docs", "notes", "tmp", "scripts", "extra", "doc/pages", "tools", "e
 _TEXTS = {
     ".md": ("# {a} {b}", "See {a} for {b}.", "- check {a}", "{a} before {b}"),
     ".txt": ("{a} and {b}", "remember {a}", "{a}: {b}", "done with {a}"),
-    ".py": ("{a} = {n}", "import {m}", "print('{a}')", "{a} = ['{b}']"),
+    ".py": ("{a} = {n}", "import {m}", "print({a})", "{a} = [{b}]"),
     ".toml": ("{a} = {n}", "{a} = '{b}'", "{a} = true"),
     ".cfg": ("{a} = {b}", "[{a}]", "{a} = {n}"),
 }

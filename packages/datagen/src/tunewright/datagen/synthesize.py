@@ -21,6 +21,7 @@ from tunewright.datagen.program import Call, Outcome, ProgramFailed, Sandbox
 from tunewright.datagen.rejections import Ledger
 from tunewright.datagen.slots import Slots, sites_of
 from tunewright.datagen.tools import Rejected, Toolbox
+from tunewright.datagen.typing_habits import typed
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 
 MAX_LINES = 8  # of a tool's response; what prints more is not asked for
@@ -152,7 +153,7 @@ class Maker:
         if "file" in slots:
             slots["at"] = fill(self.random.choice(PLACES), slots)
             slots["source"] = corpus.files[str(slots["file"])].split("\n")[int(slots["line"]) - 1].strip()
-        request = fill(template, slots)
+        request = typed(fill(template, slots), self.random, template)
         names = [str(slots[name]) for name in ("symbol", "file", "path", "other") if name in slots]
         refused = self.guard.reason(request, template, names)
         reason, work = (refused, None) if refused else self._work(scenario, corpus, slots)
