@@ -5,10 +5,10 @@ import re
 from dataclasses import dataclass
 
 from tunewright.contract.errors import UserError
-from tunewright.contract.run import RunFolder, Status
+from tunewright.contract.run import RunFolder, State, Status
 from tunewright.train.failures import failure_named, recognise
 from tunewright.train.host_config import read_config
-from tunewright.train.lock import Owner
+from tunewright.train.lock import Owner, read_owner
 from tunewright.train.machine import boot_id, memory_kills
 
 TAIL = 20_000  # bytes of the log that are searched for a cause
@@ -81,6 +81,27 @@ def last_status(found: Status, death: Death, resumed: int) -> Status:
             "pid": 0,
             "place": 0,
         }
+    )
+
+
+def last_word(run: RunFolder) -> Status | None:
+    """What the run's files say: its status, or its events where that is torn or gone. None: never started."""
+    found = run.read_status()
+    if found is not None:
+        return found
+    try:
+        events = run.read_events()
+    except ValueError:
+        events = []
+    if not (events or run.status.exists() or read_owner(run.path)):
+        return None
+    last = events[-1] if events else None
+    states: dict[str, State] = {"done": "done", "cancelled": "cancelled", "error": "failed", "lost": "lost"}
+    return Status(
+        state=states.get(last.kind, "running") if last else "running",
+        stage=last.stage if last else "",
+        message=str(last.data.get("message", "")) if last else "",
+        hint=str(last.data.get("hint", "")) if last else "",
     )
 
 

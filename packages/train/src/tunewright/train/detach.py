@@ -12,8 +12,15 @@ from typing import Any
 
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import now
-from tunewright.contract.run import RunFolder, State, Status
-from tunewright.train.deaths import Death, cause_of_death, last_status, may_go_on, resumes_of
+from tunewright.contract.run import RunFolder, Status
+from tunewright.train.deaths import (
+    Death,
+    cause_of_death,
+    last_status,
+    last_word,
+    may_go_on,
+    resumes_of,
+)
 from tunewright.train.lock import Owner, acquire, is_held, read_owner
 from tunewright.train.machine import boot_id
 from tunewright.train.queue import FROZEN, Queue, place_of, queue_of
@@ -37,7 +44,7 @@ def start(run: RunFolder, *, fresh: bool = False, after: Death | None = None) ->
         owner = read_owner(run.path)
         return status(run).model_dump() | {"pid": owner.pid if owner else 0}
     try:
-        if after is not None and (found := _last_word(run)) is not None and found.state not in RUNNING:
+        if after is not None and (found := last_word(run)) is not None and found.state not in RUNNING:
             return found.model_dump()  # somebody ended it meanwhile
         resumed, memory_deaths = _count(run, after)
         queue = queue_of(run)
@@ -82,7 +89,7 @@ def _count(run: RunFolder, after: Death | None) -> tuple[int, int]:
     if after is None or owner is None:
         return 0, 0
     resumed, memory_deaths = owner.resumed + 1, owner.memory_deaths + (after.kind == "memory")
-    found = _last_word(run) or Status(state="running")
+    found = last_word(run) or Status(state="running")
     record_resumption(run, found, after, resumed, resumes_of(run), 0)
     return resumed, memory_deaths
 
@@ -99,7 +106,7 @@ def status(run: RunFolder, *, resume: bool = False) -> Status:
     The reason is written down when it is found, because the machine forgets: a restart, a second death in the log. With
     `resume`, a run that may go on by itself is started again instead.
     """
-    found = _last_word(run)
+    found = last_word(run)
     if found is None:
         run.read_spec()
         return Status(state="queued", message="no worker was started yet", hint="Start one.")
@@ -108,7 +115,7 @@ def status(run: RunFolder, *, resume: bool = False) -> Status:
     if is_held(run.path):
         return _frozen(found) or found
     # It may have ended between the two looks.
-    found = _last_word(run) or found
+    found = last_word(run) or found
     if found.state not in RUNNING:
         return found
     owner = read_owner(run.path)
@@ -129,34 +136,13 @@ def recover(root: Path) -> dict[str, Any]:
     order = Queue(root).recorded()
     for name in sorted(names, key=lambda name: order.index(name) if name in order else len(order)):
         run = RunFolder(root / "runs" / name)
-        found = _last_word(run)
+        found = last_word(run)
         if found is None or found.state not in RUNNING or is_held(run.path):
             continue
         with contextlib.suppress(UserError, OSError):
             outcome = "lost" if status(run, resume=True).state == "lost" else "resumed"
             answer[outcome].append(name)
     return answer
-
-
-def _last_word(run: RunFolder) -> Status | None:
-    """What the run's files say: its status, or its events where that is torn or gone. None: never started."""
-    found = run.read_status()
-    if found is not None:
-        return found
-    try:
-        events = run.read_events()
-    except ValueError:
-        events = []
-    if not (events or run.status.exists() or read_owner(run.path)):
-        return None
-    last = events[-1] if events else None
-    states: dict[str, State] = {"done": "done", "cancelled": "cancelled", "error": "failed", "lost": "lost"}
-    return Status(
-        state=states.get(last.kind, "running") if last else "running",
-        stage=last.stage if last else "",
-        message=str(last.data.get("message", "")) if last else "",
-        hint=str(last.data.get("hint", "")) if last else "",
-    )
 
 
 def _frozen(found: Status) -> Status | None:

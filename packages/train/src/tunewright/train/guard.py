@@ -13,7 +13,7 @@ import traceback
 
 from tunewright.contract.manifest import now
 from tunewright.contract.run import FINAL_STATES, RunFolder, Status
-from tunewright.train.deaths import cause_of_death, last_status, may_go_on, resumes_of
+from tunewright.train.deaths import cause_of_death, last_status, last_word, may_go_on, resumes_of
 from tunewright.train.failures import explain
 from tunewright.train.lock import Lock, Owner, read_owner
 from tunewright.train.machine import keep_awake, worker_environment
@@ -134,7 +134,7 @@ class Guard:
 
     def _end(self, owner: Owner) -> Status | None:
         """The final status; None when the worker is to be started again."""
-        found = self._run.read_status() or Status(state="running")
+        found = last_word(self._run) or Status(state="running")
         if found.state in FINAL_STATES:
             return found
         if self._stopping:
