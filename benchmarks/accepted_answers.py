@@ -6,6 +6,10 @@
 The sheet, `accepted_answers.jsonl`, holds up to 200 answers that were accepted and 100 that were not, in a seeded order and
 without their verdicts: `read` is what a reader said of each, `right` or `wrong`, before the verdicts were known. An answer
 is right when it does what the request asks: calls what is asked for and would print or say it, however odd it is otherwise.
+
+The first 199 lines are the tiny model's (two seeds); grading was tightened after they were read, so that they show no more
+than that nothing came back. The 87 after them are SmolLM2's (two runs), read after the last change: of the 42 accepted ones
+one reads as wrong, a sentence with the right words in it that means nothing.
 """
 
 import argparse
