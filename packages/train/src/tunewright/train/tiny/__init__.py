@@ -1,4 +1,4 @@
-"""The tiny base model that ships with the package: the embedded default of every recipe and test.
+"""The tiny base model that ships with the package: the base of recipes/tiny.toml and of tests.
 
 Importing this module loads no numerical library; `model_folder` is all that a plan needs.
 """
