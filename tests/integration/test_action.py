@@ -122,6 +122,13 @@ class Forge:
         )
 
 
+@pytest.fixture(autouse=True)
+def _uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The action installs uv and the hook expects it; here it is the launcher's."""
+    own = Path(os.environ.get("UV", ROOT / ".tools" / "bin" / "uv")).parent
+    monkeypatch.setenv("PATH", f"{own}{os.pathsep}{os.environ['PATH']}")
+
+
 @pytest.fixture
 def forge(tmp_path: Path) -> Forge:
     return Forge(tmp_path)

@@ -114,7 +114,7 @@ def test_what_is_home_and_verified_goes_and_stays_home(inv: Inv, checkout: Path,
     assert there(run).spec.is_file()
     done = inv("clean", "--keep", "0", "--yes")
     assert done.code == 0, done.err
-    assert not there(run).path.exists()
+    assert not there(run).path.exists(), shown.out + done.out + done.err
     assert list((checkout / ".tunewright" / "host" / "runs").iterdir()) == []
     assert contents(run.path) == before
     for stage in STAGES:

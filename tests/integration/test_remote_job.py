@@ -234,7 +234,7 @@ def test_old_runs_are_listed_before_they_are_removed(host: Host, checkout: Path)
     first, second, third = sorted(runs, key=lambda run: run.path.name)
     pull_run(host, first, print)
     pull_run(host, third, print)
-    running = begin(host, checkout, steps=3000)
+    running = begin(host, checkout, steps=30_000)
     assert [row.pulled for row in list_runs(checkout)].count(True) == 2
     assert list_runs(checkout, "nobody") == []
 

@@ -30,7 +30,7 @@ _SORTED = re.compile(
 )
 _NONE = re.compile(r"\b(0|no|none|zero|not|nothing|empty|without|free|clean)\b")
 # Conditions that a request states itself: what is not there is then part of what was asked.
-_CONDITION = re.compile(r"\bif (?:it|it's|they|so|any|found|there)\b")
+_CONDITION = re.compile(r"\bif (?:it|it's|they|any|found|there)\b")
 # What a program may say where nothing is to be printed: that there is nothing, or too little, of what was asked about.
 _DENIES = re.compile(
     r"\b(0|no|none|zero|not|nothing|empty|without|free|clean|ok|okay|fine|only|less|fewer|short|small|few)\b|n't\b"
@@ -312,7 +312,9 @@ class Grader:
         return _words_of(output, answer, where, _result_words(gold) - self.literals)
 
     def _excuse(self, gold: WorldRun, answer: Output) -> bool:
-        """Whether a text denies something that the request, or a result's field, is about: `no violations`."""
+        """Whether a text is a heading, or denies what the request, or a result's field, is about: `no violations`."""
+        if all(line.rstrip().endswith(":") for line in answer.text.splitlines() if line.strip()):
+            return True
         if not _DENIES.search(answer.words):
             return False
         words = [word for word in re.findall(r"[a-z]{3,}", answer.words) if word not in _FUNCTION_WORDS]

@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         answer, code = commands[options.command](options)
     except UserError as error:
         answer, code = {"error": error.message, "hint": error.hint}, error.exit_code
-    if options.command != "work":  # its guard answers
+    # A worker's guard answers; a detached guard's output is the log, which is home by the time that it ends.
+    logged = options.command == "work" or (options.command == "run" and options.lock is not None)
+    if not logged or "error" in answer:
         sys.stdout.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
         sys.stdout.flush()
     return int(code)
