@@ -14,17 +14,15 @@ def offer_catalog(connection: "duckdb.DuckDBPyConnection", recipe: "Recipe") -> 
     """Put the recipe's catalog into `offered` as the toolset `catalog`: for rows that list no tools of their own."""
     from tunewright.audit.database import insert
     from tunewright.chat.catalog_tools import catalog_tools
-    from tunewright.contract.catalog import load_catalog
+    from tunewright.contract.catalog import recipe_catalog
 
-    catalog = load_catalog(recipe.data.catalog)
-    if recipe.data.tools:
-        catalog = catalog.only(*recipe.data.tools)
+    tools = catalog_tools(recipe_catalog(recipe.data))
     insert(
         connection,
         "offered",
         '{"toolset":"VARCHAR","position":"INTEGER","tool":"VARCHAR","description":"VARCHAR","parameters":"VARCHAR",'
         '"written":"VARCHAR","kind":"VARCHAR"}',
-        [{"toolset": "catalog", **tool, "kind": tool["tool"]} for tool in toolset_of(catalog_tools(catalog))],
+        [{"toolset": "catalog", **tool, "kind": tool["tool"]} for tool in toolset_of(tools)],
     )
 
 

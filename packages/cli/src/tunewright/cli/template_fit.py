@@ -196,13 +196,13 @@ def fit_suite(path: Path, folder: Path, base: BaseTemplate, data: "Data") -> Pat
     from tunewright.contract.atomic import write_jsonl
     from tunewright.contract.catalog import recipe_catalog
     from tunewright.contract.example import read_jsonl
-    from tunewright.contract.suite import read_suite
+    from tunewright.contract.suite import read_suite, told
     from tunewright.eval.held_out import case_row, one_call_steps
 
     suite, write = read_suite(path), call_writer(data.syntax)
     cases = list(suite.cases)
     if data.listed:
-        cases = [case if case.tools else _listed(case, recipe_catalog(data).system_list()) for case in cases]
+        cases = [told(case, recipe_catalog(data).system_list().strip()) for case in cases]
     if base.support.one_call:
         cases = [one_call_steps(case)[0] for case in cases]
         if several := sum(new.gold != old.gold for new, old in zip(cases, suite.cases)):
@@ -217,19 +217,6 @@ def fit_suite(path: Path, folder: Path, base: BaseTemplate, data: "Data") -> Pat
     out = folder / "suites" / path.name
     write_jsonl(out, (case_row(case) for case in cases))
     return out
-
-
-def _listed(case: "Case", tools: str) -> "Case":
-    from tunewright.contract.example import Message
-
-    first, *rest = case.messages
-    if first.role != "system":
-        return case.model_copy(
-            update={"messages": (Message(role="system", content=tools.strip()), *case.messages)}
-        )
-    return case.model_copy(
-        update={"messages": (first.model_copy(update={"content": first.content + tools}), *rest)}
-    )
 
 
 def _placed_case(case: "Case", base: BaseTemplate, write: "WriteCalls", where: str) -> "Case":

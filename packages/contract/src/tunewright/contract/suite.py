@@ -106,6 +106,20 @@ class Case(BaseModel):
         return tuple(answer for answer in self.gold if isinstance(answer, GoldCalls))
 
 
+def told(case: Case, text: str) -> Case:
+    """The case with `text` at the end of its system message, or as one where it has none.
+
+    A case that offers tools of its own stays as it is.
+    """
+    if case.tools:
+        return case
+    first, *rest = case.messages
+    if first.role != "system":
+        return case.model_copy(update={"messages": (Message(role="system", content=text), *case.messages)})
+    system = first.model_copy(update={"content": f"{first.content}\n\n{text}"})
+    return case.model_copy(update={"messages": (system, *rest)})
+
+
 class ServedAnswer(BaseModel):
     """What mlx-lm's server would hand on of an answer, to a client that offers the case's tools."""
 

@@ -157,7 +157,7 @@ class Grader:
             return
         before = grade.faults
         self._world(number, gold, answer, grade)
-        if not self._open(number, gold):
+        if not self.strict and not self._open(number, gold):  # what `finish` looks at
             output = Output(answer)
             valued = any(key in output.sources for key in output.keys - {"0"})
             grade.shown.append((" ".join(gold.output.split()), " ".join(answer.output.split()), valued))

@@ -12,10 +12,9 @@ from pathlib import Path
 from tunewright.contract.atomic import sha256_bytes, write_jsonl
 from tunewright.contract.chat_template import TemplateRefusal
 from tunewright.contract.errors import UserError
-from tunewright.contract.example import Message
 from tunewright.contract.recipe import Predict
 from tunewright.contract.run import RunSpec
-from tunewright.contract.suite import Prediction, Suite
+from tunewright.contract.suite import Prediction, Suite, told
 from tunewright.train.base import Loaded
 from tunewright.train.encode import encoder_for
 from tunewright.train.served import served_answer
@@ -42,18 +41,7 @@ def asked_of(model: str, suite: Suite, spec: RunSpec) -> Suite:
     """A suite as it is put to one of a run's models: to the base with the run's note at the end of the system message."""
     if model != "base" or not spec.base_note:
         return suite
-    cases = [
-        case if case.tools else case.model_copy(update={"messages": _told(case.messages, spec.base_note)})
-        for case in suite.cases
-    ]
-    return suite.model_copy(update={"cases": tuple(cases)})
-
-
-def _told(messages: tuple[Message, ...], note: str) -> tuple[Message, ...]:
-    if messages[0].role != "system":
-        return (Message(role="system", content=note), *messages)
-    system = messages[0].model_copy(update={"content": f"{messages[0].content}\n\n{note}"})
-    return (system, *messages[1:])
+    return suite.model_copy(update={"cases": tuple(told(case, spec.base_note) for case in suite.cases)})
 
 
 def answer_suite(
