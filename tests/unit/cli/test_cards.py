@@ -1,4 +1,4 @@
-"""Cards: the hub's own library reads them, Croissant names what is there, and nothing that exists is replaced."""
+"""Cards: the hub's own library reads them, Croissant names existing files, and nothing that exists is replaced."""
 
 import json
 from pathlib import Path

@@ -23,7 +23,7 @@ class Config:
     severities: Mapping[str, str] = field(default_factory=dict[str, str])
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
     by_definition: frozenset[tuple[str, str]] = frozenset()
-    accepted: Mapping[str, str] = field(default_factory=dict[str, str])  # check: by whom and why
+    accepted: Mapping[str, str] = field(default_factory=dict[str, str])  # check -> who accepted it, and why
 
     def applied(self, check: Check) -> Check | None:
         """The check as the user wants it; None when it is switched off."""
@@ -36,7 +36,7 @@ class Config:
         wanted = self.severities.get(finding.check)
         if wanted is not None and finding.severity != "info":
             finding = replace(finding, severity=cast("Severity", wanted))
-        # A fault is not accepted: it is mended, or graded otherwise.
+        # A fault is not accepted: it is fixed, or given another severity.
         if finding.severity == "warn" and finding.check in self.accepted:
             return replace(finding, accepted=self.accepted[finding.check])
         return finding

@@ -39,7 +39,7 @@ class Finding:
     hint: str = ""
     reason: str = ""
     evidence: str = ""
-    accepted: str = ""  # by whom and why, where a warning is accepted
+    accepted: str = ""  # who accepted a warning, and why
     sides: str = ""  # a row with what the finding is about, and one without it
 
     def to_json(self) -> dict[str, Any]:

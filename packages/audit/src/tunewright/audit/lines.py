@@ -107,10 +107,10 @@ _NOT_PLAIN = f"""
 UPDATE raw SET plain = false WHERE keys IN ({_KEYS_TWICE}) OR message_keys IN ({_MESSAGE_KEYS_TWICE})
 """
 
-# What Python has mended has the plain form; its shape and keys are those it came with.
+# What Python has fixed has the plain form; its shape and keys are those it came with.
 _GIVEN = f"""
 SELECT m.*, json_transform(m.row, '{_STRUCTURE}') AS r FROM (
-    SELECT unnest(from_json($mended, '[{{
+    SELECT unnest(from_json($fixed, '[{{
         "number":"BIGINT","line":"BIGINT","shape":"VARCHAR","keys":["VARCHAR"],"blocks":"INTEGER","row":"JSON",
         "preference":{{"chosen":"VARCHAR","rejected":"VARCHAR","label":"BOOLEAN"}}}}]')) AS m
 )
@@ -205,11 +205,11 @@ def insert_batch(
             (number, line, batch.rows[number - batch.first], line == batch.torn_line) for number, line in odd
         ]
         for part in range(0, len(wanted), PART):
-            mended, found = helpers.ask("rows", wanted[part : part + PART])
+            fixed, found = helpers.ask("rows", wanted[part : part + PART])
             for query in (_MENDED, _TOOLSETS_OF_MENDED):
-                cursor.execute(query, {"mended": mended})
-            if '"preference":' in mended:
-                cursor.execute(_PREFERENCES, {"mended": mended, "base": base})
+                cursor.execute(query, {"fixed": fixed})
+            if '"preference":' in fixed:
+                cursor.execute(_PREFERENCES, {"fixed": fixed, "base": base})
             faults += [Fault(*fault) for fault in json.loads(found)]
         cursor.execute(_ROWS, {"file": file, "base": base})
         cursor.execute(_MESSAGES, {"base": base})

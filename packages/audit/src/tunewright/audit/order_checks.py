@@ -25,8 +25,8 @@ ROW_ORDER = Check(
     origin=__file__,
 )
 
-# For each tool, size of list and place: how often it stands there at all, and how often when it is called. With one fixed
-# order both are the same, so that a popular tool is no fault; with the right tool put first they differ.
+# For each tool, size of list and place: how often it is there at all, and how often when it is called. With one fixed
+# order both are the same, so that a popular tool is not a fault; with the right tool put first they differ.
 _PLACES = """
 WITH sizes AS (
     SELECT toolset, count(*) AS size FROM offered GROUP BY toolset HAVING count(*) > 1
@@ -47,10 +47,10 @@ Placed = tuple[
 
 
 def place_excess(counts: Iterable[Placed], place: int) -> tuple[float, float, int, float]:
-    """How much oftener called tools stand at `place` (from 1; 0 is the last) than chance has it.
+    """How much more often than by chance called tools are at `place` (from 1; 0 is the last).
 
     Returns the excess share, its p-value, the calls that it rests on, and the share that is there. A tool in lists of one
-    size is a stratum. Chance is where the same tool stands when it is offered, by a hypergeometric draw (Mantel and Haenszel
+    size is a stratum. Chance is where the same tool is when it is offered, by a hypergeometric draw (Mantel and Haenszel
     1959). What is called whenever it is offered has nothing to be compared with: chance is any place alike there, and each
     such tool counts as one draw, for its place may be the same in all rows. The p-value is normal and two-sided.
     """
@@ -83,7 +83,7 @@ def place_excess(counts: Iterable[Placed], place: int) -> tuple[float, float, in
 
 
 def find_position(context: Context, check: Check) -> Iterator[Offence]:
-    """Compare where called tools stand with where they stand when they are merely offered, place by place."""
+    """Compare the places of called tools with their places when they are merely offered, one by one."""
     limits = check.thresholds
     counts = context.connection.execute(_PLACES).fetchall()
     longest = max((size for _, size, *_ in counts), default=0)

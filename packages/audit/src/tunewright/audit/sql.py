@@ -23,7 +23,7 @@ DATASET_VIEWS = (
     *("understood", "examples", "messages", "calls", "tools", "features", "balance", "structure", "findings"),
 )
 STATS = ("balance", "structure")  # the views that `--stats` shows
-MOST_MEMORY = 2 << 30  # bytes that a query may take beside what is loaded
+MOST_MEMORY = 2 << 30  # bytes that a query may take on top of what is loaded
 MOST_SHOWN = 200  # rows of a table on a terminal; the other formats give all
 
 

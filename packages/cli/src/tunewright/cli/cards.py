@@ -53,8 +53,8 @@ def _dataset(paths: list[Path], out: str, croissant: str, licence: str) -> None:
     from tunewright.audit.dataset_card import croissant as metadata
 
     report = audit_dataset(paths, report=Progress("audit").share)
-    beside = next((name for name in (out, croissant) if name and not is_stdout(name)), "")
-    folder = Path(beside).parent if beside else paths[0] if paths[0].is_dir() else paths[0].parent
+    written = next((name for name in (out, croissant) if name and not is_stdout(name)), "")
+    folder = Path(written).parent if written else paths[0] if paths[0].is_dir() else paths[0].parent
     files = card_files(report, folder)
     name = (paths[0] if paths[0].is_dir() else paths[0].parent).resolve().name
     write_page(out, dataset_card(name, licence, files, report))

@@ -134,7 +134,10 @@ class AtBoot:
 
 
 def at_boot(host: Host, verb: Literal["install", "remove", "show"], library: str = "/Library") -> AtBoot:
-    """Install or remove what starts runs again after a restart, or only look; what is there then. Raises HostError."""
+    """Install or remove what starts runs again after a restart, or only look.
+
+    Returns what is installed afterwards. Raises HostError.
+    """
     done = must(
         run_script(host, SCRIPT, [host.root, verb, library], timeout=60),
         f"{host.name}: cannot {verb} what runs at boot",

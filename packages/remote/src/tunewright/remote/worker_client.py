@@ -124,7 +124,7 @@ def ask_worker(host: Host, run: HostRun, verb: str, *flags: str) -> Status:
 def ask(host: Host, python: str, arguments: Sequence[str], *, gone: str, otherwise: str) -> dict[str, Any]:
     """The worker's answer to a command, run by `python` on the host.
 
-    Raises HostError when there is no such Python (`gone` says so), or when it fails, with what it said; `otherwise` is the
+    Raises HostError when that Python is missing (`gone` says so), or when it fails, with what it said; `otherwise` is the
     hint where it said none.
     """
     done = host.run(

@@ -1,6 +1,6 @@
 -- id: format.double_wrap
 -- severity: fail
--- reason: What the chat template adds once more stands there twice: a call inside a call, a turn that ends in the middle.
+-- reason: What the chat template adds once more appears twice: a call inside a call, a turn that ends in the middle.
 -- hint: Wrap calls, results and turns once: either the data or the chat template does it, not both.
 SELECT example, 'Calls that are wrapped inside a call' AS message, detail, 'fail' AS severity FROM problems WHERE kind = 'double_wrap'
 UNION ALL
