@@ -30,6 +30,14 @@ def test_the_latest_run_is_meant_when_none_is_named(tmp_path: Path) -> None:
     assert find_run(tmp_path).path.name.endswith("bbbbbbbb")
     assert find_run(tmp_path, "aaaaaaaa").path.name.endswith("aaaaaaaa")
     assert find_run(tmp_path, "20260101").path.name.endswith("aaaaaaaa")
+    assert find_run(tmp_path, f"{tmp_path}/20260101-000000-tiny-aaaaaaaa/").path.name.endswith("aaaaaaaa")
+
+
+def test_a_run_of_another_folder_is_not_found_by_its_name(tmp_path: Path) -> None:
+    make_runs(tmp_path, "20260101-000000-tiny-aaaaaaaa")
+
+    with pytest.raises(UserError, match="no run"):
+        find_run(tmp_path, "elsewhere/20260101-000000-tiny-aaaaaaaa")
 
 
 @pytest.mark.parametrize(

@@ -160,15 +160,18 @@ def new_run_id(recipe: str, at: datetime | None = None) -> str:
 
 
 def find_run(root: Path, name: str = "") -> RunFolder:
-    """The run of that id (or a unique beginning or end of it) below `root`; the latest when `name` is empty.
+    """The run of that id (or a unique beginning or end of it, or its folder) below `root`; the latest when `name` is empty.
 
-    Raises UserError naming what there is.
+    Raises UserError naming the latest runs.
     """
     folders = sorted((p.parent for p in root.glob("*/spec.json")), key=lambda p: p.name)
     if not folders:
         raise UserError(f"no runs in {root}", "Start one: ./inv train")
     if not name:
         return RunFolder(folders[-1])
+    given = Path(name)
+    if given.parent.resolve() == root.resolve():
+        name = given.name
     matches = [p for p in folders if p.name == name] or [
         p for p in folders if p.name.startswith(name) or p.name.endswith(name)
     ]
