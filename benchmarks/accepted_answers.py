@@ -1,15 +1,15 @@
 """How many of the answers that scoring accepts are wrong when a person reads them.
 
     python benchmarks/accepted_answers.py                      rescore the sheet, compare with its readings
-    python benchmarks/accepted_answers.py --draw RUN [RUN ...] draw a new sheet from the answers of runs
+    python benchmarks/accepted_answers.py --draw FILE [FILE ...]   add a draw from predictions, to be read
 
-The sheet, `accepted_answers.jsonl`, holds up to 200 answers that were accepted and 100 that were not, in a seeded order and
-without their verdicts: `read` is what a reader said of each, `right` or `wrong`, before the verdicts were known. An answer
-is right when it does what the request asks: calls what is asked for and would print or say it, however odd it is otherwise.
+The sheet, `accepted_answers.jsonl`, holds draws. A draw has up to 200 answers that were accepted and 100 that were not, in a
+seeded order and without their verdicts: `read` is what a reader said of each, `right` or `wrong`, before the verdicts were
+known. An answer is right when it does what the request asks: calls what is asked for and would print or say it, however odd
+it is otherwise. FILE is `NAME/<suite>.jsonl`, as runs and validations keep them.
 
-The first 199 lines are the tiny model's (two seeds); grading was tightened after they were read, so that they show no more
-than that nothing came back. The 87 after them are SmolLM2's (two runs), read after the last change: of the 42 accepted ones
-one reads as wrong, a sentence with the right words in it that means nothing.
+Only the newest draw measures: grading was tightened after the earlier ones were read. They show that nothing came back.
+Draw 1 is two seeds of the tiny model, draw 2 two runs of SmolLM2, draw 3 further seeds of it on the whole suites.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 SHEET = Path(__file__).with_suffix(".jsonl")
 SEED, ACCEPTED, REJECTED = 20261128, 200, 100
+CLAIMED, FEWEST = 0.02, 80  # of the accepted answers; fewer of them measure nothing
 
 from tunewright.contract.catalog import load_catalog  # noqa: E402
 from tunewright.contract.suite import Case, Prediction, Suite, read_suite  # noqa: E402
@@ -33,28 +34,40 @@ def request(case: Case) -> str:
     return next(m.content or "" for m in reversed(case.messages) if m.role == "user")
 
 
-def draw(runs: list[Path]) -> None:
-    """Write a sheet without readings. The small model's accepted answers are rare: there may be fewer than wanted."""
+def draw(files: list[Path]) -> None:
+    """Add a draw without readings to the sheet; accepted answers may be fewer than wanted."""
     catalog = load_catalog("coding")
     piles: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
-    for run in runs:
-        for path in sorted(run.glob("predictions/quantized/*.jsonl")):
-            suite = read_suite(ROOT / "suites" / path.name)
-            by_id = {case.id: case for case in suite.cases}
-            for outcome in score_predictions(suite, read_predictions(path), catalog).outcomes:
-                if not outcome.missing:
-                    asked = request(by_id[outcome.case])
-                    piles[outcome.passed].append(
-                        {"suite": suite.name, "case": outcome.case, "request": asked, "answer": outcome.text}
-                    )
+    for path in files:
+        suite = read_suite(ROOT / "suites" / path.name)
+        by_id = {case.id: case for case in suite.cases}
+        for outcome in score_predictions(suite, read_predictions(path), catalog).outcomes:
+            if not outcome.missing:
+                asked = request(by_id[outcome.case])
+                piles[outcome.passed].append(
+                    {"suite": suite.name, "case": outcome.case, "request": asked, "answer": outcome.text}
+                )
     random = Random(SEED)
+    earlier = read_sheet()
+    seen = {(row["suite"], row["case"], row["answer"]) for row in earlier}
     rows: list[dict[str, Any]] = []
     for passed, wanted in ((True, ACCEPTED), (False, REJECTED)):
-        pile = list({json.dumps(row): row for row in piles[passed]}.values())
+        pile = [
+            row
+            for row in {json.dumps(row): row for row in piles[passed]}.values()
+            if (row["suite"], row["case"], row["answer"]) not in seen
+        ]
         rows += random.sample(pile, min(wanted, len(pile)))
     random.shuffle(rows)
-    SHEET.write_text("".join(json.dumps({**row, "read": ""}, ensure_ascii=False) + "\n" for row in rows))
+    number = max((row["draw"] for row in earlier), default=0) + 1
+    with SHEET.open("a", encoding="utf-8") as sheet:
+        for row in rows:
+            sheet.write(json.dumps({"draw": number, **row, "read": ""}, ensure_ascii=False) + "\n")
     print(f"{SHEET}: {len(rows)} answers to read")
+
+
+def read_sheet() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in SHEET.read_text(encoding="utf-8").splitlines()]
 
 
 def verdicts(rows: list[dict[str, Any]]) -> list[bool | None]:
@@ -79,36 +92,39 @@ def verdicts(rows: list[dict[str, Any]]) -> list[bool | None]:
 def main() -> int:
     """Print both shares; exit 1 when more than 2 % of the accepted answers read as wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--draw", nargs="+", type=Path, metavar="RUN", help="draw a new sheet from these runs"
-    )
+    parser.add_argument("--draw", nargs="+", type=Path, metavar="FILE", help="add a draw from predictions")
     options = parser.parse_args()
     if options.draw:
         draw(options.draw)
         return 0
-    rows = [json.loads(line) for line in SHEET.read_text(encoding="utf-8").splitlines()]
+    rows = read_sheet()
     judged = list(zip(rows, verdicts(rows)))
+    kept = False
+    for number in sorted({row["draw"] for row in rows}):
+        kept = report(number, [pair for pair in judged if pair[0]["draw"] == number])
+    print(f"at most {CLAIMED:.0%} of the newest draw wrongly accepted:", "kept" if kept else "BROKEN")
+    return 0 if kept else 1
+
+
+def report(number: int, judged: list[tuple[dict[str, Any], bool | None]]) -> bool:
+    """Print a draw's figures; whether it is read, large enough and within the claim."""
     gone = sum(verdict is None for _, verdict in judged)
-    unread = sum(row["read"] not in ("right", "wrong") for row in rows)
+    unread = sum(row["read"] not in ("right", "wrong") for row, _ in judged)
     accepted = [row for row, verdict in judged if verdict]
     rejected = [row for row, verdict in judged if verdict is False]
     wrong = [row for row in accepted if row["read"] == "wrong"]
     right = [row for row in rejected if row["read"] == "right"]
+    print(f"draw {number}: {len(judged)} answers, {gone} to cases that changed, {unread} unread")
     for title, listed in (("accepted, read as wrong", wrong), ("rejected, read as right", right)):
         for row in listed:
-            print(
-                f"{title}: {row['suite']} {row['case']}: {row['request']!r}\n    {row['answer']!r}  {row.get('why', '')}"
-            )
-    print(f"{len(rows)} answers, {gone} to cases that changed, {unread} unread")
-    print(
-        f"accepted {len(accepted):>4}, read as wrong {len(wrong):>3} ({len(wrong) / max(1, len(accepted)):.1%}; at most 2%)"
-    )
-    print(
-        f"rejected {len(rejected):>4}, read as right {len(right):>3} ({len(right) / max(1, len(rejected)):.1%})"
-    )
-    kept = unread == 0 and len(accepted) >= 80 and len(wrong) <= 0.02 * len(accepted)
-    print("at most 2% wrongly accepted:", "kept" if kept else "BROKEN")
-    return 0 if kept else 1
+            asked, answer = row["request"], row["answer"]
+            print(f"  {title}: {row['suite']} {row['case']}: {asked!r}\n    {answer!r}  {row.get('why', '')}")
+    for title, part, whole in (
+        ("accepted, read as wrong", wrong, accepted),
+        ("rejected, read as right", right, rejected),
+    ):
+        print(f"  {title}: {len(part)} of {len(whole)} ({len(part) / max(1, len(whole)):.1%})")
+    return unread == 0 and len(accepted) >= FEWEST and len(wrong) <= CLAIMED * len(accepted)
 
 
 if __name__ == "__main__":
