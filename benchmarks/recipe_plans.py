@@ -13,9 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tunewright.cli.plan_text import Plan, plan_text, size  # noqa: E402
+from tunewright.cli.plan_text import Plan, plan_text  # noqa: E402
 from tunewright.cli.planning import memory_budget  # noqa: E402
 from tunewright.contract.recipe import load_recipe  # noqa: E402
+from tunewright.contract.sizes import size  # noqa: E402
 from tunewright.remote.probe import parse_facts  # noqa: E402
 from tunewright.train.counting import count  # noqa: E402
 

@@ -18,13 +18,18 @@ from tunewright.contract.errors import ExitCode, HostError
 from tunewright.remote import environment as environments
 from tunewright.remote import follow
 from tunewright.remote.environment import Environment, install_environment
-from tunewright.remote.host import open_host
+from tunewright.remote.host import Host, open_host
 from tunewright.remote.job import follow_run, pull_run, ship_run, start_run
-from tunewright.remote.preflight import check_host, require_fit
+from tunewright.remote.preflight import Need, judge_facts, require_fit
 from tunewright.remote.probe import probe_host
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.sshd, pytest.mark.slow]
+
+
+def require_room(host: Host) -> None:
+    need = Need("the environment", disk=3 << 30)
+    require_fit(host.name, judge_facts(probe_host(host), host.root, need, host.name))
 
 
 @pytest.fixture
@@ -89,7 +94,7 @@ def test_a_host_without_uv_is_told_how_to_get_it(ssh: SshClient, tmp_path: Path)
         ssh.add("mac", server)
         with open_host("mac", ROOT) as host:
             attempts = (
-                lambda: require_fit(host, ROOT),
+                lambda: require_room(host),
                 lambda: install_environment(host, ROOT, lambda _: None),
             )
             for attempt in attempts:
@@ -110,8 +115,10 @@ def test_a_host_whose_disk_fills_up_keeps_no_half_environment(ssh: SshClient, fr
     ssh.add("mac", fresh)
     try:
         with open_host("mac", ROOT) as host:
-            with pytest.raises(HostError, match=r"GiB free .* needed") as error:
-                require_fit(host, ROOT)
+            with pytest.raises(
+                HostError, match=r"0\.03 GiB free at .*, the environment needs 3\.00 GiB"
+            ) as error:
+                require_room(host)
             assert "clean --host" in error.value.hint
             with pytest.raises(HostError) as error:
                 install_environment(host, ROOT, lambda _: None)
@@ -151,8 +158,11 @@ def test_a_mac_look_alike_is_known_for_a_mac(
             facts = probe_host(host)
             assert (facts.system, facts.arch, facts.os_version) == ("Darwin", "arm64", "15.6.1")
             assert facts.uv == PurePosixPath(server.home / ".local" / "bin" / "uv")
-            findings = {finding.check: finding.severity for finding in check_host(host, checkout)}
-            assert findings == {"system": "info", "uv": "info", "disk": "info", "power": "warn"}
+            findings = {finding.check: finding.severity for finding in judge_facts(facts, host.root)}
+            assert findings == {
+                **dict.fromkeys(("system", "uv", "disk", "sleep", "display", "filevault", "clock"), "pass"),
+                "power": "warn",
+            }
             run = make_run(host, checkout, steps=2)
             ship_run(host, run, print)
             start_run(host, run)

@@ -11,6 +11,7 @@ Pages speculative:                        10000.
 Pages throttled:                              0.
 Pages wired down:                        300000.
 Pages purgeable:                           5000.
+Swapouts:                                %SWAPOUTS%.
 "Translation faults":                 123456789.
 """
 SYSCTL = {
@@ -19,6 +20,21 @@ SYSCTL = {
     "kern.boottime": f"{{ sec = {BOOT}, usec = 123456 }} Sat Nov 22 08:26:40 2026",
     "machdep.cpu.brand_string": "Apple M2 Ultra",
 }
+CUSTOM = """Battery Power:
+ sleep                1
+ displaysleep         2
+AC Power:
+ Sleep On Power Button 1
+ sleep                {sleep} (sleep prevented by powerd)
+ displaysleep         {display}
+"""
+ASSERTIONS = """Assertion status system-wide:
+   BackgroundTask                 0
+   PreventUserIdleDisplaySleep    {held}
+   PreventUserIdleSystemSleep     1
+Listed by owning process:
+  pid 321(powerd): PreventUserIdleDisplaySleep named: "prevent sleep while display is on"
+"""
 MAINS = "Now drawing from 'AC Power'"
 BATTERY = "Now drawing from 'Battery Power'"
 
@@ -31,8 +47,13 @@ def make_mac(
     power: str = MAINS,
     free_kib: int = 500_000_000,
     sysctl: dict[str, str] | None = None,
+    sleep: int = 0,
+    display: int = 10,
+    held: bool = False,
+    filevault: str = "Off",
+    swapouts: int = 0,
 ) -> Path:
-    """Write the commands into `folder` and return it."""
+    """Write the commands into `folder` and return it. Each look finds `swapouts` more pages swapped out."""
     folder.mkdir(parents=True)
     values = SYSCTL | (sysctl or {})
     cases = "\n".join(f"  {name}) echo '{value}' ;;" for name, value in values.items())
@@ -41,8 +62,15 @@ def make_mac(
         "sw_vers": f"echo {version}",
         # Like the real one, silent on standard output for a name that it does not know.
         "sysctl": f'[ "$1" = -n ] && shift\ncase "$1" in\n{cases}\n  *) exit 1 ;;\nesac',
-        "pmset": f'echo "{power}"\necho " -InternalBattery-0 (id=1234)	95%; charged; 0:00 remaining"',
-        "vm_stat": f"cat <<'END'\n{VM_STAT}END",
+        "pmset": f"""case "$2" in
+  custom) cat <<'END'\n{CUSTOM.format(sleep=sleep, display=display)}END\n;;
+  assertions) cat <<'END'\n{ASSERTIONS.format(held=int(held))}END\n;;
+  *) echo "{power}"; echo " -InternalBattery-0 (id=1234)	95%; charged; 0:00 remaining" ;;
+esac""",
+        "fdesetup": f"echo 'FileVault is {filevault}.'",
+        "vm_stat": f"""count={folder}/swapouts
+[ {swapouts} = 0 ] || echo $(($(cat $count 2>/dev/null || echo 0) + {swapouts})) >$count
+cat <<END\n{VM_STAT.replace("%SWAPOUTS%", "$(cat $count 2>/dev/null || echo 123456)")}END""",
         # A volume's name may hold spaces.
         "df": "echo 'Filesystem 1024-blocks Used Available Capacity Mounted on'\n"
         f"echo '/dev/disk3s5 971350180 400000000 {free_kib} 45% /System/Volumes/My Data'",

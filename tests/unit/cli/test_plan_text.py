@@ -12,10 +12,11 @@ from tests.support.made_run import make_run
 from tunewright.cli import planning
 from tunewright.cli.plan_downloads import download_bytes
 from tunewright.cli.plan_earlier import find_earlier, read_earlier
-from tunewright.cli.plan_text import Cargo, Earlier, Plan, batch_of, duration, plan_text, size
+from tunewright.cli.plan_text import Cargo, Earlier, Plan, batch_of, duration, plan_text
 from tunewright.contract.counts import Counts, Disk, Training
 from tunewright.contract.recipe import load_recipe
 from tunewright.contract.run import Event
+from tunewright.contract.sizes import size
 
 ROOT = Path(__file__).parents[3]
 GIB = 1 << 30
@@ -77,6 +78,10 @@ def test_the_known_figures_stand_in_the_plan() -> None:
     ("change", "words"),
     [
         ({"disk_free": 10 * GIB}, "10.00 GiB of disk are free"),
+        (
+            {"disk_free": PLAN.disk_needed - 1},
+            "23.000372528 GiB of disk are free, 23.000372529 GiB are needed",
+        ),
         ({"memory_budget": 24 * GIB}, "about 29.00 GiB of memory, of 24.00 GiB"),
         ({"against": ("no uv",)}, "no uv"),
         ({"counts": None, "unknown": "no model", "against": ("no model",)}, "no model"),

@@ -9,10 +9,17 @@ from hypothesis import strategies as st
 
 from tests.support.mac import BOOT, make_mac
 from tunewright.remote.local_host import LocalHost
-from tunewright.remote.probe import HostFacts, parse_facts, probe_host, read_values
+from tunewright.remote.probe import (
+    HostFacts,
+    clock_ahead,
+    parse_facts,
+    probe_host,
+    probe_swap,
+    read_values,
+)
 
 
-def probe_mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> HostFacts:
+def mac_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> LocalHost:
     mac = make_mac(tmp_path / "bin", **changes)  # type: ignore[arg-type]
     uv = mac / "uv"
     uv.write_text(
@@ -24,7 +31,11 @@ def probe_mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: object
     monkeypatch.setenv("PATH", f"{mac}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("UV", str(uv))
-    return probe_host(LocalHost(tmp_path))
+    return LocalHost(tmp_path)
+
+
+def probe_mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> HostFacts:
+    return probe_host(mac_host(tmp_path, monkeypatch, **changes))
 
 
 def test_a_mac_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +49,9 @@ def test_a_mac_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts.on_mains is True
     assert facts.chip == "Apple M2 Ultra"
     assert not facts.translated
+    assert (facts.sleep_minutes, facts.display_minutes, facts.display_held) == (0, 10, False)
+    assert facts.filevault is False
+    assert facts.clock_ahead == 0
     assert facts.uv == PurePosixPath(tmp_path / "bin" / "uv")
     assert facts.python == PurePosixPath("/opt/python3.12")
     assert facts.home == PurePosixPath(tmp_path / "home")
@@ -84,3 +98,37 @@ def test_whatever_a_host_says_becomes_facts(values: dict[str, str]) -> None:
     facts = parse_facts(values)
     assert facts.disk_free_bytes is None or facts.disk_free_bytes >= 0
     assert facts.uv is None or facts.uv.is_absolute()
+
+
+def test_a_macs_power_settings_are_those_on_mains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = probe_mac(tmp_path, monkeypatch, sleep=15, display=0, held=True, filevault="On")
+    assert (facts.sleep_minutes, facts.display_minutes, facts.display_held) == (15, 0, True)
+    assert facts.filevault is True
+
+
+def test_swapping_is_seen_while_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = mac_host(tmp_path, monkeypatch, swapouts=1000)
+    assert probe_swap(host, 1) == 1000 * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_memory_that_was_swapped_out_earlier_is_not_swapping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert probe_swap(mac_host(tmp_path, monkeypatch), 1) == 0
+
+
+def test_a_host_without_a_count_of_swapping_does_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = mac_host(tmp_path, monkeypatch)
+    (tmp_path / "bin" / "vm_stat").write_text("#!/bin/sh\nexit 1\n")
+    assert probe_swap(host, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "ahead"),
+    [(1000, 0.0), (1004, 0.0), (999, -0.5), (1010, 4.5), (900, -99.5), (None, None)],
+)
+def test_a_clock_is_off_only_by_what_cannot_be_the_way_there(said: int | None, ahead: float | None) -> None:
+    """The question left at 1000.5 and the answer came at 1005.5; the host says whole seconds."""
+    assert clock_ahead(said, 1000.5, 1005.5) == ahead

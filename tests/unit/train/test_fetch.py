@@ -194,7 +194,7 @@ def test_a_full_disk_is_told_before_anything_is_fetched(hub: Hub, monkeypatch: p
     lock = resolve_base(REPOSITORY)
     monkeypatch.setattr(fetch, "SPARE", 1 << 60)
     before = len(hub.requests)
-    with pytest.raises(UserError, match="GB of disk are free"):
+    with pytest.raises(UserError, match="GiB of disk are free"):
         fetch_base(lock.repository, lock.revision, lock.files)
     assert len(hub.requests) == before
 

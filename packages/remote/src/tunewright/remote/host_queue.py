@@ -75,9 +75,13 @@ def _left(text: str, what: str) -> str:
     return text if text.endswith("not known") else f"{text} {what}"
 
 
-def read_queue(host: Host, python: str, first: str = "") -> HostQueue:
-    """The host's queue; with `first`, that waiting run is made the next one. Raises HostError."""
+def read_queue(host: Host, python: str, first: str = "", *, look: bool = False) -> HostQueue:
+    """The host's queue; with `first`, that waiting run is made the next one. With `look`, runs that died stay so.
+
+    Raises HostError.
+    """
     arguments = ["queue", "--root", str(host.root), *(["--first", check_id(first)] if first else [])]
+    arguments += ["--look"] if look else []
     answer: Any = ask(
         host,
         python,

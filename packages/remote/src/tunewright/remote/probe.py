@@ -5,8 +5,9 @@ Mac have a bare PATH, so uv is looked for by absolute path.
 """
 
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from tunewright.remote.host import Host, must, run_script
@@ -17,6 +18,7 @@ LC_ALL=C; export LC_ALL
 PATH="$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 say() { printf '%s=%s\n' "$1" "$(printf %s "$2" | tr '\n' ' ')"; }
 root=$1; shift
+say clock "$(date +%s)"
 system=$(uname -s)
 say system "$system"
 say arch "$(uname -m)"
@@ -53,6 +55,15 @@ Darwin)
   say chip "$(sysctl -n machdep.cpu.brand_string 2>/dev/null)"
   say translated "$(sysctl -n sysctl.proc_translated 2>/dev/null)"
   say power "$(pmset -g batt 2>/dev/null | head -n 1)"
+  # Minutes of idleness on mains, 0 for never: ` sleep 0 (sleep prevented by powerd)`.
+  mains() {
+    pmset -g custom 2>/dev/null | awk -v name="$1" '
+      /^AC Power/ { ac = 1; next } /^[A-Z]/ { ac = 0 } ac && $1 == name { print $2; exit }'
+  }
+  say sleep "$(mains sleep)"
+  say displaysleep "$(mains displaysleep)"
+  say display_held "$(pmset -g assertions 2>/dev/null | awk '$1 == "PreventUserIdleDisplaySleep" { print $2; exit }')"
+  say filevault "$(fdesetup status 2>/dev/null | head -n 1)"
   say pages "$(vm_stat 2>/dev/null | awk '
     /page size of/ { size = $8 } /^Pages (free|inactive|speculative|purgeable):/ { sub(/\./, "", $NF); sum += $NF }
     END { if (size) printf "%.0f", size * sum }')"
@@ -100,16 +111,59 @@ class HostFacts:
     translated: bool = False  # an Intel process on Apple Silicon (Rosetta)
     glibc: tuple[int, int] | None = None
     compiler: PurePosixPath | None = None  # mlx on Linux compiles kernels while it runs
+    clock_ahead: float | None = None  # seconds of its clock before ours, negative when it is behind
+    sleep_minutes: int | None = None  # a Mac's, on mains; 0: never
+    display_minutes: int | None = None
+    display_held: bool = False  # a program keeps a Mac's display lit
+    filevault: bool | None = None
+
+
+# $1 is how many seconds to watch.
+SWAP_SCRIPT = r"""
+LC_ALL=C; export LC_ALL
+PATH="$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+swapped() {
+  case $(uname -s) in
+    Darwin) vm_stat | awk '/^Swapouts:/ { sub(/\./, "", $2); print $2 }' ;;
+    *) awk '/^pswpout / { print $2 }' /proc/vmstat ;;
+  esac
+}
+before=$(swapped); sleep "$1"; after=$(swapped)
+echo "page=$(getconf PAGESIZE)"
+[ -n "$before" ] && [ -n "$after" ] && echo "pages=$((after - before))"
+exit 0
+"""
 
 
 def probe_host(host: Host) -> HostFacts:
     """Ask the host what it is. Raises HostError when it cannot say even that."""
+    root = host.root
+    before = time.time()
     done = must(
-        run_script(host, SCRIPT, [host.root, *host.uv_candidates], timeout=60),
+        run_script(host, SCRIPT, [root, *host.uv_candidates], timeout=60),
         f"{host.name} cannot be looked at",
         "Does the account have a POSIX shell?",
     )
-    return parse_facts(read_values(done.stdout.decode(errors="replace")))
+    after = time.time()
+    values = read_values(done.stdout.decode(errors="replace"))
+    return replace(parse_facts(values), clock_ahead=clock_ahead(_number(values, "clock"), before, after))
+
+
+def clock_ahead(said: int | None, before: float, after: float) -> float | None:
+    """How far another clock, which said whole seconds between two moments of ours, is surely ahead; behind: negative."""
+    if said is None:
+        return None
+    if said > after:
+        return said - after
+    return min(0.0, said + 1 - before)
+
+
+def probe_swap(host: Host, seconds: int = 2) -> float | None:
+    """Bytes a second that the host moves out of its memory; None when it does not tell. Raises HostError."""
+    done = must(run_script(host, SWAP_SCRIPT, [str(seconds)], timeout=60), f"{host.name} cannot be looked at")
+    values = read_values(done.stdout.decode(errors="replace"))
+    pages, page = _number(values, "pages"), _number(values, "page")
+    return None if pages is None or page is None else pages * page / seconds
 
 
 def read_values(text: str) -> dict[str, str]:
@@ -149,6 +203,10 @@ def parse_facts(values: Mapping[str, str]) -> HostFacts:
         translated=values.get("translated") == "1",
         glibc=(int(glibc[1]), int(glibc[2])) if glibc else None,
         compiler=_path(values.get("compiler")),
+        sleep_minutes=_number(values, "sleep"),
+        display_minutes=_number(values, "displaysleep"),
+        display_held=values.get("display_held") == "1",
+        filevault="is On" in values["filevault"] if values.get("filevault") else None,
     )
 
 

@@ -11,6 +11,7 @@ from tunewright.contract.atomic import sha256_file, write_bytes, write_json
 from tunewright.contract.errors import HostError
 from tunewright.contract.manifest import MANIFEST, Manifest, damaged_files, now, read_manifest
 from tunewright.contract.run import STAGES, RunFolder, Stage
+from tunewright.contract.sizes import size_pair
 from tunewright.remote.follow import Mirror
 from tunewright.remote.host import Host, read_file, read_tail
 from tunewright.remote.retry import Unreachable, persist
@@ -18,6 +19,7 @@ from tunewright.remote.safe_paths import safe_names
 from tunewright.remote.transfer import get_file
 from tunewright.remote.worker_client import HostRun, find_on_host
 
+SPARE = 64 << 20  # bytes that a pull leaves free on the laptop
 PULLED = "pulled.json"  # written last: everything that was to come has come
 
 
@@ -116,8 +118,9 @@ def _put_in_place(staging: Path, final: Path) -> None:
 
 def _require_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
-    if free < needed + (64 << 20):
+    if free < needed + SPARE:
+        has, needs = size_pair(free, needed + SPARE)
         raise HostError(
-            f"{free / 1e9:.1f} GB are free here, the results need {needed / 1e9:.1f} GB",
+            f"{has} are free here, the results need {needs}",
             "Make room, then: ./inv pull. In the recipe, pull.models = false leaves the model on the host.",
         )

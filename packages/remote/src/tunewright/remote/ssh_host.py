@@ -286,14 +286,15 @@ def _converse(
                 channel.settimeout(max(0.01, deadline - time.monotonic()))
 
     channel.settimeout(timeout)
+    greeting = bytearray()
+    refusal = b""
     try:
-        output += without_greeting(heard())
-        greeting = b""
+        output += without_greeting(heard(), greeting)
     except GreetingError as error:  # the account cannot run commands, and says why on either pipe
-        greeting = error.args[0]
-        if len(greeting) > MOST_GREETING:
+        refusal = error.args[0]
+        if len(refusal) > MOST_GREETING:
             raise HostError(
-                f"the login shell printed {len(greeting) / 1e6:.1f} MB before {name} began",
+                f"the login shell printed {len(refusal) / 1e6:.1f} MB before {name} began",
                 "Look at what the account's start files print (.bashrc, .zshenv, config.fish).",
             ) from None
     channel.status_event.wait(max(0.01, deadline - time.monotonic()))
@@ -302,4 +303,5 @@ def _converse(
     for thread in threads:
         thread.join(5)
     code = channel.recv_exit_status()
-    return Completed(code or (1 if greeting else 0), b"".join(output), b"".join(errors) or greeting)
+    said = b"".join(errors) or refusal
+    return Completed(code or (1 if refusal else 0), b"".join(output), said, bytes(greeting))

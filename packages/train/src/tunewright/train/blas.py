@@ -6,7 +6,7 @@ names and is preloaded by whoever starts a worker. It is assembled once by the g
 A system's OpenBLAS takes its place only where it is measured to be faster.
 
 `python -m tunewright.train.blas` prints one line of JSON: `{"name": …, "library": …, "gflops": …}`, measured on one
-thread; null where mlx brings what it needs (macOS).
+thread; on macOS, where mlx brings what it needs, on the GPU.
 """
 
 import ctypes.util
@@ -35,10 +35,10 @@ SYSTEM = ("libopenblas.so.0", "libopenblas.so")
 CHOSEN = "TUNEWRIGHT_BLAS"  # set once a library is chosen: a process that starts itself again keeps it
 MARGIN = 1.1  # how much faster a system's must be; less is noise, and a change of library changes last bits
 MEASURING = 60.0  # seconds
-# Best of three products of two 1024 x 1024 float32 matrices, after one that warms up.
+# Best of three products of two 1024 x 1024 float32 matrices, after one that warms up; of a device that is named.
 _MEASURE = """
-import time, mlx.core as mx
-mx.set_default_device(mx.cpu)
+import sys, time, mlx.core as mx
+mx.set_default_device(getattr(mx, sys.argv[1]))
 a, b = mx.random.normal((1024, 1024)), mx.random.normal((1024, 1024))
 mx.eval(a, b)
 best = 1e9
@@ -148,13 +148,13 @@ def system_blas() -> Blas | None:
     return Blas("system", found) if found else None
 
 
-def measure(blas: Blas) -> float:
-    """10^9 operations a second that mlx reaches with a library on one thread; 0 when it does not work."""
+def measure(blas: Blas, device: str = "cpu") -> float:
+    """10^9 operations a second that mlx reaches with a library on one thread, or on a `gpu`; 0 when it does not work."""
     clean = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", CHOSEN)}
     environment = _with({**clean, "OPENBLAS_NUM_THREADS": "1"}, blas)
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", _MEASURE],
+            [sys.executable, "-P", "-c", _MEASURE, device],
             env=environment,
             capture_output=True,
             text=True,
@@ -198,7 +198,7 @@ def main() -> int:
         chosen = choose_blas()
         answer = asdict(Measured(chosen.name, chosen.library, measure(chosen))) | {"compiler": has_compiler()}
     else:
-        answer = None
+        answer = asdict(Measured("metal", "", measure(Blas("metal"), "gpu")))
     sys.stdout.write(json.dumps(answer) + "\n")
     return 0
 

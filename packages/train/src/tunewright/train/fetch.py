@@ -24,6 +24,7 @@ from tunewright.contract.atomic import write_json
 from tunewright.contract.base_lock import BaseLock, LockedFile
 from tunewright.contract.errors import ExitCode, UserError
 from tunewright.contract.hub import hub_errors, hub_stream, is_transport_error, resolve_base
+from tunewright.contract.sizes import size_pair
 
 Tick = Callable[[int, int], None]  # bytes that are here, of how many
 TRIES = 5  # attempts at a file in a row that bring nothing
@@ -192,8 +193,9 @@ def _other(name: str) -> UserError:
 def _check_disk(place: Place, needed: int) -> None:
     free = shutil.disk_usage(place.work).free
     if free < needed + SPARE:
+        needs, has = size_pair(needed + SPARE, free)
         raise UserError(
-            f"{needed / 1e9:.1f} GB are to be fetched, and {free / 1e9:.1f} GB of disk are free at {place.work.parent}",
+            f"{needs} are needed to fetch it, and {has} of disk are free at {place.work.parent}",
             "Make room there, or set HF_HOME to another volume; what has been fetched is kept.",
         )
 

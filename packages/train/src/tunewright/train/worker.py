@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     queue = commands.add_parser("queue", help="the run at work, and those that wait")
     queue.add_argument("--root", type=Path, required=True, help="the host's folder")
     queue.add_argument("--first", default="", help="a waiting run that is to be the next one")
+    queue.add_argument("--look", action="store_true", help="start nothing again")
     recover = commands.add_parser("recover", help="start again what a restart of the machine ended")
     recover.add_argument("--root", type=Path, required=True, help="the host's folder")
     commands.add_parser("facts", help="versions and device")
@@ -98,7 +99,8 @@ def _queue(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from tunewright.train.detach import recover
     from tunewright.train.queue import Queue, describe_queue
 
-    recover(options.root.resolve())
+    if not options.look:
+        recover(options.root.resolve())
     queue = Queue(options.root.resolve())
     if options.first:
         queue.put_first(options.first)
