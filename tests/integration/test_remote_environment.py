@@ -51,6 +51,8 @@ def test_a_host_with_nothing_but_uv_gets_an_environment_that_works(
         assert "ModuleNotFoundError" in missing.reason
         assert PurePosixPath(first.python).is_relative_to(fresh.root / "envs" / first.hash)
         assert first.versions["mlx-lm"].startswith("0.32")
+        owner = host.run([str(fresh.root / "tunewright-host"), "status"])
+        assert owner.text == f"at work   nothing\nquiet     no hours ({fresh.root}/host.toml)"
         said.clear()
         began = time.monotonic()
         assert install_environment(host, ROOT, said.append) == first

@@ -93,7 +93,8 @@ def status(c: Context, run: str = "") -> None:
     where = f" in {state.stage}" if state.stage else ""
     step = f", step {state.step} of {state.steps}" if state.steps else ""
     waits = f", {state.message}" if state.place else ""
-    print(f"{folder.path.name}: {state.state}{waits}{' (stalled)' if state.stalled else ''}{where}{step}")
+    still = " (paused)" if state.paused else " (stalled)" if state.stalled else ""
+    print(f"{folder.path.name}: {state.state}{waits}{still}{where}{step}")
     for line in ("" if waits else state.message, state.hint):
         if line:
             print(f"  {line}")

@@ -68,7 +68,7 @@ class Event(BaseModel):
     time: str
     stage: str
     # queued, turn, stage_start, tool_tokens, progress, loss, validation, checkpoint, warning, stage_end, stage_reused,
-    # error, done, cancelled, lost, resumed
+    # error, done, cancelled, lost, resumed, paused, unpaused
     kind: str
     data: dict[str, Any] = {}
 
@@ -88,6 +88,7 @@ class Status(BaseModel):
     message: str = ""
     hint: str = ""
     place: int = 0  # in the host's queue, from 1, while it waits there; `message` says how long about
+    paused: bool = False  # the host's owner lets it pause: `message` says why
     stalled: bool = False  # the worker lives and gets nowhere: `message` says since when
 
 

@@ -103,6 +103,9 @@ def time_left(events: Sequence[Event], typical: Mapping[Stage, float], now: date
     if total is None:
         return TimeLeft(later.seconds, False)
     begun = datetime.fromisoformat((told[-1] if told else start).time)
+    pauses = [event for event in since if event.kind in ("paused", "unpaused")]
+    if pauses and pauses[-1].kind == "paused":
+        now = datetime.fromisoformat(pauses[-1].time)  # nothing gets less until it goes on
     return later + TimeLeft(max(0.0, total - max(0.0, (now - begun).total_seconds())), True)
 
 

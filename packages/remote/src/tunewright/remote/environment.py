@@ -47,8 +47,21 @@ except OSError:
         os.rename(final, folder + ".damaged")
         os.rename(folder, final)
         shutil.rmtree(folder + ".damaged", ignore_errors=True)
+# For the machine's owner, by a name that stays.
+command = os.path.join(os.path.dirname(os.path.dirname(final)), "tunewright-host")
+with open(command + ".part", "w") as file:
+    file.write(sys.argv[3])
+os.chmod(command + ".part", 0o700)
+os.rename(command + ".part", command)
 with open(os.path.join(final, "environment.json")) as file:
     sys.stdout.write(file.read())
+"""
+HOST_COMMAND = """#!/bin/sh
+# What runs on this machine, for its owner. Written by Tunewright when it installs an environment.
+cd "$(dirname "$0")" || exit 1
+newest=$(ls -t envs/*/environment.json 2>/dev/null | head -n 1)
+[ -n "$newest" ] || { echo "no environment in $PWD/envs" >&2; exit 1; }
+exec "$PWD/$(dirname "$newest")/venv/bin/python" -P -m tunewright.train.host_command --root "$PWD" "$@"
 """
 
 
@@ -137,7 +150,7 @@ def _build(
         if done.code:
             raise _explain(host, step[:2], done.stderr.decode(errors="replace"))
     done = must(
-        host.run([inside, "-P", "-c", _FINISH, str(folder), str(final)], timeout=300),
+        host.run([inside, "-P", "-c", _FINISH, str(folder), str(final), HOST_COMMAND], timeout=300),
         f"{host.name}: the installed environment does not start",
         "See `./inv host.check`; on Linux mlx needs glibc 2.35 and a CPU of the last ten years.",
     )

@@ -27,6 +27,7 @@ class QueuedRun(BaseModel):
     step: int = 0
     steps: int = 0
     stalled: bool = False
+    paused: bool = False
     left: str = ""  # `about 90 minutes`: until it ends, or until its turn
 
 
@@ -64,8 +65,8 @@ class HostQueue:
         if row := self.at_work:
             where = f" in {row.stage}" if row.stage else ""
             where += f", step {row.step} of {row.steps}" if row.steps else ""
-            stalled = ", stalled" if row.stalled else ""
-            lines.append(f"  at work  {row.run}{where}{stalled}; {_left(row.left, 'left')}")
+            still = ", paused" if row.paused else ", stalled" if row.stalled else ""
+            lines.append(f"  at work  {row.run}{where}{still}; {_left(row.left, 'left')}")
         for place, row in enumerate(self.waiting, 1):
             lines.append(f"  {ordinal(place):<7}  {row.run}; {_left(row.left, 'until its turn')}")
         return "\n".join(lines)

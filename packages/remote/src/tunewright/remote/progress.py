@@ -61,6 +61,10 @@ def describe(event: Event) -> str | None:
         case "warning" | "error" | "lost":
             hint = f" {data['hint']}" if data.get("hint") else ""
             return f"{name} {event.kind}: {visible(str(data.get('message', '')))}{visible(hint)}"
+        case "paused":
+            text = one_line(str(data.get("message", "")))
+        case "unpaused":
+            text = f"goes on after a pause of {_seconds(data.get('seconds'))}"
         case "resumed":
             times = f"{_whole(data.get('times'))} of {_whole(data.get('limit'))} times"
             text = f"goes on by itself from its last checkpoint, {times}"

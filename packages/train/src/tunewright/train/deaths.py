@@ -78,6 +78,7 @@ def last_status(found: Status, death: Death, resumed: int) -> Status:
             "message": death.message + times,
             "hint": death.hint,
             "stalled": False,
+            "paused": False,
             "pid": 0,
             "place": 0,
         }

@@ -52,6 +52,7 @@ def main() -> int:
     parser.add_argument("suites", nargs="+")
     options = parser.parse_args()
     from tunewright.train.base import find_base
+    from tunewright.train.courtesy import Rest
     from tunewright.train.models import open_model
     from tunewright.train.predict import answer_part, asked_of, parts_here, write_predictions
     from tunewright.train.ranks import live_with_parent
@@ -65,7 +66,7 @@ def main() -> int:
     for name in options.suites:
         suite = asked_of(options.model, read_suite(run.suites / f"{name}.jsonl"), spec)
         part = (options.part, parts_here())
-        found = answer_part(loaded, suite, recipe.predict, recipe.seed, part, lambda _: None)
+        found = answer_part(loaded, suite, recipe.predict, recipe.seed, part, Rest(run))
         write_predictions(options.out / f"{name}.jsonl", found)
     return 0
 

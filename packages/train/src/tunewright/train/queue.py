@@ -23,6 +23,7 @@ from tunewright.contract.atomic import write_json
 from tunewright.contract.errors import UserError
 from tunewright.contract.run import FINAL_STATES, RunFolder
 from tunewright.contract.run_times import TimeLeft, ordinal, time_left, typical_seconds
+from tunewright.train.courtesy import paused_now
 from tunewright.train.lock import is_held, is_locked, open_private, take
 from tunewright.train.run_events import Journal
 
@@ -204,15 +205,21 @@ def wait_for_turn(run: RunFolder, journal: Journal) -> Turn:
     began, looked = time.monotonic(), -REFRESH
     shown = told = (0, "")
     try:
-        while (turn := _try(queue, name)) is None:
+        while True:
+            why = paused_now(run)
+            turn = None if why else _try(queue, name)
+            if turn is not None:
+                break
             journal.check()
             before = queue.before(name)
-            now = (len(before), before[0] if before else "")
+            now = (len(before), why or (before[0] if before else ""))
             waited = time.monotonic() - began
-            if before and (
+            if now[1] and (
                 now != shown or time.monotonic() - looked >= REFRESH or (waited > SETTLE and now != told)
             ):
                 place, message, hint = place_of(queue, name)
+                if why:
+                    place, message = max(1, place), f"{ordinal(max(1, place))}; {why}"
                 # A full disk is no reason to wait no more.
                 with contextlib.suppress(OSError):
                     journal.queued(place, message, hint)
@@ -252,8 +259,8 @@ def _left(queue: Queue, run: str) -> TimeLeft:
 def describe_queue(queue: Queue) -> dict[str, Any]:
     """The run at work and those that wait, as `worker queue` answers: `{"at_work": …, "waiting": […]}`.
 
-    Each has `run`, `recipe`, `stage`, `step`, `steps`, `stalled` and `left`: of the run at work how long it takes, of the
-    others how long they wait.
+    Each has `run`, `recipe`, `stage`, `step`, `steps`, `stalled`, `paused` and `left`: of the run at work how long it takes,
+    of the others how long they wait.
     """
     at_work = queue.at_work()
     left = _left(queue, at_work) if at_work is not None else TimeLeft(0, True)
@@ -282,5 +289,6 @@ def _row(queue: Queue, run: str, left: TimeLeft) -> dict[str, Any]:
         "step": status.step if status and where else 0,
         "steps": status.steps if status and where else 0,
         "stalled": bool(status and status.stalled),
+        "paused": bool(status and status.paused),
         "left": str(left),
     }

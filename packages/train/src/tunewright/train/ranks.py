@@ -41,6 +41,9 @@ class Ring:
     rank: int = 0
     size: int = 1
     group: Any = None
+    # Called before the ranks exchange numbers. A rank that waits for another inside mlx keeps a core busy: while the first
+    # one pauses, the others wait for its word instead.
+    meet: Callable[[], None] = lambda: None
 
     def mine(self, count: int) -> range:
         """Which of `count` shards this rank computes; the other ranks compute the others."""
@@ -53,6 +56,7 @@ class Ring:
 
         if self.size == 1:
             return part
+        self.meet()
         every = mx.distributed.all_gather(part[None], group=self.group, stream=mx.cpu)
         return every.swapaxes(0, 1).reshape(-1, part.shape[-1])[:count]
 
@@ -93,7 +97,13 @@ def ring_of(run: RunFolder, size: int, warn: Callable[[str, str], Any]) -> Gener
             warn("a second training process did not start; one trains alone, more slowly", "See worker.log.")
             yield ALONE
             return
-        yield _join(0, hosts)
+
+        def call() -> None:
+            for process in others:
+                with contextlib.suppress(OSError):  # mlx tells that it is gone
+                    os.write(process.stdin.fileno() if process.stdin else -1, b".")
+
+        yield _join(0, hosts, call)
 
 
 @contextlib.contextmanager
@@ -133,12 +143,12 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _join(rank: int, hosts: Path) -> Ring:
+def _join(rank: int, hosts: Path, meet: Callable[[], None]) -> Ring:
     import mlx.core as mx
 
     os.environ |= {"MLX_RANK": str(rank), "MLX_HOSTFILE": str(hosts)}
     group = mx.distributed.init(strict=True, backend="ring")
-    return Ring(group.rank(), group.size(), group)
+    return Ring(group.rank(), group.size(), group, meet)
 
 
 class Silent:
@@ -160,7 +170,8 @@ def main() -> int:
     parser.add_argument("--rank", type=int, required=True)
     parser.add_argument("--hosts", type=Path, required=True)
     options = parser.parse_args()
-    threading.Thread(target=live_with_parent, daemon=True).start()
+    calls = threading.Semaphore(0)
+    threading.Thread(target=live_with_parent, args=[calls], daemon=True).start()
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # libraries print what they please
     from tunewright.train.base import find_base
@@ -173,15 +184,20 @@ def main() -> int:
     trainer = make_trainer(work, workspace(run.path, "train"))
     answer.write("ready\n")
     answer.flush()
-    trainer.join(_join(options.rank, options.hosts))
+
+    def wait() -> None:
+        calls.acquire()
+
+    trainer.join(_join(options.rank, options.hosts, wait))
     trainer.run()
     return 0
 
 
-def live_with_parent() -> None:
-    """End when standard input does: whoever started this process is gone."""
-    while os.read(0, 1024):
-        pass
+def live_with_parent(calls: threading.Semaphore | None = None) -> None:
+    """End when standard input does: whoever started this process is gone. Each byte until then is one of `calls`."""
+    while said := os.read(0, 1024):
+        if calls is not None:
+            calls.release(len(said))
     os._exit(1)
 
 

@@ -16,8 +16,10 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from tunewright.contract.atomic import write_json
+from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import now
 from tunewright.contract.run import Event, RunFolder, State, Status, parse_events
+from tunewright.train.courtesy import LOOK, Courtesy
 from tunewright.train.machine import boot_id
 
 HEARTBEAT = 2.0  # seconds between two writes of status.json
@@ -27,6 +29,7 @@ STALLED = 10.0  # times the median of a step
 LEAST_STALL = 60.0  # seconds: a step of milliseconds may have to wait for a checkpoint
 UNKNOWN_STALL = 900.0  # seconds, while there are too few steps for a median: models load, kernels compile
 FEW = 5  # steps
+WEIGH = 5.0  # seconds between two looks at the memory that a run holds
 
 
 class Cancelled(BaseException):
@@ -60,6 +63,9 @@ class Journal:
         self._steps: deque[float] = deque(maxlen=101)  # seconds between its last calls of `progress`
         self._stepped = clock()
         self._left = False
+        self._courtesy: Courtesy | None = None
+        self._looked = self._weighed = clock()
+        self._too_much = 0  # bytes that the run held when it was over its cap
         self.cancelled = threading.Event()
 
     def event(self, kind: str, stage: str | None = None, /, **data: Any) -> Event:
@@ -79,6 +85,15 @@ class Journal:
                 self._seq -= 1
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._folder.events))
         return event
+
+    def obey(self, courtesy: Courtesy) -> None:
+        """From now on do what the host's owner asks: pause between two steps, hold no more memory than allowed."""
+        self._courtesy = courtesy
+
+    @property
+    def memory_cap(self) -> int | None:
+        """Bytes that the run may hold, where the host's owner set a limit."""
+        return self._courtesy.memory_cap if self._courtesy else None
 
     def warning(self, message: str, hint: str = "") -> None:
         self.event("warning", message=message, hint=hint)
@@ -138,10 +153,63 @@ class Journal:
             self.event("progress", step=step, total=steps, seconds_left=seconds)
 
     def check(self) -> None:
-        """A sign of life of the thread that works. Raises Cancelled when somebody asked the worker to stop."""
+        """A sign of life of the thread that works; it pauses here while the host's owner wants that.
+
+        Raises Cancelled when somebody asked the worker to stop, UserError when the run holds more memory than it may.
+        """
         self._sign = self._clock()
         if self.cancelled.is_set():
             raise Cancelled
+        if self._courtesy is None:
+            return
+        if self._too_much:
+            allowed = (self.memory_cap or 0) / 1e9
+            raise UserError(
+                f"the run held {self._too_much / 1e9:.2f} GB of memory; the host's owner allows {allowed:g} GB",
+                "Lower train.batch_size or train.max_seq_length, or ask for more: memory_gb in the host's host.toml.",
+            )
+        if self._clock() - self._looked >= LOOK:
+            self._pause(self._courtesy)
+
+    def _pause(self, courtesy: Courtesy) -> None:
+        """Wait until nobody wants the run to pause; the time does not count as the stage's."""
+        begun = self._looked = self._clock()
+        why = courtesy.why_paused()
+        if not why:
+            return
+        held = f"; it keeps {courtesy.held() / 1e9:.1f} GB of memory"
+        self.event("paused", message=why + held)
+        while why and not self.cancelled.is_set():
+            with self._guard:
+                hint = (
+                    "The host's owner lets it go on: tunewright-host resume, or the end of the quiet hours."
+                )
+                update = {"paused": True, "stalled": False, "message": why + held, "hint": hint}
+                told = self._status.message == why + held
+                self._status = self._status.model_copy(update=update)
+                if not told:
+                    with contextlib.suppress(OSError):  # the heartbeat tries again
+                        self.beat()
+            courtesy.wait()
+            why = courtesy.why_paused()
+        rested = self._clock() - begun
+        with self._guard:
+            self._status = self._status.model_copy(update={"paused": False, "message": "", "hint": ""})
+            self._begun += rested
+            self._started += rested
+            self._sign = self._stepped = self._looked = self._clock()
+        self.event("unpaused", seconds=round(rested, 1))
+        if self.cancelled.is_set():
+            raise Cancelled
+
+    def _weigh(self) -> None:
+        """See whether the run holds more memory than it may; `check` tells."""
+        courtesy = self._courtesy
+        if courtesy is None or courtesy.memory_cap is None or self._clock() - self._weighed < WEIGH:
+            return
+        self._weighed = self._clock()
+        held = courtesy.held()
+        self._too_much = held if held > courtesy.memory_cap else 0
 
     def end(self, facts: dict[str, Any]) -> None:
         """The stage at work is finished."""
@@ -160,6 +228,7 @@ class Journal:
                     "message": message,
                     "hint": hint,
                     "stalled": False,
+                    "paused": False,
                     "pid": 0,
                     "place": 0,
                 }
@@ -178,7 +247,7 @@ class Journal:
         """Write what the worker ends by; whether that is the end of the run is for its guard to say."""
         with self._guard:
             self._left = True
-            update = {"message": message, "hint": hint, "stalled": False}
+            update = {"message": message, "hint": hint, "stalled": False, "paused": False}
             self._status = self._status.model_copy(update=update)
             with contextlib.suppress(OSError):
                 self._write()
@@ -194,7 +263,7 @@ class Journal:
         with self._guard:
             if self._left:
                 return
-            if self._status.state == "running":
+            if self._status.state == "running" and not self._status.paused:
                 message, hint = self._stall()
                 update = {"stalled": bool(message), "message": message, "hint": hint}
                 self._status = self._status.model_copy(update=update)
@@ -227,6 +296,7 @@ class Journal:
             while not stop.wait(HEARTBEAT):
                 # A full disk is told by the stage that meets it; the heartbeat only misses a beat.
                 with contextlib.suppress(OSError):
+                    self._weigh()
                     self.beat()
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
@@ -276,7 +346,7 @@ def record_resumption(
         finally:
             journal.release()
     said = f"goes on by itself from its last checkpoint, {times} of {limit} times: {message}"
-    update = {"state": "running", "message": said, "hint": "", "stalled": False, "pid": pid}
+    update = {"state": "running", "message": said, "hint": "", "stalled": False, "paused": False, "pid": pid}
     with contextlib.suppress(OSError):
         write_status(folder, found.model_copy(update={**update, "heartbeat": now(), "boot": boot_id()}))
 

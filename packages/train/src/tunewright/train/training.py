@@ -113,7 +113,9 @@ class Trainer:
         try:
             while True:
                 step = progress.step
+                paused = time.perf_counter()
                 self.report.progress(step, train.steps, self._seconds_left())
+                reported += time.perf_counter() - paused  # where the host's owner may let it pause
                 if self._validation_due():
                     self._validate()
                 if (

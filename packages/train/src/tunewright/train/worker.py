@@ -143,6 +143,7 @@ def _work(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def work(folder: RunFolder, *, fresh: bool) -> Status:
     """Do what is left of a run, and return its final status. A bug keeps its traceback in the log."""
     from tunewright.train.blas import CHOSEN, has_compiler
+    from tunewright.train.courtesy import Courtesy
     from tunewright.train.machine import keep_awake
     from tunewright.train.run_events import Cancelled, Journal
 
@@ -158,6 +159,7 @@ def work(folder: RunFolder, *, fresh: bool) -> Status:
     with journal.alive():
         try:
             keep_awake()
+            journal.obey(Courtesy(folder, os.getpgid(0), journal.warning))
             if not has_compiler():
                 slow = " and with mlx's own slow BLAS" if os.environ.get(CHOSEN) == "reference" else ""
                 journal.warning(
@@ -178,6 +180,10 @@ def _do_stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
     from tunewright.train.base import find_base
     from tunewright.train.stages import Work, run_stages
 
+    if journal.memory_cap is not None:
+        import mlx.core as mx
+
+        mx.set_memory_limit(journal.memory_cap)  # it gives its cache back before it goes beyond
     folder.manifest.unlink(missing_ok=True)
     spec = folder.read_spec()
     # Beside the runs: every run on this host shares it.
