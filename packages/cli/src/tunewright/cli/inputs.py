@@ -73,17 +73,19 @@ def prepare_inputs(
     _check_suite_files([ROOT / entry.path for entry in recipe.suites if entry.path], folder)
     if base is None:
         _check_without_tools(folder, recipe, host)
-        return Inputs(folder, str(data), suites, _base_note(recipe))
-    fitted = fit_dataset(recipe, folder, made, base)
+        fitted = folder
+    else:
+        fitted = fit_dataset(recipe, folder, made, base)
     for entry in recipe.suites:
         path = suites.get(entry.name) or ROOT / entry.path
         if path.is_file():  # a missing one is told when the run is made
             suites[entry.name] = fit_suite(path, fitted, base, recipe.data)
-    return Inputs(fitted, str(data), suites, _base_note(recipe))
+    return Inputs(fitted, str(data), suites, base_note(recipe))
 
 
-def _base_note(recipe: "Recipe") -> str:
-    """What the base is told where the recipe asks for it. Rows of single calls carry their tools themselves."""
+def base_note(recipe: "Recipe") -> str:
+    """What the base is told, by `train` and by `validate`, where the recipe asks for it; else nothing. Rows of single calls
+    carry their tools themselves."""
     if not recipe.predict.tell_base or recipe.data.syntax != "code_mode":
         return ""
     from tunewright.chat.instructions import instructions

@@ -185,10 +185,11 @@ def _check_tools_left(before: "Counter[str]", after: "Counter[str]", path: Path)
         )
 
 
-def fit_suite(path: Path, folder: Path, base: BaseTemplate, data: "Data") -> Path:
-    """The suite as the base is to be asked: prompts hold as text what the template would drop, system messages list the
-    tools where those of the data do, and of several calls any one is right where the model writes one a turn. The file
-    itself where nothing changes; otherwise a file in `folder`.
+def fit_suite(path: Path, folder: Path, base: BaseTemplate | None, data: "Data") -> Path:
+    """The suite as `train` and `validate` ask it: system messages list the tools where those of the data do, prompts hold
+    as text what the template would drop, and of several calls any one is right where the model writes one a turn. Without
+    a template (a server has it, or nobody knows it) only the tools are listed. The file itself where nothing changes;
+    otherwise a file in `folder`.
 
     Raises UserError, with file and line, for a case that the template refuses.
     """
@@ -203,15 +204,16 @@ def fit_suite(path: Path, folder: Path, base: BaseTemplate, data: "Data") -> Pat
     cases = list(suite.cases)
     if data.listed:
         cases = [told(case, recipe_catalog(data).system_list().strip()) for case in cases]
-    if base.support.one_call:
+    if base and base.support.one_call:
         cases = [one_call_steps(case)[0] for case in cases]
         if several := sum(new.gold != old.gold for new, old in zip(cases, suite.cases)):
             say(
                 f"suite     {suite.name}: the base's chat template takes one call a turn, so in {several:,} cases that ask "
                 "for several any one of them is right"
             )
-    lines = [line for line, _ in read_jsonl(path)]
-    cases = [_placed_case(case, base, write, f"{path}:{line}") for case, line in zip(cases, lines)]
+    if base:
+        lines = [line for line, _ in read_jsonl(path)]
+        cases = [_placed_case(case, base, write, f"{path}:{line}") for case, line in zip(cases, lines)]
     if tuple(cases) == suite.cases:
         return path
     out = folder / "suites" / path.name

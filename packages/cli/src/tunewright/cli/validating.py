@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, one_of
-from tunewright.cli.inputs import read_checked
+from tunewright.cli.inputs import base_note, read_checked
 from tunewright.cli.runs import find
 from tunewright.cli.steps import RUNS, WORK
 from tunewright.cli.template_fit import folder_template
@@ -22,7 +22,7 @@ from tunewright.contract.console import Progress, say
 
 if TYPE_CHECKING:
     from tunewright.cli.template_fit import BaseTemplate
-    from tunewright.contract.recipe import Predict, Recipe
+    from tunewright.contract.recipe import Data, Predict, Recipe
     from tunewright.contract.run import RunFolder
     from tunewright.contract.suite import Subset, Suite
     from tunewright.eval.endpoint import Answers, Endpoint
@@ -47,6 +47,7 @@ VALIDATIONS = WORK / "validations"
     suite="a suite's name or file; repeatable (default: the run's, or both that are shipped)",
     catalog="the catalog of the suites' tools: a shipped name, or a JSON file (default: the recipe's, or coding)",
     recipe="a recipe whose gates decide, as far as one model's scores can (default: the run's)",
+    base="the model is the recipe's base, not fine-tuned: it is told what `train` tells it (predict.tell_base)",
     subset="only the cases of this subset of the suites: quick",
     samples=f"answers a case; more than one are drawn at temperature {WARM}",
     max_tokens="the longest answer, in tokens (default: the recipe's, or 512)",
@@ -65,6 +66,7 @@ def validate(
     suite: list[str] = [],
     catalog: str = "",
     recipe: str = "",
+    base: bool = False,
     samples: int = 1,
     subset: str = "",
     max_tokens: int = 0,
@@ -101,7 +103,7 @@ def validate(
     checked_subset(subset)
     limits = Limits(concurrency, timeout, deadline or None)
     if resume:
-        given = any((suite, catalog, recipe, subset))
+        given = any((suite, catalog, recipe, subset, base))
         if given or samples != 1 or max_tokens or temperature:
             raise UserError(
                 "--resume goes on with what was asked", "Leave out what says what is asked, and how."
@@ -111,6 +113,7 @@ def validate(
         asked = None if endpoint or is_folder(model) else find(model)
         named = find(run) if run else asked
         rules = load_recipe(recipe, ROOT) if recipe else named.read_spec().recipe if named else None
+        note = note_for(rules, base, model, fine_tuned=named is not None)
         if catalog:
             load_catalog(catalog)  # what is wrong with it is said before anything is answered
         settings = prediction_settings(rules, samples, max_tokens, temperature)
@@ -120,14 +123,15 @@ def validate(
         if asked:
             suites = run_suites(asked, suite, rules, folder.path, subset)
         elif endpoint:
-            # The server renders: it gets messages and tools as they are, and a run's cases as they were asked then.
+            # The server renders: it gets messages and tools as data, and a run's cases as they were asked then.
             kept = sorted(map(str, named.suites.glob("*.jsonl"))) if named else []
-            suites = keep_subsets(named_suites(suite or kept, subset, rules), folder.path)
+            named_there = keep_subsets(named_suites(suite or kept, subset, rules), folder.path)
+            suites = fit_suites(named_there, None, rules, folder.path)
         else:
             template = folder_template(Path(model))
             named_here = keep_subsets(named_suites(suite, subset, rules), folder.path)
             suites = fitted(named_here, template, rules, folder.path)
-        start_validation(folder, label, suites, settings, tools, endpoint, recipe, named)
+        start_validation(folder, label, suites, settings, tools, endpoint, recipe, named, note)
         with keeping(folder, fresh=True):
             if endpoint:
                 predict_at(folder, limits)
@@ -234,33 +238,78 @@ def run_suites(
 def fitted(
     suites: "dict[Path, Suite]", base: "BaseTemplate | None", recipe: "Recipe | None", out: Path
 ) -> "dict[Path, Suite]":
-    """The suites as `train` asks them: prompts in the form that the model's chat template renders.
+    """The suites as `train` asks them, for a model that is rendered here: in the form of its chat template.
 
     Raises UserError for a case that the template refuses, and where it is not known and a case needs it.
     """
-    from tunewright.cli.template_fit import fit_suite
     from tunewright.contract.errors import UserError
-    from tunewright.contract.recipe import Data
-    from tunewright.contract.suite import read_suite
 
-    if base is None:
-        for path, suite in suites.items():
-            if case := next(
-                (c for c in suite.cases if c.tools or any(m.tool_calls for m in c.messages)), None
-            ):
-                raise UserError(
-                    f"{path}: case {case.id} offers tools, and the model's chat template is not on this machine",
-                    "Bring the model's folder or tokenizer here, or measure it where it is served: --endpoint URL",
-                )
-        return suites
-    data = recipe.data if recipe else Data(syntax=AS_TEXT)
-    placed = [fit_suite(path, out, base, data) for path in suites]
-    if any(new != old for new, old in zip(placed, suites)) and not base.support.native:
+    with_tools = [
+        (path, case)
+        for path, suite in suites.items()
+        for case in suite.cases
+        if case.tools or any(message.tool_calls for message in case.messages)
+    ]
+    if with_tools and base is None:
+        path, case = with_tools[0]
+        raise UserError(
+            f"{path}: case {case.id} offers tools, and the model's chat template is not on this machine",
+            "Bring the model's folder or tokenizer here, or measure it where it is served: --endpoint URL",
+        )
+    if with_tools and base and not base.support.native:
         say(
             "predict   the model's chat template has no place for tools or calls: they are asked for as text "
-            f"({data.syntax})"
+            f"({_data_of(recipe).syntax})"
         )
+    return fit_suites(suites, base, recipe, out)
+
+
+def fit_suites(
+    suites: "Iterable[Path]", base: "BaseTemplate | None", recipe: "Recipe | None", out: Path
+) -> "dict[Path, Suite]":
+    """The suites by `fit_suite`, in files of `out` where anything changes; without a template for a server that has it."""
+    from tunewright.cli.template_fit import fit_suite
+    from tunewright.contract.suite import read_suite
+
+    placed = [fit_suite(path, out, base, _data_of(recipe)) for path in suites]
     return {path: read_suite(path) for path in placed}
+
+
+def _data_of(recipe: "Recipe | None") -> "Data":
+    from tunewright.contract.recipe import Data
+
+    return recipe.data if recipe else Data(syntax=AS_TEXT)
+
+
+def note_for(recipe: "Recipe | None", base: bool, model: str, *, fine_tuned: bool) -> str:
+    """What the model is told with every case: where it is the recipe's base, what `train` tells that; else nothing.
+
+    It is the base where the flag says so, or where its folder is the recipe's `model.base`. Raises UserError for a flag
+    that cannot be true.
+    """
+    from tunewright.contract.base_tokenizer import tokenizer_folder
+    from tunewright.contract.errors import UserError
+
+    if base and fine_tuned:
+        raise UserError(
+            "--base does not go with a run: a run's model is fine-tuned",
+            "Name the base itself: --model FOLDER --base --recipe NAME, or --endpoint URL --base --recipe NAME",
+        )
+    if base and recipe is None:
+        raise UserError("--base: the base of which recipe?", "Say it: --recipe NAME")
+    note = base_note(recipe) if recipe and not fine_tuned else ""
+    if not note or recipe is None:
+        return ""
+    folder = tokenizer_folder(recipe.model.base, recipe.model.revision)
+    if base or (model and folder and folder.resolve() == Path(model).resolve()):
+        say(
+            f"predict   the base is told the tools and the form of a call, as recipe {recipe.name} says (tell_base)"
+        )
+        return note
+    say(
+        "predict   asked as a fine-tuned model is; if it is the recipe's base, say --base: `train` tells that the tools"
+    )
+    return ""
 
 
 def prediction_settings(
@@ -308,6 +357,7 @@ def start_validation(
     endpoint: str = "",
     recipe: str = "",
     run: "RunFolder | None" = None,
+    note: str = "",
 ) -> None:
     """Write down what will be asked. What is wrong with an endpoint is said before."""
     from tunewright.contract.atomic import sha256_file
@@ -330,6 +380,7 @@ def start_validation(
         samples=settings.samples,
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
+        base_note=note,
     )
     folder.start(spec, suites)
 
@@ -408,7 +459,7 @@ def predict_at(folder: "ValidationFolder", limits: Limits, url: str = "") -> Non
         bar = Progress("predict")
         answers = answer_suite(
             place,
-            suite,
+            suite.told(spec.base_note),
             samples=spec.samples,
             temperature=spec.temperature,
             max_tokens=spec.max_tokens,
@@ -496,6 +547,17 @@ def predict_run(run: "RunFolder", folder: "ValidationFolder", settings: "Predict
             predict_at(folder, limits, served.url)
 
 
+def folder_question(model: Path, folder: "ValidationFolder", settings: "Predict") -> dict[str, Any]:
+    """What `tunewright.train.predict_folder` is asked for a validation of a model folder."""
+    return {
+        "model": str(model.resolve()),
+        "suites": [str(path.resolve()) for path in folder.read_suites()],
+        "out": str(folder.path),
+        "settings": settings.model_dump(mode="json"),
+        "note": folder.read_spec().base_note,
+    }
+
+
 def predict_here(model: Path, folder: "ValidationFolder", settings: "Predict") -> None:
     """Let a model folder of this machine answer, in this machine's environment.
 
@@ -505,17 +567,11 @@ def predict_here(model: Path, folder: "ValidationFolder", settings: "Predict") -
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import LOCAL, open_host
 
-    question = {
-        "model": str(model.resolve()),
-        "suites": [str(path.resolve()) for path in folder.read_suites()],
-        "out": str(folder.path),
-        "settings": settings.model_dump(mode="json"),
-    }
     with open_host(LOCAL, ROOT) as machine:
         environment = install_environment(machine, ROOT, say)
         done = machine.run(
             [environment.python, "-P", "-m", "tunewright.train.predict_folder"],
-            stdin=json.dumps(question).encode(),
+            stdin=json.dumps(folder_question(model, folder, settings)).encode(),
             env={"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1"},
             timeout=PREDICTING,
             on_line=Told(),

@@ -109,11 +109,11 @@ class Case(BaseModel):
 def told(case: Case, text: str) -> Case:
     """The case with `text` at the end of its system message, or as one where it has none.
 
-    A case that offers tools of its own stays as it is.
+    A case that offers tools of its own stays as it is, and so does one that ends with the text already.
     """
-    if case.tools:
-        return case
     first, *rest = case.messages
+    if case.tools or (first.role == "system" and first.content.endswith(text)):
+        return case
     if first.role != "system":
         return case.model_copy(update={"messages": (Message(role="system", content=text), *case.messages)})
     system = first.model_copy(update={"content": f"{first.content}\n\n{text}"})
@@ -161,6 +161,12 @@ class Suite(BaseModel):
 
     name: str
     cases: tuple[Case, ...]
+
+    def told(self, text: str) -> "Suite":
+        """The suite with `text` at the end of each case's system message; without a text the suite itself."""
+        if not text:
+            return self
+        return self.model_copy(update={"cases": tuple(told(case, text) for case in self.cases)})
 
 
 def read_suite(path: Path, subset: Subset | None = None) -> Suite:

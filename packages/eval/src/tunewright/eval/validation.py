@@ -34,6 +34,7 @@ class Validation(BaseModel):
     samples: int = 1
     temperature: float = 0.0
     max_tokens: int = 512
+    base_note: str = ""  # what a base is told with every case, by its recipe's predict.tell_base
     proof: dict[str, Any] | None = None  # what came of comparing fixed prompts with the run's own answers
 
 

@@ -14,7 +14,7 @@ from tunewright.contract.chat_template import TemplateRefusal
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Predict
 from tunewright.contract.run import RunSpec
-from tunewright.contract.suite import Prediction, Suite, told
+from tunewright.contract.suite import Prediction, Suite
 from tunewright.train.base import Loaded
 from tunewright.train.encode import encoder_for
 from tunewright.train.served import served_answer
@@ -39,9 +39,7 @@ def parts_here() -> int:
 
 def asked_of(model: str, suite: Suite, spec: RunSpec) -> Suite:
     """A suite as it is put to one of a run's models: to the base with the run's note at the end of the system message."""
-    if model != "base" or not spec.base_note:
-        return suite
-    return suite.model_copy(update={"cases": tuple(told(case, spec.base_note) for case in suite.cases)})
+    return suite.told(spec.base_note if model == "base" else "")
 
 
 def answer_suite(

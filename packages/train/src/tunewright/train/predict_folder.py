@@ -2,10 +2,11 @@
 
     python -m tunewright.train.predict_folder
 
-reads `{"model": folder, "suites": [files], "out": folder, "settings": {…}, "seed": n}` on standard input
-(`settings` is a recipe's `[predict]` table), writes `<out>/<suite>.jsonl` for each suite, and prints one line
-of JSON: `{"files": {suite: path}}`, or `{"error": …, "hint": …}` with exit code 2. Progress goes to standard
-error, one JSON object a line: `{"suite": …, "done": n, "total": n}`.
+reads `{"model": folder, "suites": [files], "out": folder, "settings": {…}, "seed": n, "note": text}` on standard
+input (`settings` is a recipe's `[predict]` table, `note` is what the model is told with every case), writes
+`<out>/<suite>.jsonl` for each suite, and prints one line of JSON: `{"files": {suite: path}}`, or
+`{"error": …, "hint": …}` with exit code 2. Progress goes to standard error, one JSON object a line:
+`{"suite": …, "done": n, "total": n}`.
 """
 
 import json
@@ -35,6 +36,7 @@ class Question(BaseModel):
     out: Path
     settings: Predict = Predict()
     seed: int = 1
+    note: str = ""  # put at the end of each case's system message
 
 
 def predict_folder(question: Question, tick: Callable[[str, int, int], None]) -> dict[str, str]:
@@ -45,7 +47,7 @@ def predict_folder(question: Question, tick: Callable[[str, int, int], None]) ->
     from tunewright.train.base import expand_on_cpu, load_folder, model_files
     from tunewright.train.predict import answer_suite, write_predictions
 
-    suites = [read_suite(path) for path in question.suites]
+    suites = [read_suite(path).told(question.note) for path in question.suites]
     if not (question.model / "config.json").is_file():
         raise UserError(
             f"no model in {question.model}",
