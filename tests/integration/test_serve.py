@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -217,6 +218,64 @@ def processes_of(name: str) -> list[str]:
     return done.stdout.split()
 
 
+def stream(port: int, body: dict[str, Any]) -> str:
+    """The text of a streamed answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("POST", "/v1/chat/completions", json.dumps({**body, "stream": True}).encode())
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    events = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    return "".join(event["choices"][0]["delta"].get("content") or "" for event in events)
+
+
+def test_a_log_gets_each_chat_request_with_its_answer_and_no_secret(tmp_path: Path) -> None:
+    rows: list[Any] = []
+    said: list[str] = []
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    body = {"model": NAME, **ASKED, "tools": tools, "user": "secret-user"}
+    path = "/v1/chat/completions"
+    with open_host("local", tmp_path) as host:
+        model = PurePosixPath(model_folder())
+        with serve_model(host, sys.executable, model, NAME, 0, said.append, log=True) as served:
+            port = port_of(served)
+            _, answer = ask(port, "POST", path, body, {"Authorization": "Bearer secret-key"})
+            text = stream(port, {"model": NAME, **ASKED, "messages": [{"role": "user", "content": "Hello"}]})
+            assert ask(port, "POST", path, {**body, "model": "other"})[0] == 404
+            assert (
+                ask(port, "POST", "/v1/completions", {"model": NAME, "prompt": "a", "max_tokens": 2})[0]
+                == 200
+            )
+
+            def wait() -> None:
+                with pytest.raises(HostError):
+                    served.wait(rows.append)
+
+            waiting = Thread(target=wait)
+            waiting.start()
+            ask(port, "POST", path, body)
+            deadline = time.monotonic() + 20
+            while len(rows) < 3 and time.monotonic() < deadline:
+                time.sleep(0.02)
+        waiting.join(20)
+    assert [row["messages"][-1]["content"] for row in rows] == [
+        answer["choices"][0]["message"]["content"],
+        text,
+        answer["choices"][0]["message"]["content"],
+    ]
+    assert text
+    assert rows[0]["messages"][:-1] == ASKED["messages"]
+    assert rows[0]["tools"] == tools
+    assert rows[0]["meta"]["model"] == NAME
+    assert rows[0]["meta"]["finish"] in ("stop", "length")
+    assert "secret" not in json.dumps(rows) + "".join(said)
+
+
+def test_without_a_log_nothing_is_handed_over() -> None:
+    running = Running()
+    assert ask(running.port, "POST", "/v1/chat/completions", {"model": NAME, **ASKED})[0] == 200
+    assert running.process.communicate(timeout=15)[0] == b""
+
+
 @pytest.mark.sshd
 def test_over_ssh_it_answers_here_and_ends_there_when_the_connection_breaks(
     ssh: SshClient, openssh: TestServer, tmp_path: Path
@@ -226,7 +285,9 @@ def test_over_ssh_it_answers_here_and_ends_there_when_the_connection_breaks(
         name = ssh.add("mac", openssh, port=proxy.port)
         with (
             open_host(name, tmp_path) as host,
-            serve_model(host, sys.executable, PurePosixPath(model_folder()), unique, 0, print) as served,
+            serve_model(
+                host, sys.executable, PurePosixPath(model_folder()), unique, 0, print, log=True
+            ) as served,
         ):
             port = port_of(served)
             assert ask(port, "POST", "/v1/chat/completions", {"model": unique, **ASKED})[0] == 200
@@ -234,8 +295,10 @@ def test_over_ssh_it_answers_here_and_ends_there_when_the_connection_breaks(
             assert processes_of(unique)
             proxy.cut_now()
             began = time.monotonic()
+            rows: list[Any] = []
             with pytest.raises(HostError, match="ended, or the connection to it broke"):
-                served.wait()
+                served.wait(rows.append)
+            assert [row["messages"][0] for row in rows] == ASKED["messages"]
             assert time.monotonic() - began < 5
     deadline = time.monotonic() + 15
     while processes_of(unique) and time.monotonic() < deadline:

@@ -36,8 +36,8 @@ TASKS = task_names()
 
 def test_the_agreed_tasks_are_there() -> None:
     agreed = {
-        "data.generate", "data.families", "data.normalize", "data.merge", "audit", "sql", "plan", "train", "runs",
-        "status", "logs",
+        "data.generate", "data.families", "data.from-log", "data.normalize", "data.merge", "audit", "sql", "plan",
+        "train", "runs", "status", "logs",
         "attach", "cancel", "resume", "pull", "clean", "validate", "score", "compare", "promote", "rollback",
         "models", "serve", "host.check", "host.setup", "test", "lint", "bench", "image", "docs",
     }  # fmt: skip
@@ -50,6 +50,13 @@ def test_help_behind_a_task_prints_help_and_starts_nothing(name: str) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Usage: inv[oke] [--core-opts] {name}")
     assert done.stderr == ""
+
+
+def test_a_task_is_known_with_a_dash_and_with_an_underscore() -> None:
+    assert inv("data.from_log", "--help").stdout == inv("data.from-log", "--help").stdout != ""
+    done = inv("data.from_log", "--log", "data.from_log", "--out", "out.jsonl")
+    assert done.returncode == 2
+    assert "No such file" in done.stderr
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -28,6 +28,7 @@ from tunewright.chat.reading.turns import (
     openai_messages,
     plain_messages,
 )
+from tunewright.chat.review_mark import KEEP, mark_of
 
 __all__ = ["TOOL_KEYS", "Conversation", "UnknownShapeError", "call_name", "read_conversation"]
 
@@ -83,6 +84,12 @@ class Conversation:
     def others(self) -> dict[str, Any]:
         """The row's other keys, as they are in the row: neither its conversation nor its tools."""
         return {key: value for key, value in self.row().items() if key not in ("messages", *TOOL_KEYS)}
+
+    def unwanted(self, mark: str = KEEP) -> str:
+        """Why the answer must not be imitated: it is labelled so, or the row is from a served log and has another mark."""
+        if self.label is False:
+            return "marked as not wanted"
+        return "" if mark_of(self.source) in (None, mark) else f"from a served log, and not marked {mark}"
 
     @property
     def is_preference(self) -> bool:

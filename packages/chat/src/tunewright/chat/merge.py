@@ -58,11 +58,12 @@ def merge_datasets(
     `reading` says how rows of an unknown shape are read. A row in the form of `messages` is written as it is, any other as
     `messages` with all else that it has; only a list of tools that was JSON text becomes a list.
 
-    Exact doubles are dropped, and so are answers that are marked as not wanted; of a pair the chosen one is taken. No
-    tool (or family) keeps more than `ratio` times the median count of them; which rows go is decided by `seed`. Rows of
-    one cluster, of nearly the same request or of one repository stay on one side of the split, and each tool is on each
-    side where its rows allow. What was dropped is counted in the manifest's facts. Inputs are never changed. Raises
-    UserError with `file:line` for rows that hold no conversation, or that cannot be written without losing something.
+    Exact doubles are dropped, and so are answers that are labelled as not wanted, and rows of a served log that nobody
+    marked `keep`; of a pair the chosen one is taken. No tool (or family) keeps more than `ratio` times the median count of
+    them; which rows go is decided by `seed`. Rows of one cluster, of nearly the same request or of one repository stay on
+    one side of the split, and each tool is on each side where its rows allow. What was dropped is counted in the
+    manifest's facts. Inputs are never changed. Raises UserError with `file:line` for rows that hold no conversation, or
+    that cannot be written without losing something.
     """
     if not data:
         raise UserError("nothing to merge", "Give at least one dataset: --data A --data B")
@@ -141,7 +142,7 @@ def _read(
     for file, line, conversation in read_conversations(files, problems, reading):
         if report is not None and line == 1:
             report("read", files.index(file), len(files))
-        if conversation.label is False:  # KTO's mark of an answer that nobody should give
+        if conversation.unwanted():
             dropped["unwanted"] += 1
             continue
         try:

@@ -14,6 +14,7 @@ from tunewright.chat.normal_form import normal_form
 from tunewright.chat.prepare import CODE_MODE, Untrainable, prepare, with_tools_of_prompt
 from tunewright.chat.reading.files import DataFile, find_files
 from tunewright.chat.reading.lines import read_batches
+from tunewright.chat.review_mark import KEEP
 from tunewright.chat.split import Linked, divide
 from tunewright.contract.atomic import sha256_file, sha256_json
 from tunewright.contract.errors import UserError
@@ -68,6 +69,14 @@ class TrainingSet:
 
 def read_training_set(data: Path, report: Report | None = None) -> TrainingSet:
     """Every row of a file, folder or glob that can be trained. Raises UserError when none can, or nothing is there."""
+    made = read_rows(data, report)
+    if not any(made.rows.values()):
+        raise nothing_left(made, data)
+    return made
+
+
+def read_rows(data: Path, report: Report | None = None, mark: str = KEEP) -> TrainingSet:
+    """As `read_training_set`, but there may be no row; of rows from a served log, those with this mark."""
     files = find_files([data])
     made = TrainingSet()
     texts: dict[str, list[Example]] = {}
@@ -78,7 +87,7 @@ def read_training_set(data: Path, report: Report | None = None) -> TrainingSet:
             for line, text in zip(batch.lines, batch.rows):
                 if text.strip():
                     made.read += 1
-                    _add(made, texts, file, line, text)
+                    _add(made, texts, file, line, text, mark)
                 done += len(text)
             for fault in batch.faults:
                 if fault.kind in ("cut", "unreadable"):
@@ -93,8 +102,6 @@ def read_training_set(data: Path, report: Report | None = None) -> TrainingSet:
     else:
         for split, rows in made.rows.items():
             made.rows[split] = [with_tools_of_prompt(row) for row in rows]
-    if not any(made.rows.values()):
-        raise nothing_left(made, data)
     return made
 
 
@@ -110,7 +117,9 @@ def nothing_left(made: TrainingSet, data: Path) -> UserError:
     )
 
 
-def _add(made: TrainingSet, texts: dict[str, list[Example]], file: DataFile, line: int, text: str) -> None:
+def _add(
+    made: TrainingSet, texts: dict[str, list[Example]], file: DataFile, line: int, text: str, mark: str
+) -> None:
     def drop(reason: str, detail: str = "") -> None:
         made.dropped.append(Dropped(file.split, str(file.path), line, reason, detail))
 
@@ -120,8 +129,8 @@ def _add(made: TrainingSet, texts: dict[str, list[Example]], file: DataFile, lin
         return drop("no conversation in it", str(error))
     except (ValueError, RecursionError) as error:
         return drop("unreadable", f"not JSON: {error}")
-    if row.label is False:
-        return drop("marked as not wanted")
+    if unwanted := row.unwanted(mark):
+        return drop(unwanted)
     if unread := next((detail for kind, detail in row.notes if kind == "tools"), ""):
         return drop("an offered tool cannot be read", unread)
     try:

@@ -8,6 +8,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, need, one_of
+from tunewright.cli.from_log import from_log
 from tunewright.cli.steps import DATA, DEFAULT_RECIPE, RUNS, own_dataset
 from tunewright.contract.console import Progress, say
 
@@ -227,7 +228,10 @@ def merge(
             f"note      rows of {', '.join(straddling)} are in more than one split: they could not be held apart"
         )
     if unwanted := made.facts.get("unwanted_dropped"):
-        say(f"note      {unwanted:,} rows were left out: they are marked as answers that are not wanted")
+        say(
+            f"note      {unwanted:,} rows were left out: they are labelled as not wanted, or come from a served log "
+            "and are not marked keep"
+        )
     for name, split in made.splits.items():
         print(f"{Path(out) / split.file}: {split.examples} examples ({name})")
 
@@ -264,4 +268,4 @@ def read_named(name: str) -> str:
         ) from error
 
 
-TASKS = (generate, families, normalize, merge)
+TASKS = (generate, families, from_log, normalize, merge)

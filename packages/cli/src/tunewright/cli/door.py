@@ -167,7 +167,10 @@ class Front(Program):
         # Invoke writes a flag of one letter with one dash only; we say --a and --b like every other flag.
         self.core.unparsed[:] = [re.sub(r"^--(?=\w(=|$))", "-", token) for token in self.core.unparsed]
         self.core.unparsed[:] = stats_without_query(self.core.unparsed)
-        task = asks_for_help(self.core.unparsed, self._task_names())
+        names = self._task_names()
+        dashed = {name.replace("-", "_"): name for name in names}  # Invoke itself knows a task by one spelling only
+        self.core.unparsed[:] = [dashed.get(token, token) for token in self.core.unparsed]
+        task = asks_for_help(self.core.unparsed, names)
         if task is not None:
             self.core.unparsed[:] = []
             self.args.help.value = task

@@ -1,6 +1,8 @@
 """The task that serves a run's model."""
 
 import json
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -23,27 +25,42 @@ QUESTION = "Find every place that uses the class Cache."
     run="a run's id, or a unique beginning or end of it (default: the promoted one, or the latest while none is)",
     host="where it is served: local, or a name from ~/.ssh/config (default: where the run is)",
     port="the port of this machine; 0: a free one",
+    log="append every chat request and its answer to this file, for `audit`, `sql` and `data.from-log` (default: nothing "
+    "is logged)",
 )
-def serve(c: Context, run: str = "", host: str = "", port: int = 8080) -> None:
+def serve(c: Context, run: str = "", host: str = "", port: int = 8080, log: str = "") -> None:
     """Serve a run's quantized model as an OpenAI-compatible endpoint, until Ctrl-C."""
+    from tunewright.cli.served_log import ServedLog
     from tunewright.remote.environment import install_environment
     from tunewright.remote.host import open_host
     from tunewright.remote.serving import model_on_host, serve_model
 
     chosen, promoted = choose(run)
     name = chosen.path.name
-    with open_host(host or chosen.read_spec().host, ROOT) as machine:
+    with (
+        ServedLog(Path(log)) if log else nullcontext() as rows,
+        open_host(host or chosen.read_spec().host, ROOT) as machine,
+    ):
         folder = model_on_host(machine, chosen)
         if promoted:
             check_promoted(machine, folder, promoted)
         environment = install_environment(machine, ROOT, say)
         say(f"serve     {name} on {machine.name}")
         try:
-            with serve_model(machine, environment.python, folder, name, port, tell) as served:
+            with serve_model(
+                machine, environment.python, folder, name, port, tell, log=rows is not None
+            ) as served:
                 print(how_to_call(served.model, served.url), flush=True)
-                served.wait()
+                if rows is not None:
+                    say(f"log       every chat request and its answer are written to {log}, and nowhere else")
+                served.wait(rows.add if rows is not None else None)
         except KeyboardInterrupt:
             say("serve     stopped")
+        finally:
+            if rows is not None and rows.rows:
+                say(
+                    f"log       {rows.rows:,} rows; review them: ./inv data.from-log --log {log} --out review.jsonl"
+                )
 
 
 def choose(run: str) -> "tuple[RunFolder, Entry | None]":

@@ -75,15 +75,8 @@ def make_suite(
     from tunewright.contract.errors import UserError
     from tunewright.eval.held_out import case_row, make_cases, same_rows
     from tunewright.eval.perturb import perturb as changed_copies
-    from tunewright.eval.suite_score import METRIC_NAMES
 
-    if out.suffix != ".jsonl":
-        raise UserError(f"{out}: a suite is a .jsonl file", "Say: --out suites/mine.jsonl")
-    if out.stem in METRIC_NAMES:
-        raise UserError(
-            f"{out}: {out.stem} is the name of a metric",
-            "Name the suite otherwise, so that gates are unambiguous.",
-        )
+    check_suite_name(out)
     rows, unread = read_rows_of(data)
     trained = [*train, *(path for path in data if len({file.split for file in find_files([path])}) > 1)]
     if trained and (both := same_rows(rows, read_rows_of(trained, trained=True)[0])):
@@ -104,6 +97,20 @@ def make_suite(
     copies = changed_copies(made.cases) if perturb else []
     write_jsonl(out, (case_row(case) for case in (*made.cases, *copies)))
     return MadeSuite(made, len(copies))
+
+
+def check_suite_name(out: Path) -> None:
+    """Raises UserError for a file that is not JSONL, and for a name that a metric has."""
+    from tunewright.contract.errors import UserError
+    from tunewright.eval.suite_score import METRIC_NAMES
+
+    if out.suffix != ".jsonl":
+        raise UserError(f"{out}: a suite is a .jsonl file", "Name it suites/mine.jsonl, for example.")
+    if out.stem in METRIC_NAMES:
+        raise UserError(
+            f"{out}: {out.stem} is the name of a metric",
+            "Name the suite otherwise, so that gates are unambiguous.",
+        )
 
 
 def read_rows_of(

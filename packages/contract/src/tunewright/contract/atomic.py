@@ -100,14 +100,14 @@ def is_stream(path: Path) -> bool:
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Generator[BinaryIO]:
-    """Yield a binary file that becomes `path` when the block ends without an exception.
+def atomic_writer(path: Path, *, private: bool = False) -> Generator[BinaryIO]:
+    """Yield a binary file that becomes `path` when the block ends without an exception; `private`: for its owner alone.
 
     The parent folder is made when missing. On an exception the temporary file is removed and an older file
     of that name stays as it was. What is written to a stream (`is_stream`) goes straight into it.
     """
     try:
-        with _stream(path) if is_stream(path) else _replaced(Path(os.path.realpath(path))) as file:
+        with _stream(path) if is_stream(path) else _replaced(Path(os.path.realpath(path)), private) as file:
             yield file
     except OSError as error:
         if error.filename is None:  # a write knows its descriptor only
@@ -125,7 +125,7 @@ def _stream(path: Path) -> Generator[BinaryIO]:
 
 
 @contextmanager
-def _replaced(path: Path) -> Generator[BinaryIO]:
+def _replaced(path: Path, private: bool) -> Generator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
@@ -134,8 +134,9 @@ def _replaced(path: Path) -> Generator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; what we write is meant to be read like any other file.
-        temporary.chmod(0o666 & ~_umask())
+        if not private:
+            # mkstemp makes private files; what we write is meant to be read like any other file.
+            temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -171,10 +172,10 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
-    """Write one JSON document a line, atomically; return how many."""
+def write_jsonl(path: Path, rows: Iterable[Any], *, private: bool = False) -> int:
+    """Write one JSON document a line, atomically; return how many. `private`: the file is for its owner alone."""
     count = 0
-    with atomic_writer(path) as file:
+    with atomic_writer(path, private=private) as file:
         for row in rows:
             text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
             file.write(text.encode() + b"\n")

@@ -28,10 +28,18 @@ class Served:
     url: str
     process: HeldProcess
 
-    def wait(self) -> None:
-        """Until it ends by itself. Raises HostError then; Ctrl-C passes through."""
-        while not self.process.ended.wait(0.5):
-            pass
+    def wait(self, on_row: Callable[[Any], None] | None = None) -> None:
+        """Until it ends by itself; `on_row` gets the rows of a log. Raises HostError then; Ctrl-C passes through."""
+        while True:
+            try:
+                line = self.process.next_line(timeout=0.5)
+            except EOFError:
+                break
+            if line is None and self.process.ended.is_set():
+                break
+            answer = _answer(line)
+            if on_row is not None and "row" in answer:
+                on_row(answer["row"])
         raise HostError(
             f"the server of {self.model} has ended, or the connection to it broke",
             "What still runs on the host ends by itself within a minute. Start it again: ./inv serve",
@@ -62,13 +70,16 @@ def serve_model(
     name: str,
     port: int,
     report: Callable[[str], None],
+    *,
+    log: bool = False,
 ) -> Generator[Served]:
     """Serve the model in `folder` on the host as `name`, at `port` of this machine, while the block runs.
 
-    `python` is the host's environment. Raises HostError when it cannot be served and UserError when the port
-    is taken.
+    `python` is the host's environment. With `log` the host hands over each chat request with its answer, for `Served.wait`,
+    and keeps none of it. Raises HostError when it cannot be served and UserError when the port is taken.
     """
     argv = [python, "-P", "-m", "tunewright.train.serve", "--model", str(folder), "--name", name]
+    argv += ["--log"] if log else []
     with ExitStack() as stack:
         listener: socket.socket | None = None
         if host.name == LOCAL:
@@ -113,6 +124,6 @@ def _answer(line: str | None) -> dict[str, Any]:
     """The server's one line; a login shell's banner before it is passed over."""
     try:
         value = json.loads(line or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -16,12 +16,15 @@ from mlx_lm.generate import make_text_state_machine
 from mlx_lm.models.cache import LRUPromptCache, make_prompt_cache
 
 from tunewright.contract.errors import UserError
+from tunewright.contract.manifest import now
 from tunewright.train.base import expand_on_cpu, load_folder
 from tunewright.train.endpoint_rules import LOCAL, Refused, check_request, check_sender, parse_request
 from tunewright.train.failures import explain
+from tunewright.train.served_row import served_row
 
 LARGEST = 16 << 20  # bytes of a request
 SLOW = 60.0  # seconds that a request may take to arrive
+Log = Callable[[dict[str, Any]], None]
 COMPLETIONS = frozenset({"/v1/chat/completions", "/chat/completions", "/v1/completions"})
 # What mlx-lm's server reads from its command line: its own defaults, and nobody else's origin.
 SETTINGS: dict[str, Any] = {
@@ -121,13 +124,15 @@ class _Listener(ThreadingHTTPServer):
 class Endpoint:
     """A loopback endpoint for the model in `folder`, called `name`. It starts to load at once.
 
+    `log` gets each chat request with its answer, as a row, after the client got the answer.
+
     Raises UserError when the port is taken.
     """
 
-    def __init__(self, folder: Path, name: str, port: int = 0) -> None:
+    def __init__(self, folder: Path, name: str, port: int = 0, log: Log | None = None) -> None:
         self.provider = OneModel(folder)
         try:
-            self._http = _Listener((LOCAL, port), _handler(name, lambda: self.generator, self._is_ready))
+            self._http = _Listener((LOCAL, port), _handler(name, lambda: self.generator, self._is_ready, log))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(
@@ -177,7 +182,7 @@ class Endpoint:
         stopping.join(grace)
 
 
-def _handler(name: str, generator: Callable[[], Any], is_ready: Callable[[], bool]) -> Any:
+def _handler(name: str, generator: Callable[[], Any], is_ready: Callable[[], bool], log: Log | None) -> Any:
     """The handler class for one model."""
 
     class Handler(mlx_server.APIHandler):
@@ -227,7 +232,16 @@ def _handler(name: str, generator: Callable[[], Any], is_ready: Callable[[], boo
             data = json.dumps(body).encode()
             self.headers.replace_header("Content-Length", str(len(data)))
             self.rfile = BytesIO(data)
+            self._choices: list[dict[str, Any]] = []
             super().do_POST()
+            if log is not None and (row := served_row(body, self._choices, name, now())):
+                log(row)
+
+        def generate_response(self, *args: Any, **named: Any) -> dict[str, Any]:
+            packet = super().generate_response(*args, **named)
+            if log is not None:
+                self._choices += packet["choices"]
+            return packet
 
         def do_OPTIONS(self) -> None:  # noqa: N802 - http.server calls it so
             self._refuse(Refused(HTTPStatus.FORBIDDEN, "forbidden", "pages of other sites are not answered"))

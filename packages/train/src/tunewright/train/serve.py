@@ -1,6 +1,6 @@
 """One model behind an OpenAI-compatible endpoint, and nothing else.
 
-    python -m tunewright.train.serve --model FOLDER --name ID [--port N]
+    python -m tunewright.train.serve --model FOLDER --name ID [--port N] [--log]
 
 mlx-lm's own server lists every model in the machine's cache first, loads whatever model, adapter or draft a
 request names (from the hub if need be), fetches the images a request links to, and answers pages of any
@@ -12,6 +12,7 @@ closed, or silent for `--patience` seconds, so that it never outlives a connecti
 """
 
 import argparse
+import contextlib
 import json
 import os
 import select
@@ -25,6 +26,7 @@ from typing import Any
 from tunewright.contract.errors import ExitCode, UserError
 
 PATIENCE = 60.0  # seconds without a sign of life
+LONGEST_ROW = 1_000_000  # bytes; whoever holds this process reads lines of 1 MiB
 GRACE = 5.0  # seconds that answers at work may take to stop
 
 
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         default=PATIENCE,
         help="seconds that standard input may be silent; 0: for ever",
     )
+    parser.add_argument("--log", action="store_true", help="hand over each chat request with its answer")
     return parser
 
 
@@ -85,7 +88,7 @@ def _serve(options: argparse.Namespace, stop: threading.Event, answer: Any) -> N
     from tunewright.train.machine import keep_awake
 
     keep_awake()
-    endpoint = Endpoint(options.model, options.name, options.port)
+    endpoint = Endpoint(options.model, options.name, options.port, RowWriter(answer) if options.log else None)
     try:
         if endpoint.wait_until_loaded(stop):
             _tell(answer, {"port": endpoint.port, "model": options.name})
@@ -93,6 +96,27 @@ def _serve(options: argparse.Namespace, stop: threading.Event, answer: Any) -> N
                 endpoint.check()
     finally:
         endpoint.close(GRACE)
+
+
+class RowWriter:
+    """Hands rows over, one line each; one that is too long or is not JSON is told on standard error instead."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self._lock = threading.Lock()  # requests are answered side by side
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        try:
+            line = json.dumps({"row": row}, allow_nan=False)
+        except (ValueError, RecursionError) as error:
+            sys.stderr.write(f"not logged: a request is not JSON ({error})\n")
+            return
+        if len(line) > LONGEST_ROW:
+            sys.stderr.write(f"not logged: a request of {len(line):,} bytes\n")
+            return
+        with self._lock, contextlib.suppress(BrokenPipeError):
+            self._answer.write(line + "\n")
+            self._answer.flush()
 
 
 def _tell(answer: Any, value: dict[str, Any]) -> None:
