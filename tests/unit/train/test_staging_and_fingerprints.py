@@ -1,20 +1,23 @@
 """A stage's folder: whole or not there, never continued with other inputs, and found again by its key."""
 
-import ast
 import errno
 import re
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import tunewright.train.fingerprints as keys_module
+from tunewright.contract import stage_code
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import read_manifest
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import STAGES, RunFolder, RunSpec, Stage
+from tunewright.contract.stage_code import StageCode
+from tunewright.train import fingerprints
 from tunewright.train.failures import explain, recognise
-from tunewright.train.fingerprints import MODULES, prediction_key, stage_keys
+from tunewright.train.fingerprints import CODE, prediction_key, stage_keys
 from tunewright.train.staging import adopt, finished, open_workspace, publish, siblings, sweep, workspace
 
 BASE = {
@@ -134,24 +137,58 @@ def test_the_base_models_answers_do_not_depend_on_training() -> None:
     assert len({key(model, spec()) for model in ("base", "adapter", "fused", "quantized")}) == 4
 
 
-def test_keys_cover_every_module_that_stages_compute_with() -> None:
-    """What `stages` imports, and what that imports, less what only tells about it."""
-    folder = Path(keys_module.__file__).parent
-    telling = {"failures", "fetch", "run_events", "machine", "staging", "lock", "tiny"}
-    found: set[str] = set()
-    waiting = ["stages"]
-    while waiting:
-        name = waiting.pop()
-        if name in found or name in telling:
-            continue
-        found.add(name)
-        imports = [
-            node.module or ""
-            for node in ast.walk(ast.parse((folder / f"{name}.py").read_text()))
-            if isinstance(node, ast.ImportFrom)
+def raised(stage: Stage) -> dict[Stage, StageCode]:
+    """The stages' code with another number of one stage."""
+    changed = dict(CODE)
+    changed[stage] = replace(CODE[stage], number=CODE[stage].number + 1)
+    return changed
+
+
+def test_a_raised_number_repeats_the_stage_and_what_is_made_from_its_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    repeated: dict[Stage, list[Stage]] = {}
+    before = stage_keys(spec(), "base")
+    for stage in STAGES:
+        monkeypatch.setattr(fingerprints, "CODE", raised(stage))
+        after = stage_keys(spec(), "base")
+        repeated[stage] = [each for each in STAGES if before[each] != after[each]]
+    assert repeated == {
+        "train": list(STAGES),
+        "fuse": ["fuse", "quantize", "fidelity", "predict"],
+        "quantize": ["quantize", "fidelity", "predict"],
+        "fidelity": ["fidelity"],
+        "predict": ["predict"],
+    }
+
+
+def test_answers_are_generated_again_when_the_number_of_predict_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def keys() -> list[str]:
+        made = stage_keys(spec(), "base")
+        return [
+            prediction_key(spec(), "base", made, model, "s") for model in ("base", "adapter", "quantized")
         ]
-        waiting += [module.split(".")[2] for module in imports if module.startswith("tunewright.train.")]
-    assert found == set(MODULES)
+
+    before = keys()
+    monkeypatch.setattr(fingerprints, "CODE", raised("train"))
+    assert [old == new for old, new in zip(before, keys())] == [True, False, False]
+    monkeypatch.setattr(fingerprints, "CODE", raised("predict"))
+    assert [old == new for old, new in zip(before, keys())] == [False, False, False]
+
+
+def test_another_version_of_a_library_that_decides_repeats_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_another(library: str) -> dict[Stage, str]:
+        def installed(name: str) -> str:
+            return "9.9" if name == library else version(name)
+
+        monkeypatch.setattr(stage_code, "version", installed)
+        return stage_keys(spec(), "base")
+
+    before = stage_keys(spec(), "base")
+    assert with_another("numpy")["train"] != before["train"]
+    assert with_another("pydantic") == before
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

@@ -16,12 +16,14 @@ from tunewright.chat.reading.files import DataFile, find_files
 from tunewright.chat.reading.lines import read_batches
 from tunewright.chat.review_mark import KEEP
 from tunewright.chat.split import Linked, divide
-from tunewright.contract.atomic import sha256_file, sha256_json
+from tunewright.contract.atomic import sha256_file
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import SPLITS, Example, read_jsonl
 from tunewright.contract.manifest import DatasetManifest
+from tunewright.contract.stage_code import StageCode
 
-PREPARATION = 4  # raise it when the same rows come out differently
+# duckdb reads Parquet; jinja2 and tokenizers say whether the base's template renders a row, and how long it is.
+PREPARATION = StageCode("prepare", 4, ("duckdb", "jinja2", "tokenizers"))
 DROPPED = "dropped.jsonl"
 PLACES = "places.jsonl"  # of each row where it was read
 SHOWN = 5  # reasons named in an error
@@ -250,9 +252,8 @@ def prepare_dataset(
     made from the same inputs is used again. Raises UserError as `read_training_set` and `hold_out` do.
     """
     inputs = {str(file.path): sha256_file(file.path) for file in find_files([data])}
-    key = sha256_json(
+    key = PREPARATION.key(
         {
-            "preparation": PREPARATION,
             "inputs": sorted(inputs.items()),
             "valid": share,
             "seed": seed,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tunewright.cli.steps import WORK
 from tunewright.contract.console import Progress, say
+from tunewright.contract.stage_code import StageCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tunewright.contract.recipe import Data, Recipe
     from tunewright.contract.suite import Case
     from tunewright.contract.template_support import TemplateSupport, WriteCalls
+
+FITTING = StageCode("fit", 1, ("jinja2", "tokenizers"))
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,12 @@ def fit_dataset(recipe: "Recipe", folder: Path, made: "DatasetManifest", base: B
     """
     from tunewright.audit.tokenizer import call_writer
     from tunewright.chat.dataset_folder import finished_dataset, write_dataset
-    from tunewright.contract.atomic import sha256_file, sha256_json
+    from tunewright.contract.atomic import sha256_file
     from tunewright.contract.encoding import check_tools_trained, tool_tokens_text
     from tunewright.contract.example import read_examples, read_jsonl
     from tunewright.contract.manifest import DatasetManifest as Manifest
 
-    key = sha256_json(
+    key = FITTING.key(
         {
             "dataset": made.facts["key"],
             "splits": {name: entry.sha256 for name, entry in made.splits.items()},

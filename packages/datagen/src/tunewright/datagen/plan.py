@@ -20,7 +20,7 @@ from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.mutations import with_failing_tests
 
 GENERATOR = 17  # raise it when the same inputs give other examples
-ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty")
+ENGINES = ("ty", "jedi", "ruff", "pytest", "pydantic-monty", "jinja2")
 
 
 @dataclass(frozen=True)

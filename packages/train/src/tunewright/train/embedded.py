@@ -1,6 +1,6 @@
 """The folder of an embedded base model: shipped with us, or converted once from a GGUF file and kept.
 
-A converted folder is kept under the hash of its file and of the converter, with a manifest: one that is damaged
+A converted folder is kept under the hash of its file and of the converter's number, with a manifest: one that is damaged
 is made again. `python -m tunewright.train.embedded NAME` says on standard output whether a packaged model is
 installed in this environment and whole: `{"installed": true}`, or `{"error": …, "hint": …}` with exit code 2.
 """
@@ -8,16 +8,17 @@ installed in this environment and whole: `{"installed": true}`, or `{"error": �
 import json
 import sys
 from dataclasses import dataclass, field
-from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from tunewright.contract.atomic import atomic_folder, sha256_file, sha256_json
+from tunewright.contract.atomic import atomic_folder, sha256_file
 from tunewright.contract.embedded import GGUF, NAMES, PACKAGED, PackagedModel
 from tunewright.contract.errors import ExitCode, UserError
 from tunewright.contract.manifest import write_manifest
+from tunewright.contract.stage_code import StageCode
 
 WITHOUT = "Without it: --recipe tiny."
+CONVERSION = StageCode("convert", 1, ("mlx", "numpy", "tokenizers"))
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _converted(file: Path, sha256: str, converted: Path, record: dict[str, str])
     from tunewright.train.gguf_model import convert
     from tunewright.train.staging import finished, remove
 
-    key = sha256_json([sha256, _converter()])
+    key = CONVERSION.key(sha256)
     folder = converted / key[:32]
     if finished(folder, key) is None:
         remove(folder)
@@ -112,14 +113,6 @@ def _converted(file: Path, sha256: str, converted: Path, record: dict[str, str])
             if finished(folder, key) is None:
                 raise  # otherwise somebody else converted the same meanwhile
     return Found(folder, key, record)
-
-
-@cache
-def _converter() -> str:
-    """A hash of the code that converts."""
-    return sha256_json(
-        [sha256_file(Path(__file__).with_name(f"{name}.py")) for name in ("gguf", "gguf_model")]
-    )
 
 
 def main() -> int:

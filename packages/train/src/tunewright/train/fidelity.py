@@ -25,7 +25,7 @@ from tunewright.train.lora import load_adapters, updates
 from tunewright.train.loss import arrays, scores_of, shares_prefixes
 from tunewright.train.machine import physical_memory
 from tunewright.train.models import ModelName, open_model, release, weights
-from tunewright.train.training import Reporter
+from tunewright.train.run_events import Reporter
 
 # Of each place's distribution the reference keeps this many tokens and the sum of the rest, so that one
 # model at a time is in memory.

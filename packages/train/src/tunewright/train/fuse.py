@@ -11,8 +11,8 @@ from tunewright.contract.run import RunFolder
 from tunewright.train.base import Base, load_base
 from tunewright.train.lora import load_adapters, updates
 from tunewright.train.models import merge, save_model_folder, size_of
+from tunewright.train.run_events import Reporter
 from tunewright.train.tensors import number
-from tunewright.train.training import Reporter
 
 # Above this the fused model is not stored: quantizing merges again in memory. A 30B model would be 57 GiB.
 STORE_LIMIT = 4 << 30  # bytes

@@ -15,7 +15,7 @@ from tunewright.contract.recipe import Quantize, Recipe
 from tunewright.contract.run import RunFolder
 from tunewright.train.base import Base, cast_floats, load_folder
 from tunewright.train.models import open_fused, save_model_folder, size_of
-from tunewright.train.training import Reporter
+from tunewright.train.run_events import Reporter
 
 HALF = ("float16", "bfloat16")
 

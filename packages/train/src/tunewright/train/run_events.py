@@ -36,6 +36,14 @@ class Cancelled(BaseException):
     """Somebody asked the worker to stop. Not an Exception: nothing on the way may swallow it."""
 
 
+class Reporter(Protocol):
+    """What a stage reports to."""
+
+    def event(self, kind: str, stage: str | None = None, /, **data: Any) -> Any: ...
+    def progress(self, step: int, total: int | None = None, left: float | None = None) -> None: ...
+    def check(self) -> None: ...
+
+
 class Journal:
     """Writes one run's events and status. `stage` and `step` are those of the stage now at work."""
 

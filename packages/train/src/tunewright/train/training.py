@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -28,7 +28,7 @@ from tunewright.train.encode import Encoded
 from tunewright.train.lora import attach, trainable
 from tunewright.train.loss import arrays, batch_loss, scores_of, shares_prefixes
 from tunewright.train.ranks import ALONE, SHARDS, Ring
-from tunewright.train.run_events import Cancelled
+from tunewright.train.run_events import Cancelled, Reporter
 from tunewright.train.tensors import number
 
 SEEDS = 1 << 63  # more than mlx's generator takes
@@ -44,14 +44,6 @@ EXPLODED, IN_A_ROW, SETTLED = 100.0, 3, 20
 
 class Diverged(UserError):
     """Training has run away: nothing that comes after it is worth anything."""
-
-
-class Reporter(Protocol):
-    """What training reports."""
-
-    def event(self, kind: str, stage: str | None = None, /, **data: Any) -> Any: ...
-    def progress(self, step: int, total: int | None = None, left: float | None = None) -> None: ...
-    def check(self) -> None: ...
 
 
 def learning_rate(train: Train, step: int) -> float:
