@@ -127,12 +127,16 @@ def run_sql(connection: duckdb.DuckDBPyConnection, check: Check) -> None:
             f"{check.origin}: the check cannot be run ({reason})",
             "docs/checks.md names the tables and their columns.",
         ) from error
+
+
+def check_severities(connection: duckdb.DuckDBPyConnection, checks: Iterable[Check]) -> None:
+    """Raise UserError for a check that returned a severity that is none."""
     wrong = connection.execute(
-        "SELECT severity FROM offences WHERE check_id = $1 AND severity NOT IN ('fail', 'warn', 'info') LIMIT 1",
-        [check.id],
+        "SELECT check_id, severity FROM offences WHERE severity NOT IN ('fail', 'warn', 'info') ORDER BY ALL LIMIT 1"
     ).fetchone()
     if wrong is not None:
-        raise UserError(f"{check.origin}: severity {wrong[0]!r}", "It is fail, warn or info.")
+        origin = next(check.origin for check in checks if check.id == wrong[0])
+        raise UserError(f"{origin}: severity {wrong[1]!r}", "It is fail, warn or info.")
 
 
 def add_offences(

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from tunewright.audit.checks import Check
-from tunewright.audit.headline import Predictions
+from tunewright.audit.headline import Predictions, predict_tools
 
 if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
@@ -20,9 +21,13 @@ class Context:
     """The tables, and what was said on the command line."""
 
     connection: duckdb.DuckDBPyConnection
-    predictions: Predictions | None
     by_definition: frozenset[tuple[str, str]] = frozenset()
     recipe: "Recipe | None" = None
+
+    @cached_property
+    def predictions(self) -> Predictions | None:
+        """The baselines' predictions, made when they are first asked for."""
+        return predict_tools(self.connection)
 
 
 @dataclass(frozen=True)

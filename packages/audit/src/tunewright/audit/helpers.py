@@ -31,10 +31,7 @@ def _mend_rows(rows: list[Any], reading: Reading) -> list[Any]:
 def _read_turns(rows: list[Any], _reading: Reading) -> list[Any]:
     from tunewright.audit.turns import read_turns
 
-    return [
-        {name: [row[name] for row in found] for name in found[0]} if found else {}
-        for found in read_turns(rows)
-    ]
+    return list(read_turns(rows))
 
 
 TASKS: dict[str, Callable[[list[Any], Reading], list[Any]]] = {"rows": _mend_rows, "turns": _read_turns}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
+from threading import local
 from typing import Any
 
 import duckdb
@@ -96,23 +96,16 @@ def _fill(store: Store, helpers: Helpers, report: Report | None) -> None:
     # One batch a worker and one thread a batch; one worker more than cores, for they wait for one another in Python.
     workers = 1 if store.is_small else max(3, min(5, 1 + (os.cpu_count() or 2)))
     connection.execute("SET threads = 1")
-    cursors: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
-    for _ in range(workers):
-        cursors.put(silent(connection.cursor()))
 
-    def work(number: int, offset: int, batch: Batch) -> int:
-        cursor = cursors.get()
-        try:
-            insert_batch(cursor, number, offset, batch, helpers)
-        finally:
-            cursors.put(cursor)
+    def work(cursor: duckdb.DuckDBPyConnection, number: int, offset: int, batch: Batch) -> int:
+        insert_batch(cursor, number, offset, batch, helpers)
         return sum(map(len, batch.rows))
 
-    with many_at_once(connection, workers) as pool:
+    with many_at_once(connection, workers) as start:
         pending: set[Future[int]] = set()
         for number, file in enumerate(store.files):
             for batch in read_batches(file, BATCH):
-                pending.add(pool.submit(work, number, base, batch))
+                pending.add(start(work, number, base, batch))
                 # At most one batch waits for each worker: memory stays bounded however fast the disk is.
                 while len(pending) > workers:
                     finished, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -145,11 +138,21 @@ def _fill(store: Store, helpers: Helpers, report: Report | None) -> None:
 
 
 @contextmanager
-def many_at_once(connection: duckdb.DuckDBPyConnection, workers: int) -> Generator[ThreadPoolExecutor]:
-    """Threads for the time of the context. When it is left by an error, what has not begun is not done any more."""
-    with ThreadPoolExecutor(workers) as pool:
+def many_at_once(
+    connection: duckdb.DuckDBPyConnection, workers: int
+) -> Generator[Callable[..., "Future[Any]"]]:
+    """Threads for the time of the context, each with a cursor: `start(work, *given)` has one do `work(cursor, *given)`.
+
+    When the context is left by an error, what has not begun is not done any more.
+    """
+    own = local()
+
+    def begin() -> None:
+        own.cursor = silent(connection.cursor())
+
+    with ThreadPoolExecutor(workers, initializer=begin) as pool:
         try:
-            yield pool
+            yield lambda work, *given: pool.submit(lambda: work(own.cursor, *given))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             connection.interrupt()
@@ -169,22 +172,22 @@ def _read_text_calls(
         "problems": place | {"kind": "VARCHAR", "detail": "VARCHAR"},
     }
 
-    def read(start: int) -> None:
-        cursor = silent(connection.cursor())
+    def read(cursor: duckdb.DuckDBPyConnection, first: int) -> None:
         found = cursor.execute(
             "SELECT example, position, content FROM messages "
             "WHERE role = 'assistant' AND example BETWEEN $1 AND $2 AND regexp_matches(content, $3)",
-            [start, start + PAGE - 1, MARKER],
+            [first, first + PAGE - 1, MARKER],
         ).fetchall()
         if found:
             for (table, types), columns in zip(tables.items(), helpers.ask("turns", found)):
                 insert_columns(cursor, table, types, columns)
 
-    starts = range(0, last + 1, PAGE)
-    with many_at_once(connection, helpers.count + 1) as pool:
-        for done, _ in enumerate(pool.map(read, starts), start=1):
+    with many_at_once(connection, helpers.count + 1) as start:
+        pages = [start(read, first) for first in range(0, last + 1, PAGE)]
+        for done, page in enumerate(pages, start=1):
+            page.result()
             if report:
-                report("calls", done / len(starts))
+                report("calls", done / len(pages))
 
 
 def _read_toolsets(connection: duckdb.DuckDBPyConnection) -> None:

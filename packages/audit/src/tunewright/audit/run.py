@@ -10,14 +10,22 @@ from tunewright.audit.argument_schemas import check_arguments
 from tunewright.audit.audited import AuditedFile, AuditReport
 from tunewright.audit.baseline import is_known, read_baseline
 from tunewright.audit.charts import draw_charts
-from tunewright.audit.checks import OFFENCES, OWN_CHECKS, Check, Severity, add_offences, read_checks, run_sql
+from tunewright.audit.checks import (
+    OFFENCES,
+    OWN_CHECKS,
+    Check,
+    Severity,
+    add_offences,
+    check_severities,
+    read_checks,
+    run_sql,
+)
 from tunewright.audit.config import Config, accepting, read_config
 from tunewright.audit.context import Context
-from tunewright.audit.database import make_in_slices, silent
+from tunewright.audit.database import make_in_slices
 from tunewright.audit.drift import DRIFT
 from tunewright.audit.export import check_folder, export_rows
 from tunewright.audit.findings import Finding, collect
-from tunewright.audit.headline import predict_tools
 from tunewright.audit.ingest import Report, load, many_at_once
 from tunewright.audit.joint import JOINT
 from tunewright.audit.labels import label_rows
@@ -52,12 +60,18 @@ def build_tables(connection: duckdb.DuckDBPyConnection, suites: Sequence[Path], 
     """Everything that checks ask for, from what was read."""
     report("structure", 0.0)
     make_in_slices(connection, "examples", (TABLES / "examples.sql").read_text(encoding="utf-8"))
-    connection.execute((TABLES / "features.sql").read_text(encoding="utf-8"), {"sample": FORM_SAMPLE})
-    load_suites(connection, suites)
-    report("near-duplicates", 0.0)
-    find_neighbours(connection)
+    with many_at_once(connection, 1) as start:
+        features = start(_make_features)
+        load_suites(connection, suites)
+        report("near-duplicates", 0.0)
+        find_neighbours(connection)
+        features.result()
     label_rows(connection)
     connection.execute(OFFENCES)
+
+
+def _make_features(cursor: duckdb.DuckDBPyConnection) -> None:
+    cursor.execute((TABLES / "features.sql").read_text(encoding="utf-8"), {"sample": FORM_SAMPLE})
 
 
 def run_audit(
@@ -108,10 +122,10 @@ def _audit(
             offer_catalog(connection, recipe)
             simulate(connection, recipe, report)
         check_arguments(connection)
-        predictions = predict_tools(connection)
-        context = Context(connection, predictions, settings.by_definition, recipe)
+        context = Context(connection, settings.by_definition, recipe)
         run_checks(context, checks, settings, report, 2 if store.is_small else 1)
         findings = [settings.graded(finding) for finding in collect(connection, checks)]
+        headline = context.predictions.accuracies() if context.predictions else {}
         charts = draw_charts(connection)
         understood = what_was_understood(connection)
         if export is not None:
@@ -127,7 +141,7 @@ def _audit(
     return AuditReport(
         tuple(AuditedFile(*file) for file in files),
         tuple(new),
-        predictions.accuracies() if predictions else {},
+        headline,
         understood,
         known=len(findings) - len(new),
         charts=charts,
@@ -137,9 +151,8 @@ def _audit(
 def find_all(connection: duckdb.DuckDBPyConnection) -> None:
     """Every check of ours with its own thresholds, into `offences`, severities filled in."""
     check_arguments(connection)
-    context = Context(connection, predict_tools(connection))
     checks = all_checks()
-    run_checks(context, checks, Config(), lambda _step, _share: None)
+    run_checks(Context(connection), checks, Config(), lambda _step, _share: None)
     for check in checks:
         connection.execute(
             "UPDATE offences SET severity = coalesce(severity, $2), message = coalesce(message, $3) WHERE check_id = $1",
@@ -150,19 +163,22 @@ def find_all(connection: duckdb.DuckDBPyConnection) -> None:
 def run_checks(
     context: Context, checks: Sequence[Check], settings: Config, report: Report, at_once: int = 1
 ) -> None:
-    """Every check that is not switched off, into `offences`; of those in SQL so many at once."""
+    """Every check that is not switched off, into `offences`; of those in SQL so many at once.
+
+    Those in Python run at the same time: numpy and the tests leave a core to the SQL.
+    """
     in_python = {entry.check.id: entry for entry in PYTHON_CHECKS}
     chosen = [check for check in map(settings.applied, checks) if check is not None]
-    with many_at_once(context.connection, at_once) as pool:
-        running = [
-            (check, pool.submit(run_sql, silent(context.connection.cursor()), check))
-            for check in chosen
-            if check.sql
-        ]
+    with many_at_once(context.connection, at_once) as start:
+        running = [(check, start(run_sql, check)) for check in chosen if check.sql]
         written = [check for check in chosen if not check.sql]
-        for number, (check, ended) in enumerate(running):
-            report(f"check {check.id}", number / len(chosen))
-            ended.result()
-        for number, check in enumerate(written, start=len(running)):
+        for number, check in enumerate(written):
             report(f"check {check.id}", number / len(chosen))
             add_offences(context.connection, check, in_python[check.id].find(context, check))
+            for _, ended in running:
+                if ended.done():
+                    ended.result()  # a mistake in a user's own SQL is told at once
+        for number, (check, ended) in enumerate(running, start=len(written)):
+            report(f"check {check.id}", number / len(chosen))
+            ended.result()
+    check_severities(context.connection, chosen)

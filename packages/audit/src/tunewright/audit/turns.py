@@ -1,4 +1,4 @@
-"""Many assistant messages taken apart at once, as rows of the tables `calls`, `turns` and `problems`. Pure."""
+"""Many assistant messages taken apart at once, as columns of the tables `calls`, `turns` and `problems`. Pure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,32 +6,30 @@ from typing import Any
 from tunewright.audit.wire import dump
 from tunewright.chat.calls import find
 
-Rows = list[dict[str, Any]]
+Columns = dict[str, list[Any]]
+CALLS = ("example", "message", "position", "syntax", "tool", "arguments", "error", "program")
+TURNS = ("example", "message", "preamble", "syntaxes", "dialect")
+PROBLEMS = ("example", "message", "kind", "detail")
 
 
-def read_turns(messages: Sequence[tuple[int, int, str]]) -> tuple[Rows, Rows, Rows]:
+def read_turns(messages: Sequence[tuple[int, int, str]]) -> tuple[Columns, Columns, Columns]:
     """Messages as (example, position, content): their calls, turns and problems."""
-    calls: Rows = []
-    turns: Rows = []
-    problems: Rows = []
+    calls: list[tuple[Any, ...]] = []
+    turns: list[tuple[Any, ...]] = []
+    problems: list[tuple[Any, ...]] = []
     for example, message, content in messages:
         turn = find(content)
-        where = {"example": example, "message": message}
         if turn.calls:
-            turns.append(
-                where | {"preamble": turn.preamble, "syntaxes": turn.syntaxes, "dialect": turn.dialect}
+            turns.append((example, message, turn.preamble, turn.syntaxes, turn.dialect))
+        for number, call in enumerate(turn.calls, start=1):
+            arguments = dump(call.arguments)
+            calls.append(
+                (example, message, number, call.syntax, call.name, arguments, call.error, call.program)
             )
-        calls += [
-            where
-            | {
-                "position": number,
-                "syntax": call.syntax,
-                "tool": call.name,
-                "arguments": dump(call.arguments),
-                "error": call.error,
-                "program": call.program,
-            }
-            for number, call in enumerate(turn.calls, start=1)
-        ]
-        problems += [where | {"kind": kind, "detail": detail} for kind, detail in turn.problems]
-    return calls, turns, problems
+        for kind, detail in turn.problems:
+            problems.append((example, message, kind, detail))
+    return _columns(CALLS, calls), _columns(TURNS, turns), _columns(PROBLEMS, problems)
+
+
+def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Columns:
+    return dict(zip(names, map(list, zip(*rows)))) if rows else {}

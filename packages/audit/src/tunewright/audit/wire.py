@@ -3,7 +3,10 @@
 import json
 from typing import Any
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` makes an encoder anew each time
+
 
 def dump(value: Any) -> str:
     """One line of JSON. Lone surrogates have no UTF-8, and DuckDB would refuse all for one: they become `?`."""
-    return json.dumps(value, ensure_ascii=False).encode(errors="replace").decode()
+    text = _encode(value)
+    return text if text.isascii() else text.encode(errors="replace").decode()

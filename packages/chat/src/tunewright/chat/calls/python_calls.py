@@ -68,7 +68,12 @@ def program_calls(syntax: str, code: str) -> list[FoundCall]:
             bound.add(node.arg)
         elif isinstance(node, _DEFINITIONS):
             bound.add(node.name)
-        stack += ast.iter_child_nodes(node)
+        for field in node._fields:  # as ast.iter_child_nodes, whose generators take as long as the rest
+            value = getattr(node, field, None)
+            if isinstance(value, ast.AST):
+                stack.append(value)
+            elif isinstance(value, list):
+                stack += [item for item in value if isinstance(item, ast.AST)]
     found.sort(key=lambda entry: entry[:2])
     return [
         FoundCall(syntax, name, arguments_of(node), "", program)
