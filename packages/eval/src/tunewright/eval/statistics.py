@@ -1,7 +1,6 @@
 """Intervals and exact tests for proportions, in the standard library alone.
 
-Sources: Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22;
-McNemar (1947), Psychometrika 12, in its exact binomial form; Newcombe (1998), "Improved confidence intervals
+Sources: McNemar (1947), Psychometrika 12, in its exact binomial form; Newcombe (1998), "Improved confidence intervals
 for the difference between binomial proportions based on paired data", Statistics in Medicine 17, method 10;
 Holm (1979), "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6.
 """
@@ -10,10 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from statistics import NormalDist
 from typing import Any
 
-CONFIDENCE = 0.95
+from tunewright.contract.intervals import CONFIDENCE, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -42,27 +40,6 @@ class Proportion:
         """`{"k", "n", "value", "low", "high"}`; the interval is Wilson's at 95 %."""
         low, high = self.interval
         return {"k": self.k, "n": self.n, "value": self.value, "low": low, "high": high}
-
-
-def _z(confidence: float) -> float:
-    return NormalDist().inv_cdf(0.5 + confidence / 2)
-
-
-def wilson_interval(k: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The Wilson score interval of `k` successes in `n` trials, within [0, 1]; both may be effective numbers.
-
-    Raises ValueError unless 0 <= k <= n and 0 < confidence < 1.
-    """
-    if not 0 <= k <= n:
-        raise ValueError(f"{k} of {n} is no proportion")
-    if n == 0:
-        return 0.0, 1.0
-    z = _z(confidence)
-    p = k / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    # At the ends the formula is exactly 0 and 1; only rounding says otherwise.
-    return (0.0 if k == 0 else max(0.0, centre - half)), (1.0 if k == n else min(1.0, centre + half))
 
 
 @dataclass(frozen=True)
