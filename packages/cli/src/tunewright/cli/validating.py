@@ -1,6 +1,5 @@
 """The task that measures a model without training one."""
 
-import json
 import os
 import shutil
 import time
@@ -15,6 +14,7 @@ from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, one_of
 from tunewright.cli.inputs import base_note, read_checked
+from tunewright.cli.local_worker import Told, ask_local_worker
 from tunewright.cli.runs import find
 from tunewright.cli.steps import RUNS, WORK
 from tunewright.cli.template_fit import folder_template
@@ -563,43 +563,8 @@ def predict_here(model: Path, folder: "ValidationFolder", settings: "Predict") -
 
     Raises UserError for what is no model, HostError when the environment cannot be had.
     """
-    from tunewright.contract.errors import HostError, UserError
-    from tunewright.remote.environment import install_environment
-    from tunewright.remote.host import LOCAL, open_host
-
-    with open_host(LOCAL, ROOT) as machine:
-        environment = install_environment(machine, ROOT, say)
-        done = machine.run(
-            [environment.python, "-P", "-m", "tunewright.train.predict_folder"],
-            stdin=json.dumps(folder_question(model, folder, settings)).encode(),
-            env={"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1"},
-            timeout=PREDICTING,
-            on_line=Told(),
-        )
-    try:
-        answer: dict[str, Any] = json.loads(done.text.splitlines()[-1])
-    except (ValueError, IndexError):
-        raise HostError(
-            f"predicting ended without an answer: {done.reason}", "Is there memory enough?"
-        ) from None
-    if "error" in answer:
-        raise UserError(answer["error"], answer.get("hint", ""))
-
-
-class Told:
-    """Progress lines of the predicting process, drawn; everything else it says is passed on."""
-
-    def __init__(self) -> None:
-        self._bars: dict[str, Progress] = {}
-
-    def __call__(self, line: str) -> None:
-        try:
-            value = json.loads(line)
-            suite, done, total = str(value["suite"]), int(value["done"]), int(value["total"])
-        except (ValueError, KeyError, TypeError):
-            say(f"predict   {line}")
-            return
-        self._bars.setdefault(suite, Progress("predict"))(f"{suite}: answer", done, total)
+    question = folder_question(model, folder, settings)
+    ask_local_worker("predict_folder", question, Told("predict", "{}: answer"), PREDICTING)
 
 
 def report(folder: "ValidationFolder", recipe: "Recipe | None") -> int:

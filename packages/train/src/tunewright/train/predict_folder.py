@@ -9,21 +9,15 @@ input (`settings` is a recipe's `[predict]` table, `note` is what the model is t
 `{"suite": …, "done": n, "total": n}`.
 """
 
-import json
-import os
 import sys
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from tunewright.contract.errors import ExitCode, UserError
+from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Predict
 from tunewright.contract.suite import read_suite
-
-TOLD = 0.5  # seconds between two words about progress
+from tunewright.train.one_question import Tick, answer_question
 
 
 class Question(BaseModel):
@@ -39,7 +33,7 @@ class Question(BaseModel):
     note: str = ""  # put at the end of each case's system message
 
 
-def predict_folder(question: Question, tick: Callable[[str, int, int], None]) -> dict[str, str]:
+def predict_folder(question: Question, tick: Tick) -> dict[str, str]:
     """Write every suite's predictions; their paths by suite. `tick` gets suite, answers done, answers in all.
 
     Raises UserError for what is not a model or not a suite, or where they do not fit each other.
@@ -71,53 +65,11 @@ def predict_folder(question: Question, tick: Callable[[str, int, int], None]) ->
     return files
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Answer one question on standard input; the exit code is 0, or 2 for one that cannot be answered."""
-    del arguments
-    from tunewright.train.machine import worker_environment
-
-    # The BLAS must be there before the process is.
-    wanted = worker_environment({**os.environ, "HF_HUB_OFFLINE": "1"})
-    if wanted != dict(os.environ):
-        os.execve(sys.executable, [sys.executable, "-P", "-m", "tunewright.train.predict_folder"], wanted)  # noqa: S606
-    # Libraries print what they please; standard output holds our one line.
-    line = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    try:
-        answer: dict[str, Any] = {"files": predict_folder(_read(sys.stdin.buffer.read()), _Teller())}
-        code = ExitCode.DONE
-    except UserError as error:
-        answer, code = {"error": error.message, "hint": error.hint}, ExitCode.USAGE
-    with line:
-        line.write(json.dumps(answer, ensure_ascii=False) + "\n")
-    return code
-
-
-def _read(data: bytes) -> Question:
-    try:
-        return Question.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "question"
-        raise UserError(
-            f"{where}: {first['msg']}", "See `python -m pydoc tunewright.train.predict_folder`."
-        ) from error
-
-
-class _Teller:
-    """Progress on standard error, not too often."""
-
-    def __init__(self) -> None:
-        self._last = 0.0
-        self._said: tuple[str, int] | None = None
-
-    def __call__(self, suite: str, done: int, total: int) -> None:
-        at = time.monotonic()
-        if (suite, done) == self._said or (0 < done < total and at - self._last < TOLD):
-            return
-        self._last, self._said = at, (suite, done)
-        sys.stderr.write(json.dumps({"suite": suite, "done": done, "total": total}) + "\n")
-        sys.stderr.flush()
+    return answer_question(
+        "predict_folder", Question, lambda question, tick: {"files": predict_folder(question, tick)}
+    )
 
 
 if __name__ == "__main__":
