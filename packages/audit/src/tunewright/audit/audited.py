@@ -36,6 +36,8 @@ class AuditReport:
     understood: Understood = field(default_factory=Understood)
     known: int = 0  # findings that a baseline already has
     charts: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    data: tuple[str, ...] = ()  # as they were named
+    probes: tuple[dict[str, Any], ...] = ()  # of the same data, as `probe --json` writes them
 
     @property
     def verdict(self) -> Verdict:
@@ -56,6 +58,7 @@ class AuditReport:
             "dataset": {"files": [vars(file) for file in self.files]},
             "headline": self.headline,
             "findings": [finding.to_json() for finding in self.findings],
+            "probes": list(self.probes),
         }
 
 
@@ -69,12 +72,14 @@ def audit_dataset(
     report: "Report | None" = None,
     export: Path | None = None,
     accept: Mapping[str, str] | None = None,
+    probes: Path | None = None,
 ) -> AuditReport:
     """Audit files, folders with splits, or globs, all together as one dataset.
 
     With a `recipe` its catalog and trainer are checked too; `suites` are validation cases that must not stand in
     train. `report(step, share)` is told how far it is. Clean rows and
-    rejected ones go to the folder `export`. Warnings of the checks that `accept` names, each with a reason, do not count.
+    rejected ones go to the folder `export`. Findings about structure show what the probes of the same data in the folder
+    `probes` found. Warnings of the checks that `accept` names, each with a reason, do not count.
     Raises UserError for a missing, empty or unreadable file and
     for a configuration that is not understood; bad rows are findings.
     """
@@ -89,4 +94,5 @@ def audit_dataset(
         report=report or (lambda _s, _f: None),
         export=export,
         accept=accept or {},
+        probes=probes,
     )

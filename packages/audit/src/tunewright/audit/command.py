@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunewright.audit.audited import AuditReport
     from tunewright.contract.recipe import Recipe
 
+PROBES = Path(".tunewright", "probes")  # where the command `tunewright probe` keeps them
 FORMATS = ("text", "github")
 QUERY_FORMATS = ("table", "json", "csv", "parquet")
 # What messages write as a task of a checkout, as somebody types it who has this wheel alone.
@@ -81,6 +82,7 @@ def audit_files(
     named: Iterable[Path] = (),
     export: Path | None = None,
     accept: Mapping[str, str] | None = None,
+    probes: Path | None = None,
 ) -> int:
     """Audit the files, write the outputs and return the exit code: 1 when a check failed.
 
@@ -105,6 +107,7 @@ def audit_files(
         report=Progress("audit").share,
         export=export,
         accept=accept,
+        probes=probes,
     )
     if export:
         say(f"rows      {export}")
@@ -189,6 +192,7 @@ def _audit(arguments: Sequence[str]) -> int:
         named=[Path(wanted.recipe)] if recipe else [],
         export=Path(wanted.export) if wanted.export else None,
         accept=dict.fromkeys(map(str, wanted.accept), str(wanted.why)),
+        probes=PROBES,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.audit.audited import AuditReport
+from tunewright.audit.probe.next_to_findings import probe_lines
 from tunewright.audit.report import same_in_other_splits, verdict_line
 from tunewright.audit.understood import count_text, unread_text
 from tunewright.contract.page import render_page
@@ -58,6 +59,7 @@ def html_report(report: AuditReport) -> str:
         findings=same_in_other_splits(report.findings),
         verdict=report.verdict,
         shorter=shorter,
+        probed=lambda finding: probe_lines(finding, report.data, report.probes),
         reason=reason[:1].upper() + reason[1:],
         counts={s: sum(f.severity == s for f in report.findings) for s in ("fail", "warn", "info")},
         slices=slices,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tunewright.audit.audited import AuditReport
+from tunewright.audit.probe.next_to_findings import probe_lines
 from tunewright.audit.sarif import sarif
 from tunewright.audit.understood import count_text, summary_text, unread_text
 from tunewright.contract.visible import one_line
@@ -84,7 +85,7 @@ def terminal_view(report: AuditReport) -> "Group":
     if text := headline_text(report):
         parts.append(Text(text))
     if report.findings:
-        parts.append(_table(report.findings))
+        parts.append(_table(report))
     hints = list(
         dict.fromkeys(f.hint for f in report.findings if f.severity != "info" and f.hint and not f.accepted)
     )
@@ -109,7 +110,7 @@ def same_in_other_splits(findings: "Iterable[Finding]") -> "list[tuple[Finding, 
     return [(group[0], group[1:]) for group in grouped.values()]
 
 
-def _table(findings: "tuple[Finding, ...]") -> "Table":
+def _table(report: AuditReport) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -120,7 +121,8 @@ def _table(findings: "tuple[Finding, ...]") -> "Table":
     table.add_column("rows", justify="right", no_wrap=True)
     table.add_column("effect", justify="right", no_wrap=True)
     table.add_column("what", overflow="fold")
-    for finding, others in same_in_other_splits(findings):
+    told = set[str]()
+    for finding, others in same_in_other_splits(report.findings):
         what = Text(one_line(finding.message, 500))
         for other in others:
             what.append(f"\n{other.split}: {one_line(other.message, 300)}")
@@ -134,6 +136,10 @@ def _table(findings: "tuple[Finding, ...]") -> "Table":
             what.append(
                 f"\n{name}:{row.line}" + (f" {one_line(row.detail, 160)}" if row.detail else ""), style="dim"
             )
+        for line in probe_lines(finding, report.data, report.probes):
+            if line not in told:
+                told.add(line)
+                what.append(f"\n{line}", style="bold")
         table.add_row(
             Text(
                 "ACCEPTED" if finding.accepted else finding.severity.upper(),

@@ -32,6 +32,7 @@ from tunewright.audit.labels import label_rows
 from tunewright.audit.neighbours import find_neighbours
 from tunewright.audit.order_checks import ORDER, TOOL_POSITION
 from tunewright.audit.preference_checks import LABEL_BALANCE, PREFERENCE
+from tunewright.audit.probe.saved import fingerprint, read_probes
 from tunewright.audit.results import RESULT_MISMATCH
 from tunewright.audit.shortcut_checks import FEATURE_CHECK
 from tunewright.audit.suites import load_suites
@@ -84,10 +85,11 @@ def run_audit(
     report: Report,
     export: Path | None,
     accept: Mapping[str, str],
+    probes: Path | None,
 ) -> AuditReport:
     """See `audit.audit_dataset`."""
     try:
-        return _audit(paths, recipe, config, baseline, suites, report, export, accept)
+        return _audit(paths, recipe, config, baseline, suites, report, export, accept, probes)
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(
@@ -105,6 +107,7 @@ def _audit(
     report: Report,
     export: Path | None,
     accept: Mapping[str, str],
+    probes: Path | None,
 ) -> AuditReport:
     own = all_checks()
     earlier = read_baseline(baseline)
@@ -145,6 +148,10 @@ def _audit(
         understood,
         known=len(findings) - len(new),
         charts=charts,
+        data=tuple(map(str, paths)),
+        probes=tuple(read_probes(probes, fingerprint((split, sha256) for _, split, _, sha256 in files)))
+        if probes
+        else (),
     )
 
 

@@ -9,7 +9,7 @@ from invoke.exceptions import Exit
 
 from tunewright.cli.door import ROOT, command, need, one_of
 from tunewright.cli.from_log import from_log
-from tunewright.cli.steps import DATA, DEFAULT_RECIPE, RUNS, own_dataset
+from tunewright.cli.steps import DATA, DEFAULT_RECIPE, PROBES, RUNS, own_dataset
 from tunewright.contract.console import Progress, say
 
 BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")
@@ -135,6 +135,7 @@ def audit(
         named=[Path(recipe)] if recipe else [],
         export=Path(export) if export else None,
         accept=dict.fromkeys(accept, why),
+        probes=PROBES,
     )
     if code:
         raise Exit(code=code)

@@ -19,6 +19,7 @@ DEFAULT_RECIPE = "smollm2"  # what a task takes when none is named
 DATA = ROOT / "data"
 RUNS = ROOT / "runs"
 WORK = ROOT / ".tunewright"
+PROBES = WORK / "probes"
 
 
 # What is wrong with one row by itself, and in how large a share of a dataset's rows it may be left out.
@@ -97,7 +98,7 @@ def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "Audited":
     from tunewright.contract.run import Forced
     from tunewright.contract.visible import one_line
 
-    report = audit_dataset([data], recipe=recipe, suites=recipe.suite_files(ROOT))
+    report = audit_dataset([data], recipe=recipe, suites=recipe.suite_files(ROOT), probes=PROBES)
     value = report.to_json()
     saved = WORK / "audits" / f"{sha256_json(value)[:16]}.json"
     write_json(saved, value)

@@ -6,7 +6,19 @@ Nothing heavy is imported before a task needs it: `--list` and `--help` answer a
 from invoke.collection import Collection
 from invoke.context import Context
 
-from tunewright.cli import cards, data, hosts, house, judge, recipes, runs, serving, suites, validating
+from tunewright.cli import (
+    cards,
+    data,
+    hosts,
+    house,
+    judge,
+    probing,
+    recipes,
+    runs,
+    serving,
+    suites,
+    validating,
+)
 from tunewright.cli.door import ROOT, command
 from tunewright.cli.inputs import prepare_inputs
 from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, finish, say_detached
@@ -83,6 +95,7 @@ ns = Collection(
     train,
     data.audit,
     data.sql,
+    *probing.TASKS,
     *runs.TASKS,
     *judge.TASKS,
     hosts.plan,

@@ -1,4 +1,4 @@
-"""The training loop: LoRA with Adam, warm-up and cosine, a per-token mask, and an exact way back.
+"""The training loop: LoRA, or every weight, with Adam, warm-up and cosine, a per-token mask, and an exact way back.
 
 It is our own rather than `mlx_lm.tuner.trainer.train`, which can save adapters only: no optimizer, step,
 schedule or generator, so that nothing it wrote can be gone on from; and which goes on training, and saving,
@@ -67,11 +67,15 @@ class Trainer:
     report: Reporter
     compiled: bool | None = None  # the step's graph; None: on a GPU
     ring: Ring = ALONE  # the processes that train this model together
+    whole: bool = False  # train every weight of the model; else LoRA adapters on it
 
     def __post_init__(self) -> None:
         # On a Mac, weights that may be paged out are read again at every step; elsewhere this does nothing.
         maybe_set_recommended_wired_limit()
-        attach(self.model, self.train, self.seed % SEEDS)
+        if self.whole:
+            self.model.unfreeze()
+        else:
+            attach(self.model, self.train, self.seed % SEEDS)
         self.optimizer: Any = optimizers.Adam(learning_rate=self.train.learning_rate, bias_correction=True)
         self.optimizer.init(self.model.trainable_parameters())
         self.scores, self.share = scores_of(self.model), shares_prefixes(self.model)

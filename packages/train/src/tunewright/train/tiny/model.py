@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +40,19 @@ CONFIG: dict[str, Any] = {
 """Widths are multiples of 64, so that every matrix can be quantized in groups of 64."""
 
 
-def new_model(seed: int) -> Any:
-    """The model with its starting weights: random, but for a pair of heads that can copy."""
+def new_model(seed: int, config: Mapping[str, Any] = CONFIG) -> Any:
+    """A model with its starting weights: random, but for a pair of heads that can copy."""
     import mlx.core as mx
     from mlx.utils import tree_flatten
     from mlx_lm.models import qwen3
 
     mx.random.seed(seed)
-    model: Any = qwen3.Model(qwen3.ModelArgs.from_dict(CONFIG))
+    model: Any = qwen3.Model(qwen3.ModelArgs.from_dict(dict(config)))
     flat: Any = tree_flatten(model.parameters())
     weights = starting_weights(
         {name: np.array(value) for name, value in flat},
-        head=CONFIG["head_dim"],
-        base=CONFIG["rope_theta"],
+        head=config["head_dim"],
+        base=config["rope_theta"],
         seed=seed,
     )
     model.load_weights([(name, mx.array(value)) for name, value in weights.items()])
@@ -78,7 +79,7 @@ def save_array_file(path: Path, arrays: dict[str, Any], metadata: dict[str, str]
     draft.replace(path)
 
 
-def export(model: Any, folder: Path) -> None:
+def export(model: Any, folder: Path, config: Mapping[str, Any] = CONFIG) -> None:
     """Writes config.json and float16 weights; the tokenizer's files are written by `tokenizer.save`."""
     import mlx.core as mx
     from mlx.utils import tree_flatten
@@ -90,4 +91,6 @@ def export(model: Any, folder: Path) -> None:
         {name: value.astype(mx.float16) for name, value in flat},
         {"format": "mlx"},
     )
-    (folder / "config.json").write_text(json.dumps(CONFIG, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / "config.json").write_text(
+        json.dumps(dict(config), indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
