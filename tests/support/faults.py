@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -28,6 +28,8 @@ class FaultyProxy:
         self.faults: deque[Fault] = deque()
         self.connections = 0
         self.refusing = False
+        self.watch: Callable[[str, int], None] | None = None  # told of each piece: its direction, its bytes
+        self._passing = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -54,12 +56,15 @@ class FaultyProxy:
             self._open += [client, server]
             for source, sink, direction in ((client, server, "up"), (server, client, "down")):
                 own = fault if fault and fault.direction == direction else None
-                threading.Thread(target=self._pass, args=(source, sink, own), daemon=True).start()
+                threading.Thread(target=self._pass, args=(source, sink, direction, own), daemon=True).start()
 
-    def _pass(self, source: socket.socket, sink: socket.socket, fault: Fault | None) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket, direction: str, fault: Fault | None) -> None:
         passed = 0
+        self._passing += 1
         with suppress(OSError):
             while piece := source.recv(PIECE):
+                if self.watch:
+                    self.watch(direction, len(piece))
                 if fault and passed + len(piece) > fault.after:
                     if fault.kind == "stall":
                         self._closed.wait()  # silent, and still open
@@ -72,9 +77,14 @@ class FaultyProxy:
                     fault = None
                 sink.sendall(piece)
                 passed += len(piece)
+        self._passing -= 1
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def alive(self) -> bool:
+        """Whether a connection is open."""
+        return self._passing > 0
 
     def cut_now(self) -> None:
         """Break every connection that stands."""

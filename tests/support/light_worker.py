@@ -5,7 +5,7 @@
 `PYTHON` is the wrapper that starts this file. Training takes `train.steps` steps of 10 ms, each of which depends on the one
 before; what it ends with tells whether any was left out or done twice. `faults.json` in the host's folder is a list of what
 to die of at the fifth step of a process, one after another: the text of an exception, or `signal N`. While a file
-`hold` is there, no training goes beyond the step that it names.
+`hold` is there, no training goes beyond the step that it names; a file `repeat` says how often each output repeats its text.
 """
 
 import hashlib
@@ -43,6 +43,7 @@ def stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
     """Stands in for `worker._do_stages`."""
     folder.manifest.unlink(missing_ok=True)
     spec = folder.read_spec()
+    repeat = int(_number(folder, "repeat", 300))
     for stage in STAGES:
         out = folder.stage(stage)
         if read_manifest(out) is not None and not fresh:
@@ -55,7 +56,7 @@ def stages(folder: RunFolder, journal: Any, *, fresh: bool) -> None:
         )
         for name in FILES[stage]:
             (out / name).parent.mkdir(parents=True, exist_ok=True)
-            (out / name).write_text(state * 300)
+            (out / name).write_text(state * repeat)
         write_manifest(out, key=spec.id)
         journal.end({})
     write_run_manifest(folder)
@@ -70,7 +71,7 @@ def _train(folder: RunFolder, journal: Any, steps: int, every: int) -> str:
         journal.resume_at(step)
     begun = step
     while step < steps:
-        while step >= _held_at(folder):
+        while step >= _number(folder, "hold", float("inf")):
             journal.check()
             time.sleep(0.01)
         journal.progress(step, steps)
@@ -87,11 +88,12 @@ def _train(folder: RunFolder, journal: Any, steps: int, every: int) -> str:
     return state
 
 
-def _held_at(folder: RunFolder) -> float:
+def _number(folder: RunFolder, name: str, otherwise: float) -> float:
+    """What a file of the host's folder says."""
     try:
-        return int((folder.path.parent.parent / "hold").read_text())
+        return int((folder.path.parent.parent / name).read_text())
     except (OSError, ValueError):
-        return float("inf")
+        return otherwise
 
 
 def _die(folder: RunFolder) -> None:

@@ -156,6 +156,47 @@ def test_a_torn_status_is_read_from_the_events(
         assert state == "lost" or found.message == "why"
 
 
+@pytest.mark.parametrize(
+    ("ended", "alive", "state"), [(True, False, "done"), (False, False, "lost"), (False, True, "running")]
+)
+def test_a_status_torn_anywhere_is_never_queued(run: RunFolder, ended: bool, alive: bool, state: str) -> None:
+    whole = Status(
+        state="done" if ended else "running", stage="train", step=3, heartbeat=now()
+    ).model_dump_json()
+    lines = [{"seq": 1, "time": now(), "stage": "train", "kind": "stage_start", "data": {}}]
+    lines += [{"seq": 2, "time": now(), "stage": "", "kind": "done", "data": {}}] if ended else []
+    events = "".join(json.dumps(line) + "\n" for line in lines)
+    for cut in range(len(whole)):
+        run.events.write_text(events)
+        run.status.write_text(whole[:cut])
+        lock = acquire(run.path) if alive else None
+        assert status(run).state == state, whole[:cut]
+        if lock is not None:
+            lock.release()
+
+
+@pytest.mark.parametrize("later", ["event", "status"])
+def test_an_end_that_the_status_had_no_room_for_is_read_from_the_events(run: RunFolder, later: str) -> None:
+    """The disk was full: the last event was written, and the status was not."""
+    early, late = "2026-11-29T10:00:00.000+00:00", "2026-11-29T10:00:01.000+00:00"
+    line = {
+        "seq": 1,
+        "time": late if later == "event" else early,
+        "stage": "train",
+        "kind": "error",
+        "data": {"message": "the disk is full", "hint": "Make room."},
+    }
+    run.events.write_text(json.dumps(line) + "\n")
+    beat = early if later == "event" else late
+    write_status(run, Status(state="running", stage="train", step=7, heartbeat=beat, pid=4, stalled=True))
+    found = status(run)
+    if later == "event":
+        assert (found.state, found.message, found.hint) == ("failed", "the disk is full", "Make room.")
+        assert (found.step, found.pid, found.stalled) == (7, 0, False)
+    else:
+        assert found.state == "lost", "it was started again after that"
+
+
 def test_a_torn_status_of_a_living_worker_is_no_death(run: RunFolder) -> None:
     lock = acquire(run.path)
     assert lock is not None

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from tunewright.contract.errors import UserError
-from tunewright.contract.run import RunFolder, State, Status
+from tunewright.contract.run import FINAL_STATES, RunFolder, State, Status
 from tunewright.train.failures import failure_named, recognise
 from tunewright.train.host_config import read_config
 from tunewright.train.lock import Owner, read_owner
@@ -14,6 +14,10 @@ from tunewright.train.machine import boot_id, memory_kills
 TAIL = 20_000  # bytes of the log that are searched for a cause
 # What may be over the next time: the machine, not the run, was the reason. Once also a lack of memory.
 PASSING = frozenset({"killed", "crashed", "restarted", "watchdog", "peer"})
+
+
+# The events that end a run, and the state that it is in afterwards.
+_ENDS: dict[str, State] = {"done": "done", "cancelled": "cancelled", "error": "failed", "lost": "lost"}
 
 
 @dataclass(frozen=True)
@@ -86,24 +90,28 @@ def last_status(found: Status, death: Death, resumed: int) -> Status:
 
 
 def last_word(run: RunFolder) -> Status | None:
-    """What the run's files say: its status, or its events where that is torn or gone. None: never started."""
+    """What the run's files say: its status, or its events where that is torn or gone, or where they go on to an end that the
+    status had no room for on a full disk. None: never started."""
     found = run.read_status()
-    if found is not None:
+    if found is not None and found.state in FINAL_STATES:
         return found
     try:
         events = run.read_events()
     except ValueError:
         events = []
+    last = events[-1] if events else None
+    if found is not None and (last is None or last.kind not in _ENDS or found.heartbeat > last.time):
+        return found
     if not (events or run.status.exists() or read_owner(run.path)):
         return None
-    last = events[-1] if events else None
-    states: dict[str, State] = {"done": "done", "cancelled": "cancelled", "error": "failed", "lost": "lost"}
-    return Status(
-        state=states.get(last.kind, "running") if last else "running",
-        stage=last.stage if last else "",
-        message=str(last.data.get("message", "")) if last else "",
-        hint=str(last.data.get("hint", "")) if last else "",
-    )
+    said = {
+        "state": _ENDS.get(last.kind, "running") if last else "running",
+        "stage": last.stage if last else "",
+        "message": str(last.data.get("message", "")) if last else "",
+        "hint": str(last.data.get("hint", "")) if last else "",
+    }
+    still = {"pid": 0, "place": 0, "stalled": False, "paused": False}
+    return (found or Status(state="running")).model_copy(update={**said, **still})
 
 
 def resumes_of(run: RunFolder) -> int:
