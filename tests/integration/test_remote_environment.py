@@ -118,7 +118,7 @@ def test_a_host_whose_disk_fills_up_keeps_no_half_environment(ssh: SshClient, fr
     try:
         with open_host("mac", ROOT) as host:
             with pytest.raises(
-                HostError, match=r"0\.03 GiB free at .*, the environment needs 3\.00 GiB"
+                HostError, match=r"30\.0 MiB free at .*, the environment needs 3\.00 GiB"
             ) as error:
                 require_room(host)
             assert "clean --host" in error.value.hint

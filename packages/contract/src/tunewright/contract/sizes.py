@@ -10,7 +10,9 @@ def size(number: int) -> str:
 
 
 def size_pair(one: int, other: int) -> tuple[str, str]:
-    """Two sizes in the unit of the larger one, with as many digits as it takes for two that differ to read differently."""
+    """Two sizes; near ones in one unit, with as many digits as it takes for two that differ to read differently."""
+    if max(one, other) >= 2 * min(one, other):
+        return size(one), size(other)
     unit = _unit(max(one, other))
     digits = _digits(max(one, other), unit)
     while one != other and _text(one, unit, digits) == _text(other, unit, digits):

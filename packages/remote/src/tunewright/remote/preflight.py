@@ -195,7 +195,10 @@ def judge_memory(need: Need) -> HostFinding | None:
     shown = f"{need.what} needs about {needs} to train, of {has} ({need.memory_source})"
     if need.memory > need.memory_budget:
         return HostFinding(
-            "memory", "fail", shown, "lower train.batch_size or train.max_seq_length in the recipe"
+            "memory",
+            "fail",
+            shown,
+            "lower train.batch_size or train.max_seq_length in the recipe, or take a smaller base",
         )
     return HostFinding("memory", "pass", shown)
 
