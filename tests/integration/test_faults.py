@@ -3,12 +3,14 @@
 `./inv bench --only faults` does the same twenty times each.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from tests.support.commands import wait
 from tests.support.fault_trials import PHASES, VICTIMS, Lab, Phase, Victim, run_trial
 from tests.support.faults import faulty_proxy
 from tests.support.ssh_files import TestServer
@@ -39,6 +41,34 @@ def test_nothing_is_lost_by_a_kill(
     trial = run_trial(tmp_path, server, victim, phase, Random(f"{victim} {phase} {seed}"))
     assert trial.problems == ()
     assert "alive" in trial.seen or "open" in trial.seen, "the fault hit something"
+
+
+def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back_and_how_to_stop(
+    server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEWRIGHT_SSH_CONFIG", "")
+    with faulty_proxy(server.port) as proxy:
+        lab = Lab(tmp_path, server, proxy, "laptop", "training", Random(5))
+
+        def interrupt() -> str:
+            wait(lambda: "train     " in lab.said.read_text())  # it follows
+            assert lab.client is not None
+            lab.client.send_signal(signal.SIGINT)
+            lab.client.wait(60)
+            assert lab.trains()
+            return "alive"
+
+        lab.kill_laptop = interrupt  # type: ignore[method-assign]
+        try:
+            lab.go()
+        finally:
+            lab.end()
+    name = lab.run.path.name
+    assert lab.clients == 1
+    assert (
+        f"the run goes on: come back with: ./inv attach --run {name}; stop it: ./inv cancel --run {name}"
+        in lab.said.read_text()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def assert_home(run: RunFolder) -> None:
 
 
 def test_a_laptop_whose_disk_is_full_goes_on_where_it_was(server: TestServer, checkout: Path) -> None:
-    """A limit on file sizes stands in for the disk."""
+    """A limit on the size of files takes the place of a full disk."""
     (server.root / "repeat").write_text(str(REPEAT))
     recipe = real_recipe(Path("/nowhere"), steps=STEPS)
     run = real_run(checkout, recipe, host_name="mac", light=True, start=False)

@@ -122,7 +122,7 @@ def test_a_mac_look_alike_is_judged_as_a_mac(check: Check, ssh: SshClient, tmp_p
     found = lines(said)
     assert said.code == 4
     assert found["disk"].startswith("fail")
-    assert "2 MiB free" in found["disk"]
+    assert "2.0 MiB free" in found["disk"]
     assert "./inv clean --host mac" in found["disk"]
     assert found["sleep"].endswith("sudo pmset -c sleep 0")
     assert "pmset displaysleepnow" in found["display"]

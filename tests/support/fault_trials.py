@@ -1,7 +1,7 @@
 """Trials with a fault: one of laptop, host and connection is killed while a run is shipped, trained or pulled.
 
 The run goes over a real sshd through a proxy that counts bytes, so that the moment is a number drawn by a seed and not a
-matter of time. A trial says what it saw at that moment: a fault that did not happen, or hit another stage, is no trial.
+matter of time. A trial says what it saw at that moment: a trial whose fault did not happen counts as failed.
 """
 
 import json
