@@ -121,3 +121,23 @@ def test_what_was_preloaded_and_chosen_stays(cache: Path, monkeypatch: pytest.Mo
     assert made["OPENBLAS_NUM_THREADS"] == "8"
     assert blas_environment(made) == made
     assert blas_environment({})["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_on_a_mac_the_gpu_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def speed(library: Blas, device: str = "cpu") -> float:
+        asked.append((library.name, device))
+        return 9000.0
+
+    monkeypatch.setattr(blas, "measure", speed)
+    monkeypatch.setattr(blas.sys, "platform", "darwin")
+    assert blas.main() == 0
+    assert asked == [("metal", "gpu")]
+    assert json.loads(capsys.readouterr().out) == {"name": "metal", "library": "", "gflops": 9000.0}
+
+
+def test_a_device_that_does_not_work_is_measured_as_nothing() -> None:
+    assert measure(Blas("metal"), "no_such_device") == 0
