@@ -198,6 +198,7 @@ def test_runs_pause_in_quiet_hours(inv: Inv, root: Path, begin: Begin) -> None:
     run = begin()
     wait(lambda: "quiet hours until" in status(run).message)
     assert ": queued, 1st; quiet hours until " in inv("status", "--run", run.path.name).out
+    assert "  paused   quiet hours until " in inv("queue").out
     assert f"quiet     {hours} (" in owner_says(root, "status")
     (root / "host.toml").unlink()
     wait(lambda: status(run).step > 0)

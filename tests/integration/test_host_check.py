@@ -209,5 +209,9 @@ def test_a_busy_host_says_that_a_new_run_waits(tmp_path: Path) -> None:
             "./inv queue --host local"
         )
         assert check_queue(host, environment(tmp_path, idle)).severity == "pass"
+        paused = environment(tmp_path, idle.replace("}", ', "paused": "quiet hours until 07:00"}'))
+        assert str(check_queue(host, paused)).startswith(
+            "warn  queue     quiet hours until 07:00: a new run waits"
+        )
         with pytest.raises(HostError):
             check_queue(host, environment(tmp_path, "nothing", code=1))

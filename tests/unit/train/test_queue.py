@@ -59,7 +59,7 @@ def got(turn: Turn | None) -> Turn:
 def test_asking_creates_nothing(tmp_path: Path) -> None:
     queue = Queue(tmp_path)
     assert (queue.at_work(), queue.waiting(), queue.before("x")) == (None, [], [])
-    assert describe_queue(queue) == {"at_work": None, "waiting": []}
+    assert describe_queue(queue) == {"at_work": None, "waiting": [], "paused": ""}
     assert list(tmp_path.iterdir()) == []
 
 

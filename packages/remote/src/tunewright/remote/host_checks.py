@@ -91,15 +91,16 @@ def check_product(host: Host, environment: Environment) -> HostFinding:
 def check_queue(host: Host, environment: Environment) -> HostFinding:
     """Whether a run that is started now would have to wait. Starts nothing. Raises HostError."""
     queue = read_queue(host, environment.python, look=True)
+    see = f"./inv queue --host {host.name}"
+    if queue.paused:
+        return HostFinding("queue", "warn", f"{queue.paused}: a new run waits until that is over", see)
     if queue.at_work is None and not queue.waiting:
         return HostFinding("queue", "pass", "no run is at work, and none waits")
     at_work = (
         f"{queue.at_work.run} is at work ({queue.at_work.left})" if queue.at_work else "no run is at work"
     )
     waiting = f", {len(queue.waiting)} wait" if queue.waiting else ""
-    return HostFinding(
-        "queue", "warn", f"{at_work}{waiting}: a new run waits its turn", f"./inv queue --host {host.name}"
-    )
+    return HostFinding("queue", "warn", f"{at_work}{waiting}: a new run waits its turn", see)
 
 
 def _setup(host: Host) -> str:

@@ -36,6 +36,7 @@ class _Answer(BaseModel):
 
     at_work: QueuedRun | None
     waiting: tuple[QueuedRun, ...]
+    paused: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class HostQueue:
     host: str
     at_work: QueuedRun | None
     waiting: tuple[QueuedRun, ...]
+    paused: str = ""  # why the host's owner lets no run go on or start
 
     def find(self, name: str) -> str:
         """The waiting run of that id, or of a unique beginning or end of it. Raises UserError."""
@@ -59,9 +61,10 @@ class HostQueue:
         return found[0]
 
     def __str__(self) -> str:
+        paused = [f"  paused   {self.paused}; no run goes on or starts"] if self.paused else []
         if self.at_work is None and not self.waiting:
-            return f"{self.host}: no run is at work, and none waits"
-        lines = [self.host]
+            return "\n".join([f"{self.host}: no run is at work, and none waits", *paused])
+        lines = [self.host, *paused]
         if row := self.at_work:
             where = f" in {row.stage}" if row.stage else ""
             where += f", step {row.step} of {row.steps}" if row.steps else ""
@@ -98,7 +101,10 @@ def read_queue(host: Host, python: str, first: str = "", *, look: bool = False) 
     except (ValidationError, UserError) as error:
         raise HostError(f"{host.name}: the answer to queue is not one", "See what answers there.") from error
     return HostQueue(
-        host.name, _safe(found.at_work) if found.at_work else None, tuple(_safe(row) for row in found.waiting)
+        host.name,
+        _safe(found.at_work) if found.at_work else None,
+        tuple(_safe(row) for row in found.waiting),
+        one_line(found.paused, 80),
     )
 
 

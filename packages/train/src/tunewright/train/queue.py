@@ -23,7 +23,7 @@ from tunewright.contract.atomic import write_json
 from tunewright.contract.errors import UserError
 from tunewright.contract.run import FINAL_STATES, RunFolder
 from tunewright.contract.run_times import TimeLeft, ordinal, time_left, typical_seconds
-from tunewright.train.courtesy import paused_now
+from tunewright.train.courtesy import paused_now, why_paused
 from tunewright.train.lock import is_held, is_locked, open_private, take
 from tunewright.train.run_events import Journal
 
@@ -257,7 +257,7 @@ def _left(queue: Queue, run: str) -> TimeLeft:
 
 
 def describe_queue(queue: Queue) -> dict[str, Any]:
-    """The run at work and those that wait, as `worker queue` answers: `{"at_work": …, "waiting": […]}`.
+    """The run at work and those that wait, as `worker queue` answers: `{"at_work": …, "waiting": […], "paused": why}`.
 
     Each has `run`, `recipe`, `stage`, `step`, `steps`, `stalled`, `paused` and `left`: of the run at work how long it takes,
     of the others how long they wait.
@@ -267,6 +267,7 @@ def describe_queue(queue: Queue) -> dict[str, Any]:
     found: dict[str, Any] = {
         "at_work": None if at_work is None else _row(queue, at_work, left),
         "waiting": [],
+        "paused": why_paused(queue.runs.parent, datetime.now()),
     }
     for run in queue.waiting():
         found["waiting"].append(_row(queue, run, left))
