@@ -32,7 +32,9 @@ def test_what_once_read_as_3_0_of_3_0() -> None:
     assert size_pair(3 * GIB - 1, 3 * GIB) == ("2.999999999 GiB", "3.000000000 GiB")
     assert size_pair(3 * GIB, 3 * GIB) == ("3.00 GiB", "3.00 GiB")
     assert size_pair(0, 3 * GIB) == ("0 bytes", "3.00 GiB")
-    assert size_pair((1 << 30) - 1, 1 << 30) == ("0.999999999 GiB", "1.000000000 GiB"), "and not 1,024 MiB of 1.00 GiB"
+    assert size_pair((1 << 30) - 1, 1 << 30) == ("0.999999999 GiB", "1.000000000 GiB"), (
+        "and not 1,024 MiB of 1.00 GiB"
+    )
 
 
 @given(BYTES, BYTES)
