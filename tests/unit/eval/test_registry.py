@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,24 @@ RUNS = [f"2026112{day}-093000-tiny-0000000{day}" for day in range(3, 8)]
 
 
 def good(tmp_path: Path, number: int = 0) -> RunFolder:
-    return make_run(tmp_path / "runs", run_id=RUNS[number])
+    """A run that passes its gates on a sixth of the cases, which are enough to judge a registry by."""
+    return make_run(tmp_path / "runs", run_id=RUNS[number], tuned=1.0, base=0.0, every=6)
+
+
+@pytest.fixture(scope="module")
+def promotions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which three runs were promoted, one after another."""
+    folder = tmp_path_factory.mktemp("promotions")
+    for number in range(3):
+        promote_run(folder / "models", good(folder, number), by="ada")
+    return folder
+
+
+@pytest.fixture
+def promoted(promotions: Path, tmp_path: Path) -> Path:
+    """A copy of it for one test; the registry's folder."""
+    shutil.copytree(promotions, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "models"
 
 
 def test_a_run_whose_gates_passed_is_promoted_with_its_evidence(tmp_path: Path) -> None:
@@ -57,7 +75,8 @@ def test_a_run_whose_gates_did_not_pass_is_refused_unless_forced_on_record(
 
 
 def test_a_run_that_was_forced_past_its_audit_is_refused(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "runs", forced=Forced(by="bob", reasons=("leak",)))
+    forced = Forced(by="bob", reasons=("leak",))
+    run = make_run(tmp_path / "runs", forced=forced, tuned=1.0, base=0.0, every=6)
     with pytest.raises(CheckFailed, match="forced past a failed audit by bob"):
         promote_run(tmp_path / "models", run, by="ada")
 
@@ -67,22 +86,20 @@ def test_forcing_what_needs_no_force_is_not_put_on_record_as_forced(tmp_path: Pa
 
 
 def test_a_run_is_judged_by_its_predictions_not_by_a_file_of_scores(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "runs", tuned=0.2, base=0.2)
+    run = make_run(tmp_path / "runs", tuned=0.2, base=0.2, every=6)
     run.scores.mkdir()
     (run.scores / "verdict.json").write_text('{"verdict": "PASS"}', encoding="utf-8")
     with pytest.raises(CheckFailed):
         promote_run(tmp_path / "models", run, by="ada")
 
 
-def test_rolling_back_brings_the_one_before_and_then_the_one_before_that(tmp_path: Path) -> None:
-    models = tmp_path / "models"
-    for number in range(3):
-        promote_run(models, good(tmp_path, number), by="ada")
+def test_rolling_back_brings_the_one_before_and_then_the_one_before_that(promoted: Path) -> None:
+    models = promoted
     assert roll_back(models, by="bob", reason="slow").in_use == RUNS[1]
     assert roll_back(models, by="bob").in_use == RUNS[0]
     with pytest.raises(UserError, match="is the only one promoted"):
         roll_back(models, by="bob")
-    promote_run(models, good(tmp_path, 2), by="ada")
+    promote_run(models, RunFolder(models.parent / "runs" / RUNS[2]), by="ada")
     entries = read_registry(models)
     assert in_use(entries) == RUNS[2]
     assert [entry.seq for entry in entries] == [1, 2, 3, 4, 5, 6]
@@ -114,10 +131,8 @@ DAMAGES = ["change", "change last", "remove", "truncate", "empty", "cut", "garba
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_registry_that_was_tampered_with_is_refused(tmp_path: Path, damage: str) -> None:
-    models = tmp_path / "models"
-    for number in range(3):
-        promote_run(models, good(tmp_path, number), by="ada")
+def test_a_registry_that_was_tampered_with_is_refused(promoted: Path, damage: str) -> None:
+    models = promoted
     assert len(read_registry(models)) == 3
     path = registry_file(models)
     lines = path.read_bytes().splitlines(keepends=True)
@@ -160,11 +175,9 @@ def test_a_last_line_that_was_rewritten_with_its_hash_is_refused_too(tmp_path: P
 
 @pytest.mark.parametrize("written", ["nothing", "head", "both"])
 def test_a_crash_between_the_registry_and_its_head_leaves_a_registry_that_can_be_read(
-    tmp_path: Path, written: str, monkeypatch: pytest.MonkeyPatch
+    promoted: Path, written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models = tmp_path / "models"
-    promote_run(models, good(tmp_path, 0), by="ada")
-    promote_run(models, good(tmp_path, 1), by="ada")
+    models = promoted
     calls: list[Path] = []
 
     def crash(write: Callable[[Path, Any], None]) -> Callable[[Path, Any], None]:
@@ -181,11 +194,11 @@ def test_a_crash_between_the_registry_and_its_head_leaves_a_registry_that_can_be
     with pytest.raises(KeyboardInterrupt):
         roll_back(models, by="ada")
     monkeypatch.undo()
-    assert len(read_registry(models)) == (3 if written == "both" else 2)
+    assert len(read_registry(models)) == (4 if written == "both" else 3)
     assert len(calls) == {"nothing": 0, "head": 1, "both": 2}[written]
     if written != "both":
         roll_back(models, by="ada")
-    assert in_use(read_registry(models)) == RUNS[0]
+    assert in_use(read_registry(models)) == RUNS[1]
 
 
 def test_a_registry_of_an_older_version_is_read_and_gone_on_with(tmp_path: Path) -> None:
@@ -207,7 +220,7 @@ def _promote(models: Path, run: Path) -> None:
 def test_promotions_at_the_same_time_wait_for_each_other(tmp_path: Path) -> None:
     models = tmp_path / "models"
     context = multiprocessing.get_context("spawn")
-    runs = [make_run(tmp_path / "runs", run_id=name, tuned=1.0, base=0.0, every=6) for name in RUNS[:3]]
+    runs = [good(tmp_path, number) for number in range(3)]
     workers = [context.Process(target=_promote, args=(models, run.path)) for run in runs]
     for worker in workers:
         worker.start()
