@@ -34,8 +34,10 @@ def run_tests(c: Context, only: str = "", match: str = "", coverage: bool = Fals
     """Run the tests."""
     command = ["pytest", *([only] if only else []), *(["-k", match] if match else [])]
     if not (only or match):
-        # A file's tests share what they set up. Their random order is kept: big files are not put first.
-        command += ["-n", str(os.cpu_count() or 1), "--dist", "loadfile", "--no-loadscope-reorder"]
+        # A file's tests share what they set up; tests/conftest.py has the order. One worker more than cores: one waits for
+        # the default run, and others for hosts.
+        workers = (os.cpu_count() or 1) + 1
+        command += ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     command += ["--cov", "--cov-report=term"] if coverage else []
     leave_unless_done(with_tools(*command))
 
