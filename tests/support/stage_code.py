@@ -40,6 +40,7 @@ REPORTS = {
     "tunewright.contract.scratch": "temporary folders",
     "tunewright.contract.stage_code": "makes the keys",
     "tunewright.contract.visible": "messages",
+    "tunewright.train.courtesy": "when the work pauses",
     "tunewright.train.embedded": "finds a base, whose hash is in the keys; converting one is a stage of its own",
     "tunewright.train.failures": "messages",
     "tunewright.train.fetch": "brings files whose commit is in the keys",

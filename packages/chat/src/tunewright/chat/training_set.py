@@ -23,7 +23,7 @@ from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.stage_code import StageCode
 
 # duckdb reads Parquet; jinja2 and tokenizers say whether the base's template renders a row, and how long it is.
-PREPARATION = StageCode("prepare", 4, ("duckdb", "jinja2", "tokenizers"))
+PREPARATION = StageCode("prepare", 5, ("duckdb", "jinja2", "tokenizers"))
 DROPPED = "dropped.jsonl"
 PLACES = "places.jsonl"  # of each row where it was read
 SHOWN = 5  # reasons named in an error

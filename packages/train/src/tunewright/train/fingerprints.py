@@ -11,7 +11,7 @@ CODE: dict[Stage, StageCode] = {
     "fuse": StageCode("fuse", 1, _MODELS),
     "quantize": StageCode("quantize", 1, _MODELS),
     "fidelity": StageCode("fidelity", 1, (*_MODELS, *_TOKENS, "numpy")),
-    "predict": StageCode("predict", 1, (*_MODELS, *_TOKENS, "numpy")),
+    "predict": StageCode("predict", 2, (*_MODELS, *_TOKENS, "numpy")),
 }
 
 
