@@ -88,6 +88,7 @@ DESIGNS = (
     Design("200 in uneven clusters", tuple(range(1, 9)) * 5 + (1,) * 20, 0.4),
     Design("300 of 30 repositories", (1,) * 300, 0, 30, 0.2),
     Design("300 in pairs, 30 repositories", (2,) * 150, 0.3, 30, 0.15),
+    Design("60 of 5 repositories", (1,) * 60, 0, 5, 0.1),
     Design("60 alone, 4 samples", (1,) * 60, samples=4, alike_case=0.5),
     Design("120 in pairs, 4 samples", PAIRS, 0.3, samples=4, alike_case=0.3),
 )
@@ -121,12 +122,12 @@ def intervals(design: Design, right: Right, clustered: bool = True) -> Floats:
         if len(ways) == 2:
             crossed = variance_of(off, ways[0] * (ways[1].max() + 1) + ways[1])
             together.append(together[0] + together[1] - crossed)
-        fewest = min(len(set(way)) for way in ways)
         worth = min(worth_of(way) for way in ways)
         few = (t_quantile(n - 1) / t_quantile(worth - 1)) ** 2
         with np.errstate(divide="ignore", invalid="ignore"):
             design_effect = np.maximum(1.0, np.max(together, axis=0) / single)
-            effective = np.where(single > 0, np.maximum(1.0, n / design_effect * few), float(fewest))
+            alike = float(len(set(ways[0])))
+            effective = np.where(single > 0, np.maximum(1.0, n / design_effect * few), alike)
     found = wilson(mean, effective)
     for one, told in zip(right[:CHECKED] if clustered else [], found):
         assert np.allclose(told, share_of(design, one).interval, atol=1e-9), (told, share_of(design, one))

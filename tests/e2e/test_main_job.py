@@ -57,7 +57,7 @@ class TestTheDefaultRun:
 
     def test_every_number_comes_with_n_and_an_interval(self, run: Path) -> None:
         summary = (run / "summary.md").read_text()
-        for metric in ("beats_base", "fidelity", "overall", "discrimination", "field_access"):
+        for metric in ("beats_base", "fidelity", "overall", "discrimination", "fields_used"):
             assert metric in summary.lower().replace(" ", "_"), metric
         assert "95 %" in summary
 

@@ -90,3 +90,22 @@ def test_a_suite_is_taken_whole_or_in_part() -> None:
 def test_the_default_recipes_answer_the_quick_subsets() -> None:
     for name in ("tiny", "smollm2"):
         assert {entry.subset for entry in load_recipe(name, ROOT).suites} == {"quick"}
+
+
+def test_the_former_name_of_a_metric_is_read_and_said_to_be_former(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "old.toml"
+    gate = '[[suites]]\npath = "suites/a.jsonl"\n[[gates]]\nmetric = "{}"\nsuite = "a"\ntarget = 0.8\n'
+    path.write_text(MINIMAL + gate.format("field_access"))
+    old = load_recipe(str(path))
+    assert [(found.metric, found.measures) for found in old.gates] == [("field_access", "fields_used")]
+    load_recipe(str(path))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "field_access is called fields_used now" in line
+    assert str(path) in line
+    path.write_text(MINIMAL + gate.format("fields_used"))
+    assert load_recipe(str(path)).gates[0].measures == "fields_used"
+    assert capsys.readouterr().err == ""
+    for shipped in (ROOT / "recipes").glob("*.toml"):
+        assert all(found.metric == found.measures for found in load_recipe(shipped.stem, ROOT).gates)

@@ -94,7 +94,7 @@ def test_only_the_cases_that_the_metric_is_about_are_counted() -> None:
     gates = [
         overall(0.8),
         Gate(metric="overall", suite="navigation", target=0.8, category="workflow"),
-        Gate(metric="field_access", suite="navigation", target=0.8),
+        Gate(metric="fields_used", suite="navigation", target=0.8),
     ]
     assert [found.cases for found in gate_chances(gates, BOTH)] == [60, 12, 36]
 

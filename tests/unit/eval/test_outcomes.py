@@ -161,7 +161,7 @@ def test_a_case_without_a_prediction_has_failed_and_is_counted() -> None:
 
 def test_every_metric_has_its_own_denominator() -> None:
     score = score_predictions(suite("navigation"), gold_predictions("navigation"), CATALOG)
-    assert (score.overall.n, score.discrimination.n, score.field_access.n) == (60, 60, 36)
+    assert (score.overall.n, score.discrimination.n, score.fields_used.n) == (60, 60, 36)
     assert {category: share.n for category, share in score.categories.items()} == dict.fromkeys(
         ["direct_answer", "which_tool", "goto_definition", "find_references", "workflow"], 12
     )

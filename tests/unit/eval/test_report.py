@@ -79,7 +79,7 @@ def test_the_page_has_every_part(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert page.count('<details class="case') == 120
     assert page.count('<svg class="bars"') == 16
-    assert "12% -&gt; 82%, +70 points [+54, +80] of 60" in page
+    assert "12% -&gt; 82%, +70 points [+46, +83] of 60" in page
     assert "no example of source navigation has a system message" in page
     assert "Forced past" not in page
 
@@ -335,7 +335,7 @@ def test_every_key_of_a_recipe_and_every_metric_is_on_the_page_of_formats() -> N
 
     for key in keys(Recipe):
         assert re.search(rf"\b{key}\b", recipe), key
-    for metric in ("overall", "discrimination", "field_access", "parses", "stable"):
+    for metric in ("overall", "discrimination", "fields_used", "parses", "stable"):
         assert f"| `{metric}` |" in page
 
 

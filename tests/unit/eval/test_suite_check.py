@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.support.gold import answer, suite, trials
-from tunewright.contract.suite import Case, Suite
-from tunewright.eval.suite_check import CaseCheck, check_suite
+from tunewright.contract.suite import Case, Expectation, Suite
+from tunewright.eval.suite_check import CaseCheck, SuiteCheck, check_suite, is_unplaced
 
 CATALOG = trials().catalog
 GOLD = answer('print(read_file("a.py").line_count)')
@@ -87,3 +87,30 @@ def test_names_that_a_metric_has_are_a_warning() -> None:
     plain = check_suite(Suite(name="mine", cases=(case,)), CATALOG)
     assert plain.ambiguous == ()
     assert "warning" not in plain.to_text()
+
+
+def test_a_case_that_names_a_file_and_no_repository_is_a_warning() -> None:
+    value = {
+        "id": "c",
+        "category": "k",
+        "messages": [{"role": "user", "content": "Print the line count of a.py."}],
+    }
+    case = Case.model_validate({**value, "expect": EXPECT, "gold": [GOLD], "symbols": ["a.py"]})
+    check = check_suite(Suite(name="mine", cases=(case,)), CATALOG)
+    assert check.sound
+    assert check.unplaced == check.to_json()["unplaced"] == ["c"]
+    assert "warning: 1 cases name a symbol or a file and no `repository`" in check.to_text()
+    assert not is_unplaced(case.model_copy(update={"repository": "flask"}))
+    assert not is_unplaced(case.model_copy(update={"symbols": ()}))
+    writes = Expectation(tools=("write_file",), arguments={"write_file": {"path": "a.py"}})
+    assert not is_unplaced(case.model_copy(update={"expect": writes})), "no repository has what a case writes"
+    assert is_unplaced(case.model_copy(update={"expect": writes, "symbols": ("a.py", "b.py")}))
+
+
+def test_a_suite_about_one_repository_is_said_to_be() -> None:
+    def about(*repositories: str) -> SuiteCheck:
+        cases = (CaseCheck(f"c{n}", "k", repository=name) for n, name in enumerate(repositories))
+        return SuiteCheck("mine", tuple(cases), {})
+
+    assert "7 of 8 cases are about flask" in about(*["flask"] * 7, "click").to_text()
+    assert about(*"abcdabcd").warnings == about(*[""] * 8).warnings == ()

@@ -10,6 +10,7 @@ from tests.support.gold import SUITES, answer, suite, trials, whole_suite
 from tests.support.wrong_answers import KINDS, Kind, judge_of, let_pass, silent_or_torn
 from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.suite import Case
+from tunewright.eval.suite_check import is_unplaced
 from tunewright.eval.suite_score import METRIC_NAMES
 
 # The first right answer of a case makes the calls that the case expects; others may go another way.
@@ -75,10 +76,22 @@ def test_a_suite_has_three_hundred_cases_sixty_a_category_and_a_fifth_of_them_qu
     assert all(case.gold for case in cases)
 
 
-def test_no_category_has_the_name_of_a_metric_or_a_suite() -> None:
+def test_no_suite_has_the_name_of_a_metric_and_no_category_that_of_either() -> None:
+    assert not METRIC_NAMES & set(SUITES)
     assert not {case.category for name in SUITES for case in whole_suite(name).cases} & (
         METRIC_NAMES | set(SUITES)
     )
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_a_case_that_names_a_symbol_or_a_file_names_its_repository(name: str) -> None:
+    cases = whole_suite(name).cases
+    assert [case.id for case in cases if is_unplaced(case)] == []
+    assert {case.repository for case in cases} == {"", "attrs", "click", "flask", "httpx", "networkx"}
+    modules = {"attr": "attrs", **{name: name for name in ("click", "flask", "httpx", "networkx")}}
+    for case in cases:
+        folders = {symbol.partition("/")[0] for symbol in case.symbols if symbol.endswith(".py")}
+        assert {modules[folder] for folder in folders & modules.keys()} <= {case.repository}, case.id
 
 
 def test_no_two_cases_share_a_wording_or_a_name_or_ask_nearly_the_same() -> None:

@@ -2,12 +2,14 @@
 
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tunewright.contract.base_lock import COMMIT, REPOSITORY, lock_path, read_lock
+from tunewright.contract.console import say
 from tunewright.contract.errors import UserError
 from tunewright.contract.suite import Subset
 
@@ -172,10 +174,14 @@ class SuiteEntry(Section):
         return self.held_out or Path(self.path).stem
 
 
+# A metric's name is no suite's and no category's. Recipes and JSON of before have the former names.
+FORMER_METRICS = {"field_access": "fields_used"}
+
+
 class Gate(Section):
     """A target. A gate that is not `required` is printed with the others and does not decide.
 
-    Metrics: `overall` of a suite, or of one `category` or `tool` of it; `discrimination`, `field_access` of suites judged by
+    Metrics: `overall` of a suite, or of one `category` or `tool` of it; `discrimination`, `fields_used` of suites judged by
     programs; `tool_choice`, `arguments`, `no_call_precision`, `no_call_recall` and `exact` of suites judged by calls (all
     proportions, need `target`);
     `beats_base` (exact paired test against the base model on a suite, `target` is the p-value);
@@ -186,7 +192,8 @@ class Gate(Section):
     metric: Literal[
         "overall",
         "discrimination",
-        "field_access",
+        "fields_used",
+        "field_access",  # the former name of fields_used
         "tool_choice",
         "arguments",
         "no_call_precision",
@@ -222,6 +229,11 @@ class Gate(Section):
         if self.than and self.metric != "not_worse_than":
             raise ValueError(f"gate {self.metric}: than belongs to the metric not_worse_than")
         return self
+
+    @property
+    def measures(self) -> str:
+        """The metric by its present name."""
+        return FORMER_METRICS.get(self.metric, self.metric)
 
     @property
     def allowance(self) -> float | None:
@@ -300,8 +312,17 @@ def load_recipe(name: str, root: Path = Path()) -> Recipe:
             f"{path}: cannot be read ({error})", "Check the path, and that it may be read."
         ) from error
     recipe = parse_recipe(text, str(path))
+    for former in dict.fromkeys(gate.metric for gate in recipe.gates if gate.metric != gate.measures):
+        _say_once(
+            f"warning: {path}: metric {former} is called {FORMER_METRICS[former]} now; the old name still works"
+        )
     lock = read_lock(lock_path(path), recipe.model.base) if recipe.model.on_hub else None
     return with_revision(recipe, lock.revision) if lock and recipe.model.revision is None else recipe
+
+
+@cache
+def _say_once(line: str) -> None:
+    say(line)
 
 
 def with_revision(recipe: Recipe, revision: str) -> Recipe:

@@ -12,12 +12,15 @@ Methodology 3 (a design effect below 1 is not believed; Wilson's interval at the
 Carter, Schnepel & Steigerwald (2017), "Asymptotic behavior of a t-test robust to cluster heterogeneity", Review of
 Economics and Statistics 99 (clusters of unequal sizes).
 The paired test turns the sign of whole clusters, as Datta & Satten (2008), "A signed-rank test for clustered data",
-Biometrics 64, do for ranks; with one case a cluster it is McNemar's exact test.
+Biometrics 64, do for ranks; with one case a cluster it is McNemar's exact test. A handful of repositories has too few signs
+to turn (five give no p below 0.06): their mean gains are then compared with zero by Student's t, as Ibragimov & Müller
+(2010), "t-statistic based correlation and heterogeneity robust inference", J. Business & Economic Statistics 28. How much
+repositories differ cannot be estimated where nearly all cases are of one or two: figures are then about these repositories.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -32,6 +35,11 @@ from tunewright.eval.statistics import (
     possible_drop,
     wilson_interval,
 )
+
+FEWEST = (
+    4  # repositories, or what unequal ones are worth, from which it can be estimated how much they differ
+)
+TURNED = 8  # repositories of several cases, from which on a p of 0.01 can come of turning signs
 
 
 @dataclass(frozen=True)
@@ -57,15 +65,18 @@ class ClusteredProportion(Proportion):
 @dataclass(frozen=True)
 class ClusteredPaired(Paired):
     """A paired comparison whose cases lie in clusters; `gains` holds b - a of each cluster, in units of one case or of the
-    smallest part of one, `other_gains` the same for the repositories."""
+    smallest part of one, `other_gains` the same for the repositories; where these are few, `mean_gains` holds the mean of
+    each instead."""
 
     gains: tuple[int, ...] = ()
     effective: float = 0.0
     other_gains: tuple[int, ...] = ()
+    mean_gains: tuple[float, ...] = ()
 
     @property
     def p(self) -> float:
-        return max(sign_flip_p(self.gains), sign_flip_p(self.other_gains) if self.other_gains else 0.0)
+        turned = [sign_flip_p(gains) for gains in (self.gains, self.other_gains) if gains]
+        return max(*turned, t_test_p(self.mean_gains) if self.mean_gains else 0.0, 0.0)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -116,7 +127,27 @@ def paired(
     by_way = [tuple(sum(gains[place] for place in group) for group in groups) for groups in ways]
     effective = effective_number([float(gain) for gain in gains], *ways)
     counts = (plain.both, plain.only_a, plain.only_b, plain.neither)
+    if len(ways) > 1 and sum(len(group) > 1 for group in ways[1]) < TURNED and _worth(ways[1]) < 2 * TURNED:
+        means = _mean_gains([gain / parts for gain in gains], ways[1])
+        return ClusteredPaired(*counts, by_way[0], effective, mean_gains=means)
     return ClusteredPaired(*counts, by_way[0], effective, by_way[1] if len(by_way) > 1 else ())
+
+
+def _mean_gains(gains: Sequence[float], groups: Sequence[Sequence[int]]) -> tuple[float, ...]:
+    """The mean of each group; cases that are alone in theirs are one group together."""
+    alone = [group[0] for group in groups if len(group) == 1]
+    together = [group for group in groups if len(group) > 1] + ([alone] if alone else [])
+    return tuple(sum(gains[place] for place in group) / len(group) for group in together)
+
+
+def t_test_p(means: Sequence[float]) -> float:
+    """Two-sided p of Student's t-test that independent groups have an expected mean of zero; 1 for fewer than two."""
+    n = len(means)
+    if n < 2 or not any(means):
+        return 1.0
+    mean = sum(means) / n
+    error = math.sqrt(sum((value - mean) ** 2 for value in means) / (n - 1) / n)
+    return max(0.0, 1.0 - _t_inside(abs(mean) / error, n - 1)) if error > 0 else 0.0
 
 
 def _expected(a: Sequence[float], b: Sequence[float]) -> Paired:
@@ -143,7 +174,8 @@ def effective_number(values: Sequence[float], *ways: Sequence[Sequence[int]]) ->
     `ways` are one or two ways of grouping them, each a list of groups of places. With two, the variances by either way are
     added and that by both taken off (Cameron, Gelbach & Miller 2011, "Robust inference with multiway clustering", J.
     Business & Economic Statistics 29), and no less than either alone is believed.
-    Where all values are the same nothing shows how alike a cluster's are: each cluster then counts as one.
+    Where all values are the same nothing shows how alike a cluster's are: each cluster then counts as one. That all cases of
+    a repository must come out alike is not supposed.
     """
     n = len(values)
     if n == 0:
@@ -151,8 +183,10 @@ def effective_number(values: Sequence[float], *ways: Sequence[Sequence[int]]) ->
     mean = sum(values) / n
     independent = sum((value - mean) ** 2 for value in values) / (n * n)
     fewest = min(map(len, ways))
-    if fewest < 2 or independent == 0:
+    if fewest < 2:
         return float(fewest)
+    if independent == 0:
+        return float(len(ways[0]))
     designs = [_variance(values, mean, groups) / independent for groups in ways]
     if len(ways) == 2:
         designs.append(sum(designs) - _variance(values, mean, _crossed(n, *ways)) / independent)
@@ -161,9 +195,13 @@ def effective_number(values: Sequence[float], *ways: Sequence[Sequence[int]]) ->
 
 
 def _worth(groups: Sequence[Sequence[int]]) -> int:
-    """Clusters of unequal sizes are worth fewer: Kish's effective number of them, at least two."""
-    n = sum(map(len, groups))
-    return max(2, round(n * n / sum(len(group) ** 2 for group in groups)))
+    return max(2, worth_of(map(len, groups)))
+
+
+def worth_of(sizes: Iterable[int]) -> int:
+    """How many clusters of one size those of unequal sizes are worth: Kish's effective number."""
+    sizes = list(sizes)
+    return round(sum(sizes) ** 2 / sum(size**2 for size in sizes)) if sizes else 0
 
 
 def _variance(values: Sequence[float], mean: float, groups: Sequence[Sequence[int]]) -> float:
@@ -185,11 +223,13 @@ def _crossed(n: int, a: Sequence[Sequence[int]], b: Sequence[Sequence[int]]) -> 
 def _ways(
     cases: Sequence[Hashable], clusters: Sequence[Hashable], repositories: Sequence[Hashable]
 ) -> list[list[list[int]]]:
-    """The ways of grouping: by cluster, or by case where it has none, and by repository where any is named."""
+    """The ways of grouping: by cluster, or by case where it has none, and by repository where enough are named."""
     ways = [_groups([_named(cluster, ("case", case)) for cluster, case in zip(clusters, cases, strict=True)])]
     if any(name not in ("", None) for name in repositories):
         names = zip(repositories, cases, strict=True)
-        ways.append(_groups([_named(name, ("case", case)) for name, case in names]))
+        groups = _groups([_named(name, ("case", case)) for name, case in names])
+        if worth_of(map(len, groups)) >= FEWEST:
+            ways.append(groups)
     return ways
 
 

@@ -128,11 +128,11 @@ def _counts(gate: Gate, case: Case) -> bool:
             call.function.name == gate.tool for answer in case.gold_calls for call in answer.tool_calls
         )
     return {
-        "field_access": bool(case.expect.fields),
+        "fields_used": bool(case.expect.fields),
         "arguments": not silent,
         "no_call_precision": silent,
         "no_call_recall": silent,
-    }.get(gate.metric, True)
+    }.get(gate.measures, True)
 
 
 def _share_chance(gate: Gate) -> Chances:

@@ -36,8 +36,8 @@ class GateResult:
 
     @property
     def name(self) -> str:
-        """`navigation: field access`, or `fidelity`."""
-        metric = self.gate.metric.replace("_", " ")
+        """`navigation: fields used`, or `fidelity`."""
+        metric = self.gate.measures.replace("_", " ")
         if part := self.gate.category or self.gate.tool:
             metric = f"{metric} of {part}"
         if self.gate.metric == "not_worse_than":

@@ -146,9 +146,9 @@ def _suite_view(scores: RunScores, name: str) -> SuiteView:
     tuned = scores.tuned[name]
     base = scores.control[name] if scores.control else None
     targets = {
-        r.gate.metric: r.gate.target
+        r.gate.measures: r.gate.target
         for r in scores.gates
-        if r.gate.suite == name and r.gate.metric in tuned.headline and not (r.gate.category or r.gate.tool)
+        if r.gate.suite == name and r.gate.measures in tuned.headline and not (r.gate.category or r.gate.tool)
     }
     rows = [
         _bar_row(

@@ -10,7 +10,7 @@ from tunewright.contract.atomic import sha256_file, write_json
 from tunewright.contract.catalog import Catalog, load_catalog
 from tunewright.contract.errors import ExitCode, UserError
 from tunewright.contract.manifest import read_manifest
-from tunewright.contract.recipe import Gate
+from tunewright.contract.recipe import FORMER_METRICS, Gate
 from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.contract.suite import Suite, read_suite
 from tunewright.eval.gains import gains
@@ -208,12 +208,13 @@ def _case_verdicts(score: Mapping[str, Any]) -> Any:
 
 
 def _shares(score: Mapping[str, Any]) -> Any:
-    """How many of how many, of every metric and category; keys of a later version are not compared."""
+    """How many of how many, of every metric, by its present name, and category."""
     found: dict[str, Any] = {}
     for kind in ("metrics", "categories"):
         shares = score.get(kind)
         for name, share in shares.items() if isinstance(shares, dict) else ():
-            found[f"{kind}.{name}"] = (share.get("k"), share.get("n")) if isinstance(share, dict) else None
+            present = FORMER_METRICS.get(name, name) if kind == "metrics" else name
+            found[f"{kind}.{present}"] = (share.get("k"), share.get("n")) if isinstance(share, dict) else None
     return found
 
 

@@ -1,6 +1,7 @@
 """A suite looked at before it is used: its golds score as right, its expectations exist, and mutants are caught."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from tunewright.chat.calls.code_mode import OPEN, CallSyntaxError
 from tunewright.contract.catalog import Catalog, item_type
 from tunewright.contract.suite import Case, Prediction, Suite
+from tunewright.eval.clusters import FEWEST, worth_of
 from tunewright.eval.dataflow import follow
 from tunewright.eval.execution import bind
 from tunewright.eval.floor import floor
@@ -35,6 +37,8 @@ class CaseCheck:
     mutants: int = 0
     escaped: dict[str, str] = field(default_factory=dict[str, str])
     operators: dict[str, bool] = field(default_factory=dict[str, bool])  # operator -> whether all were caught
+    repository: str = ""
+    unplaced: bool = False  # it names a symbol or a file, and not the repository that has it
 
     @property
     def caught(self) -> int:
@@ -71,6 +75,33 @@ class SuiteCheck:
         return tuple(dict.fromkeys(name for name in names if name in METRIC_NAMES))
 
     @property
+    def unplaced(self) -> list[str]:
+        """Cases that name a symbol or a file, and not the repository that has it."""
+        return [case.case for case in self.cases if case.unplaced]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What somebody should change, or know of the suite's scores; none of it makes the suite unsound."""
+        found: list[str] = []
+        if self.ambiguous:
+            found.append(f"also the name of a metric: {', '.join(self.ambiguous)}; name it otherwise")
+        if names := self.unplaced:
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            found.append(
+                f"{len(names)} cases name a symbol or a file and no `repository`; intervals take them for independent "
+                f"of all others: {', '.join(names[:SHOWN])}{more}"
+            )
+        named = Counter(case.repository for case in self.cases if case.repository)
+        worth = worth_of([*named.values(), *(1 for case in self.cases if not case.repository)])
+        if named and worth < FEWEST:
+            name, count = named.most_common(1)[0]
+            found.append(
+                f"{count} of {len(self.cases)} cases are about {name}: how much repositories differ cannot be estimated, "
+                "and figures are about these repositories alone"
+            )
+        return tuple(found)
+
+    @property
     def operators(self) -> dict[str, Proportion]:
         """Operator -> the share of cases in which its mutants are all caught."""
         found: dict[str, list[bool]] = {}
@@ -86,6 +117,8 @@ class SuiteCheck:
             "suite": self.suite,
             "sound": self.sound,
             "ambiguous": list(self.ambiguous),
+            "unplaced": self.unplaced,
+            "warnings": list(self.warnings),
             "mutants": sum(case.mutants for case in self.cases),
             "caught": sum(case.caught for case in self.cases),
             "operators": {name: share.to_json() for name, share in self.operators.items()},
@@ -106,11 +139,7 @@ class SuiteCheck:
             )
         lines += [*aligned(rows), "", "models that know nothing"]
         lines += aligned([[name, f"{share.value:.0%}"] for name, share in self.floor.items()])
-        if self.ambiguous:
-            lines += [
-                "",
-                f"warning: also the name of a metric: {', '.join(self.ambiguous)}; name it otherwise",
-            ]
+        lines += [line for text in self.warnings for line in ("", f"warning: {text}")]
         errors = [(case.case, error) for case in self.cases for error in case.errors]
         if errors:
             lines += ["", "wrong in the suite", *aligned(errors)]
@@ -140,8 +169,21 @@ def check_suite(
         return SuiteCheck(suite.name, tuple(checks), floor(suite, trials))
 
 
+def is_unplaced(case: Case) -> bool:
+    """Whether a case names a symbol or a file, and not the repository that has it. What it writes itself none has."""
+    wanted: Any = case.expect.arguments.get("write_file", {}).get("path")
+    written: list[Any] = wanted.get("any", []) if isinstance(wanted, dict) else [wanted]
+    return not case.repository and any(symbol not in written for symbol in case.symbols)
+
+
 def _check(case: Case, suite: Suite, trials: Trials, each: int) -> CaseCheck:
-    check = CaseCheck(case.id, case.category, list(_unknown(case, trials.catalog)))
+    check = CaseCheck(
+        case.id,
+        case.category,
+        list(_unknown(case, trials.catalog)),
+        repository=case.repository,
+        unplaced=is_unplaced(case),
+    )
     if not case.gold:
         check.errors.append("it has no gold: answers to it can only be read, not run")
     if check.errors:

@@ -10,6 +10,7 @@ from typing import Any
 from tunewright.contract.atomic import sha256_json
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.errors import UserError
+from tunewright.contract.recipe import FORMER_METRICS
 from tunewright.contract.suite import Case, Prediction, Suite
 from tunewright.eval.call_metrics import (
     CALL_METRICS,
@@ -28,7 +29,7 @@ from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.trial import Trials, shared_trials
 
 SCHEMA = 1
-METRICS = ("overall", "discrimination", "field_access", "parses", "stable")
+METRICS = ("overall", "discrimination", "fields_used", "parses", "stable")
 HEADLINE = METRICS[:3]  # what is shown of a suite that is judged by programs
 # No suite and no category of one may have these names.
 METRIC_NAMES = frozenset({*METRICS, *CALL_METRICS, "beats_base", "not_worse_than", "fidelity"})
@@ -176,7 +177,7 @@ class SuiteScore:
         return self._share(lambda outcome: outcome.checks.get("tools", False))
 
     @property
-    def field_access(self) -> Proportion:
+    def fields_used(self) -> Proportion:
         """Share of the cases that expect result fields in which all of them are used."""
         return self._share(
             lambda outcome: outcome.checks.get("fields", False),
@@ -197,7 +198,7 @@ class SuiteScore:
         }
 
     def metric(self, name: str) -> Proportion:
-        """One of `METRICS` or `CALL_METRICS` by name. Raises KeyError for another name."""
+        """One of `METRICS` or `CALL_METRICS` by name, or by its former name. Raises KeyError for another name."""
         if name in CALL_METRICS and self.by_calls:
             return call_metric(name, self.answers, self.share)
         if name in CALL_METRICS and name != "overall":
@@ -205,10 +206,10 @@ class SuiteScore:
         return {
             "overall": self.overall,
             "discrimination": self.discrimination,
-            "field_access": self.field_access,
+            "fields_used": self.fields_used,
             "parses": self.parses,
             "stable": self.stable,
-        }[name]
+        }[FORMER_METRICS.get(name, name)]
 
     @property
     def tokens(self) -> int:
@@ -227,7 +228,9 @@ class SuiteScore:
             "model": self.model,
             "metrics": {
                 name: self.metric(name).to_json()
-                for name in ((*CALL_METRICS, "parses", "stable") if self.by_calls else METRICS)
+                for name in (
+                    (*CALL_METRICS, "parses", "stable") if self.by_calls else (*METRICS, *FORMER_METRICS)
+                )
             },
             **(self._samples_json() if self.samples > 1 else {}),
             "categories": {name: share.to_json() for name, share in self.categories.items()},
@@ -310,16 +313,16 @@ def _outcomes(case: Case, samples: dict[int, Prediction], trials: Trials, dialec
 def suite_hash(suite: Suite) -> str:
     """SHA-256 of the cases, whatever the file's whitespace and the labels that cases are reported and chosen by.
 
-    Fields that were added later are hashed only where a case has them, so that older scores stay comparable.
+    Fields that were added later are hashed only where a case has them, so that older scores stay comparable; which
+    repository a case is about says how wide an interval is, and not what is asked.
     """
     return sha256_json([_hashed(case) for case in suite.cases])
 
 
 def _hashed(case: Case) -> dict[str, Any]:
-    row = case.model_dump(mode="json", exclude={"category", "quick"})
-    for later in ("results", "repository"):
-        if not row[later]:
-            del row[later]
+    row = case.model_dump(mode="json", exclude={"category", "quick", "repository"})
+    if not row["results"]:
+        del row["results"]
     if not row["expect"]["notices"]:
         del row["expect"]["notices"]
     return row
