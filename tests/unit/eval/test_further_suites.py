@@ -19,6 +19,11 @@ from tunewright.eval.suite_check import check_suite
 from tunewright.eval.suite_score import METRIC_NAMES, score_predictions
 
 CASES = {
+    "development": {
+        **dict.fromkeys(("goto_definition", "find_references", "workflow", "which_tool"), 11),
+        **dict.fromkeys(("conditional", "single_field", "iteration", "multistep"), 11),
+        "direct_answer": 12,
+    },
     "tools": {"lookup": 24, "symbols": 16, "checks": 24, "git": 24, "files": 16, "shell": 8},
     "failures": {"missing_file": 15, "nothing_found": 15, "failed_command": 15, "reported_failure": 15},
     "irrelevance": {"no_tool_fits": 40, "a_tool_fits": 40},

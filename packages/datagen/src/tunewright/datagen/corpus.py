@@ -31,10 +31,13 @@ VALID = ("pystache", "tinydb")
 RESERVED = (  # for suites
     "attrs",
     "click",
+    "fabric",
     "flask",
     "httpx",
+    "invoke",
     "jinja2",
     "networkx",
+    "paramiko",
     "requests",
     "rich",
     "starlette",
