@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,36 +82,49 @@ def audit_files(
     export: Path | None = None,
     accept: Mapping[str, str] | None = None,
     probes: Path | None = None,
+    watch: bool = False,
 ) -> int:
     """Audit the files, write the outputs and return the exit code: 1 when a check failed.
 
-    `named` are further files that are read, so that no output replaces them. Raises UserError as `audit_dataset` does.
+    `named` are further files that are read, so that no output replaces them. With `watch`, all of it is done again after
+    each change, until Ctrl-C. Raises UserError as `audit_dataset` does.
     """
     from tunewright.audit.audited import audit_dataset
     from tunewright.chat.reading.files import find_files
+    from tunewright.contract.errors import UserError
 
     def inputs() -> Iterator[Path]:
         # Asked for after the outputs' own places were checked: those need no data.
         yield from (file.path for file in find_files(paths))
-        yield from (path for path in (config, baseline) if path)
-        yield from chain(named, suites)
+        yield from others
 
-    outputs.check(inputs())
-    report = audit_dataset(
-        paths,
-        recipe=recipe,
-        config=config,
-        baseline=baseline,
-        suites=suites,
-        report=Progress("audit").share,
-        export=export,
-        accept=accept,
-        probes=probes,
-    )
+    def once() -> int:
+        outputs.check(inputs())
+        report = audit_dataset(
+            paths,
+            recipe=recipe,
+            config=config,
+            baseline=baseline,
+            suites=suites,
+            report=Progress("audit").share,
+            export=export,
+            accept=accept,
+            probes=probes,
+        )
+        if export:
+            say(f"rows      {export}")
+        outputs.write(report)
+        return int(report.verdict == "fail")
+
+    others = [*(path for path in (config, baseline) if path), *named, *suites]
+    if not watch:
+        return once()
+    from tunewright.audit.watch import audit_on_change
+
     if export:
-        say(f"rows      {export}")
-    outputs.write(report)
-    return int(report.verdict == "fail")
+        raise UserError("--export and --watch together", "Export when the data are as they should be.")
+    outputs.check(())
+    return audit_on_change(once, paths, others)
 
 
 def print_query(
@@ -174,6 +186,13 @@ def _audit(arguments: Sequence[str]) -> int:
         help="its warnings do not count; needs --why",
     )
     parser.add_argument("--why", metavar="REASON", default="", help="for which they are accepted")
+    parser.add_argument(
+        "--watch",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="data, and audit again after each change, until Ctrl-C",
+    )
     parser.add_argument("--version", action="version", version=f"tunewright-audit {_version()}")
     wanted = parser.parse_args(arguments)
     paths = _files(parser, wanted)
@@ -193,6 +212,7 @@ def _audit(arguments: Sequence[str]) -> int:
         export=Path(wanted.export) if wanted.export else None,
         accept=dict.fromkeys(map(str, wanted.accept), str(wanted.why)),
         probes=PROBES,
+        watch=bool(wanted.watch),
     )
 
 
@@ -235,7 +255,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def _files(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> list[Path]:
-    names = [*wanted.files, *wanted.data]
+    names = [*wanted.files, *wanted.data, *wanted.watch]
     if not names:
         parser.error("no data given: name a .jsonl file, or a folder with train.jsonl and valid.jsonl")
     return [Path(name) for name in names]

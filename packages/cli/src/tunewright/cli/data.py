@@ -90,7 +90,7 @@ def families(
 
 
 @command(
-    iterable=["data", "accept"],
+    iterable=["data", "accept", "watch"],
     data=DATASET + "; repeatable (default: the default recipe's)",
     recipe="also check truncation and masking as this recipe trains",
     json="write the findings as JSON to this file, or - for standard output",
@@ -102,6 +102,7 @@ def families(
     export="a folder for clean.jsonl and rejected.jsonl, the rejected rows with the reasons",
     accept="a check whose warnings are accepted and do not count; repeatable",
     why="the reason for which they are accepted",
+    watch=DATASET + ", and audit again after each change, until Ctrl-C; repeatable",
 )
 def audit(
     c: Context,
@@ -116,6 +117,7 @@ def audit(
     export: str = "",
     accept: list[str] = [],
     why: str = "",
+    watch: list[str] = [],
 ) -> None:
     """Find what a model could learn instead of the request: shortcuts, leaks, broken calls."""
     from tunewright.audit.command import FORMATS, Outputs, audit_files
@@ -126,7 +128,7 @@ def audit(
 
         plan = load_recipe(recipe, ROOT)
     code = audit_files(
-        [Path(name) for name in data] or [DATA / DEFAULT_RECIPE],
+        [Path(name) for name in (*data, *watch)] or [DATA / DEFAULT_RECIPE],
         Outputs(json, html, sarif, one_of("format", format, FORMATS)),
         recipe=plan,
         config=Path(config) if config else None,
@@ -136,6 +138,7 @@ def audit(
         export=Path(export) if export else None,
         accept=dict.fromkeys(accept, why),
         probes=PROBES,
+        watch=bool(watch),
     )
     if code:
         raise Exit(code=code)
