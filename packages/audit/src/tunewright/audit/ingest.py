@@ -150,9 +150,12 @@ def many_at_once(
     def begin() -> None:
         own.cursor = silent(connection.cursor())
 
+    def submit(work: Callable[..., Any], *given: Any) -> Future[Any]:
+        return pool.submit(lambda: work(own.cursor, *given))
+
     with ThreadPoolExecutor(workers, initializer=begin) as pool:
         try:
-            yield lambda work, *given: pool.submit(lambda: work(own.cursor, *given))
+            yield submit
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             connection.interrupt()

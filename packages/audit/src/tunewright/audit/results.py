@@ -104,7 +104,8 @@ def find(context: Context, check: Check) -> Iterator[Offence]:
     cursor = silent(context.connection.cursor())
     cursor.execute(
         "SELECT example, position, content FROM messages WHERE role = 'tool' "
-        "AND regexp_matches(content, 'count|num_|n_') ORDER BY example, position"
+        # To look for three texts costs a third of looking for an expression.
+        "AND (contains(content, 'n_') OR contains(content, 'count') OR contains(content, 'num_')) ORDER BY example, position"
     )
     while rows := cursor.fetchmany(_PAGE):
         for example, position, content in rows:
