@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,9 +20,10 @@ from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.checks import parse_check
 from tunewright.audit.config import read_config
 from tunewright.audit.page import html_report
-from tunewright.audit.report import terminal_text
+from tunewright.audit.report import silencing, terminal_text
 from tunewright.audit.run import all_checks
 from tunewright.audit.sarif import sarif
+from tunewright.audit.sql import run_query
 from tunewright.contract.errors import UserError
 
 HOSTILE = (
@@ -72,6 +74,60 @@ def test_the_json_has_the_agreed_shape(report: AuditReport, data: Path) -> None:
     assert first["rows"][0] == {"file": str(data / "train.jsonl"), "line": 1}
     assert all(len(f["rows"]) <= 20 for f in value["findings"])
     assert {f["severity"] for f in value["findings"]} <= {"fail", "warn", "info"}
+
+
+def test_what_to_do_follows_the_verdict_and_its_command_shows_the_rows(report: AuditReport) -> None:
+    lines = terminal_text(report, 3000).splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("FAIL:"))
+    assert lines[place - 1].startswith(("Read:", "  "))
+    assert lines[place + 1].startswith("What to do: Give every example the same system message")
+    said, _, command = lines[place + 2].partition(": ")
+    assert said == "Its rows"
+    program, task, query, *flags = shlex.split(command)
+    assert (program, task) == ("./inv", "sql")
+    assert flags[::2] == ["--data"] * len(report.files)
+    rows = json.loads(str(run_query(query, [Path(name) for name in flags[1::2]], None, "json", None)))
+    first = report.findings[0]
+    assert {row["check_id"] for row in rows} == {first.check}
+    assert sum(row["message"] == first.message for row in rows) == first.count
+
+
+def test_what_passes_has_nothing_to_do(tmp_path: Path) -> None:
+    path = write(tmp_path / "train.jsonl", [row("what is this", "a test")])
+    passed = terminal_text(audit_dataset([path]))
+    assert "PASS" in passed
+    assert not re.search("What to do|Its rows|Meant so|Does not apply|Why:", passed)
+
+
+def test_every_finding_names_its_page_and_what_silences_it(
+    report: AuditReport, data: Path, tmp_path: Path
+) -> None:
+    pages = re.findall(r"^### `(.*)`$", Path("docs/checks.md").read_text(encoding="utf-8"), re.MULTILINE)
+    anchors = {f"docs/checks.md#{check.replace('.', '')}": check for check in pages}
+    assert {anchors[finding.page] for finding in report.findings} == {f.check for f in report.findings}
+    page = html.unescape(html_report(report))
+    for finding in report.findings:
+        assert finding.page in page
+        assert silencing(finding) in page
+    by_severity = {finding.severity: finding for finding in reversed(report.findings)}
+    assert silencing(by_severity["info"]) == ""
+    table, line = re.findall(r"\[.*?\]|severity = .*$", silencing(by_severity["fail"]))
+    (tmp_path / "audit.toml").write_text(f"{table}\n{line}\n")
+    _, check, _, reason = shlex.split(silencing(by_severity["warn"]).partition("? ")[2])
+    silenced = audit_dataset([data], config=tmp_path / "audit.toml", accept={check: reason})
+    left = {finding.check: finding for finding in silenced.findings}
+    assert by_severity["fail"].check not in left
+    assert left[check].accepted
+
+
+def test_a_check_of_a_user_has_no_page_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "checks").mkdir()
+    own = "-- id: house.any\n-- severity: warn\n-- reason: r\nSELECT example FROM examples\n"
+    (tmp_path / "checks" / "any.sql").write_text(own)
+    (tmp_path / "audit.toml").write_text('folders = ["checks"]\n')
+    path = write(tmp_path / "train.jsonl", [row("what is this", "a test")])
+    (found,) = audit_dataset([path], config=tmp_path / "audit.toml").findings
+    assert found.page == ""
 
 
 def test_the_same_data_give_the_same_report(report: AuditReport, data: Path) -> None:

@@ -44,6 +44,11 @@ class Check:
     sql: str = ""
     origin: str = ""
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of ours, and not of a user's folder."""
+        return Path(self.origin).is_relative_to(Path(__file__).parent)
+
 
 def parse_check(text: str, origin: str) -> Check:
     """Read a check's header. Raises UserError with `file:line` for what is missing or not understood."""

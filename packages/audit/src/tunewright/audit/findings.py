@@ -40,7 +40,8 @@ class Finding:
     reason: str = ""
     evidence: str = ""
     accepted: str = ""  # who accepted a warning, and why
-    sides: str = ""  # a row with what the finding is about, and one without it
+    sides: str = ""  # a row with what the finding is about, and one without it, a line each
+    page: str = ""  # where the documentation explains the check; empty for a user's own
 
     def to_json(self) -> dict[str, Any]:
         """The finding as DESIGN's JSON has it; what does not apply is null."""
@@ -120,6 +121,7 @@ def collect(connection: duckdb.DuckDBPyConnection, checks: Sequence[Check]) -> l
                 reason=check.reason,
                 evidence=row["evidence"] or "",
                 sides=row["sides"] or "",
+                page=f"docs/checks.md#{check.id.replace('.', '')}" if check.is_own else "",
             )
         )
     return sorted(findings, key=_rank)

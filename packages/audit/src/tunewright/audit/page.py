@@ -4,14 +4,20 @@ Data are hostile: everything is escaped, control and direction characters are sh
 the page lets it load nothing and run only the one script that belongs to it, by its hash.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
 from tunewright.audit.audited import AuditReport
 from tunewright.audit.probe.next_to_findings import probe_lines
-from tunewright.audit.report import same_in_other_splits, verdict_line
-from tunewright.audit.understood import count_text, unread_text
+from tunewright.audit.report import (
+    next_step,
+    rows_command,
+    same_in_other_splits,
+    shared_folder,
+    silencing,
+    verdict_line,
+)
+from tunewright.audit.understood import count_text, summary_text, unread_text
 from tunewright.contract.page import render_page
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -20,15 +26,6 @@ _TEMPLATES = Path(__file__).parent / "templates"
 def _shade(share: float) -> int:
     """One of eleven steps of the heat map's colour."""
     return round(10 * min(1.0, max(0.0, share)))
-
-
-def _shared_folder(paths: list[str]) -> str:
-    """What all paths begin with, up to their last folder; rows are easier to read without it."""
-    if not paths:
-        return ""
-    folders = [path.rpartition("/")[0] for path in paths]
-    shared = os.path.commonpath(folders) if all(folders) and len({f[0] == "/" for f in folders}) == 1 else ""
-    return shared + "/" if shared else ""
 
 
 def html_report(report: AuditReport) -> str:
@@ -45,7 +42,7 @@ def html_report(report: AuditReport) -> str:
     ]
     if slices and len(report.charts.get("sources", [])) < 2:
         slices = slices[:1]
-    shared = _shared_folder([file.path for file in report.files])
+    shared = shared_folder([file.path for file in report.files])
 
     def shorter(path: str) -> str:
         return path.removeprefix(shared)
@@ -65,6 +62,10 @@ def html_report(report: AuditReport) -> str:
         slices=slices,
         heat=heat,
         understood=report.understood,
+        summary=summary_text(report.understood.kinds) if report.understood.files else "",
+        next_step=next_step(report),
+        silencing=silencing,
+        rows_command=rows_command,
         noun=count_text,
         unread=unread_text(report.understood.kinds) if report.understood.files else ((), 0),
         headline=[

@@ -1,7 +1,9 @@
 """The report for a terminal: what was read, the verdict and its reason, then the findings, worst first, each with one
 example."""
 
+import os
 import re
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["headline_text", "sarif", "terminal_text", "terminal_view", "verdict_line"]
 
 MOST_FILES = 20  # named one by one
+MOST_NAMED = 3  # files that a command names; more go by their folder
 _STYLES = {"fail": "bold red", "warn": "yellow", "info": "dim", "pass": "bold green"}
 
 
@@ -44,6 +47,43 @@ def headline_text(report: AuditReport) -> str:
         f"The tool can be guessed {shares['majority']} of the time by always saying the commonest, "
         f"{shares['structure_only']} from structure alone, {shares['query_only']} from the request alone."
     )
+
+
+def next_step(report: AuditReport) -> list[str]:
+    """What to do about the finding that decides the verdict: its hint, and the command that shows its rows."""
+    deciding = [f for f in report.findings if f.severity == report.verdict and not f.accepted]
+    if not deciding:
+        return []
+    finding = deciding[0]
+    lines = [f"What to do: {one_line(finding.hint, 500)}"] if finding.hint else []
+    return [*lines, f"Its rows: {rows_command(report, finding)}"] if finding.rows else lines
+
+
+def rows_command(report: AuditReport, finding: "Finding") -> str:
+    """The command that lists every row of a check's findings."""
+    paths = [file.path for file in report.files]
+    folder = shared_folder(paths)
+    given = [folder] if folder and len(paths) > MOST_NAMED else paths
+    data = " ".join(f"--data {shlex.quote(one_line(path, 1000))}" for path in given)
+    return f"""./inv sql "FROM findings WHERE check_id = '{finding.check}'" {data}"""
+
+
+def silencing(finding: "Finding") -> str:
+    """How to silence a finding that is meant so; empty for information, which counts for nothing."""
+    if finding.severity == "warn" and not finding.accepted:
+        return f'Meant so? --accept {finding.check} --why "…"'
+    if finding.severity == "fail":
+        return f'Does not apply? --config FILE with [checks."{finding.check}"] and severity = "off"'
+    return ""
+
+
+def shared_folder(paths: list[str]) -> str:
+    """What all paths begin with, up to their last folder; rows are easier to read without it."""
+    if not paths:
+        return ""
+    folders = [path.rpartition("/")[0] for path in paths]
+    shared = os.path.commonpath(folders) if all(folders) and len({f[0] == "/" for f in folders}) == 1 else ""
+    return shared + "/" if shared else ""
 
 
 def understood_lines(report: AuditReport) -> list[str]:
@@ -75,6 +115,7 @@ def terminal_view(report: AuditReport) -> "Group":
 
     parts: list[Text | Table] = [Text(line) for line in understood_lines(report)]
     parts.append(Text(verdict_line(report), style=_STYLES[report.verdict]))
+    parts += map(Text, next_step(report))
     splits: dict[str, int] = {}
     for file in report.files:
         splits[file.split] = splits.get(file.split, 0) + file.examples
@@ -89,9 +130,14 @@ def terminal_view(report: AuditReport) -> "Group":
     hints = list(
         dict.fromkeys(f.hint for f in report.findings if f.severity != "info" and f.hint and not f.accepted)
     )
-    if hints:
-        parts.append(Text("What to do:"))
+    if len(hints) > 1:
+        parts.append(Text("What to do, the worst first:"))
         parts += [Text(f"  - {one_line(hint, 500)}") for hint in hints[:8]]
+    counted_ones = [f for f in report.findings if f.severity != "info" and not f.accepted]
+    silenced = {f.severity: f for f in reversed(counted_ones)}
+    parts += [Text(silencing(silenced[severity])) for severity in ("fail", "warn") if severity in silenced]
+    if counted_ones and counted_ones[0].page:
+        parts.append(Text(f"Why: {counted_ones[0].page}"))
     if report.known:
         parts.append(Text(f"{_count(report.known, 'finding')} of the baseline left out."))
     return Group(*parts)
@@ -127,7 +173,9 @@ def _table(report: AuditReport) -> "Table":
         for other in others:
             what.append(f"\n{other.split}: {one_line(other.message, 300)}")
         if finding.sides:
-            what.append(f"\n{one_line(finding.sides, 400)}", style="dim")
+            what.append(
+                "".join(f"\n{one_line(side, 200)}" for side in finding.sides.split("\n")), style="dim"
+            )
         if finding.accepted:
             what.append(f"\naccepted by {one_line(finding.accepted, 300)}", style="dim")
         if finding.rows and not finding.sides:

@@ -47,7 +47,7 @@ def plain_value(connection: "duckdb.DuckDBPyConnection", shortcut: Shortcut, hav
 def sides(
     connection: "duckdb.DuckDBPyConnection", feature: Feature, having: int | None, lacking: int | None
 ) -> str:
-    """A row with the value and one without it, by place, and what of them shows it."""
+    """A row with the value and one without it, a line each: its place, and what of it shows the value."""
     said: list[str] = []
     for word, example in (("with", having), ("without", lacking)):
         if example is None:
@@ -60,7 +60,7 @@ def sides(
         if found:
             shown = cut(" ".join(str(found[1] or "").split()), 80)
             said.append(f"{word} it: {found[0]}" + (f" “{shown}”" if shown else ""))
-    return ", ".join(said)
+    return "\n".join(said)
 
 
 def in_words(shortcut: Shortcut, feature: Feature, value: str) -> str:
