@@ -1,14 +1,22 @@
 """Rows that the audit's fixtures are put together from: good ones, and ways to spoil them."""
 
+import atexit
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
+from tokenizers import Tokenizer
+
+from tests.support.chat_templates import text_of
 from tunewright.contract.recipe import Recipe, parse_recipe
+from tunewright.train.tiny import model_folder
 
 ROOT = Path(__file__).parents[2]
 Row = dict[str, Any] | str | bytes
@@ -127,6 +135,25 @@ def recipe(**train: Any) -> Recipe:
     for key, value in train.items():
         text = re.sub(rf"^{key} = .*$", f"{key} = {json.dumps(value)}", text, flags=re.MULTILINE)
     return parse_recipe(text, "tiny")
+
+
+@cache
+def base_with_template(name: str, *, thinks: bool = True) -> Path:
+    """A base's folder with the tiny model's tokenizer and another model's chat template; it goes when the process ends.
+
+    One that `thinks` has tokens for it, so that its template does not close the thought in the prompt.
+    """
+    folder = Path(mkdtemp(prefix="base-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for file in ("tokenizer.json", "tokenizer_config.json", "config.json"):
+        shutil.copyfile(model_folder() / file, folder / file)
+    if thinks:
+        tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.add_tokens(["<think>", "</think>"])
+        tokenizer.save(str(folder / "tokenizer.json"))
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": text_of(name)}))
+    return folder
 
 
 @dataclass

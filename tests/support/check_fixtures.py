@@ -7,6 +7,7 @@ from tests.support.audit_rows import (
     TOOLS,
     Case,
     asks,
+    base_with_template,
     call,
     changed,
     chat,
@@ -249,6 +250,13 @@ FIXTURES: dict[str, tuple[Case, Case]] = {
     "trainer.batches": (
         Case(good(160), recipe=recipe()),
         Case(sorted(good(160), key=tool_of), recipe=recipe()),
+    ),
+    "trainer.prefix": (
+        Case(good(), recipe=recipe(base=str(base_with_template("qwen3")))),
+        Case(
+            [*good(), chat("And?", "No.", "Why?", "So.")],
+            recipe=recipe(base=str(base_with_template("qwen3", thinks=False))),
+        ),
     ),
     "trainer.dropped_rows": (Case(good(64), recipe=recipe()), Case(good(63), recipe=recipe())),
     "diversity.wording": (

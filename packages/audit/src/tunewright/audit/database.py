@@ -47,6 +47,7 @@ CREATE TABLE tokens (example BIGINT, tokens INTEGER, mlx_prompt INTEGER, trained
 CREATE TABLE token_calls (
     example BIGINT, message INTEGER, first INTEGER, last INTEGER, trained BOOLEAN, mlx_trained BOOLEAN
 );
+CREATE TABLE prefixes (example BIGINT, message INTEGER, trained VARCHAR, served VARCHAR);
 CREATE TABLE mlx_batches (batch INTEGER, example BIGINT);
 """
 

@@ -16,6 +16,7 @@ import duckdb
 
 from tunewright.audit.database import insert
 from tunewright.audit.ingest import Report
+from tunewright.audit.prefixes import other_prefixes
 from tunewright.audit.tokenizer import Tokenizer, call_writer
 from tunewright.chat.calls import CallSyntaxError, find
 from tunewright.chat.prepare import Untrainable, prepare, with_tools_of_prompt
@@ -192,11 +193,19 @@ def _measure_all(
         conversations = _conversations(connection, page[0][0], page[-1][0])
         tokens: list[dict[str, Any]] = []
         calls: list[dict[str, Any]] = []
+        prefixes: list[dict[str, Any]] = []
         for example, toolset in page:
-            (as_written, normal), tools = conversations.get(example, ([], [])), offered.get(toolset)
+            (as_written, normal, as_text), tools = (
+                conversations.get(example, ([], [], {})),
+                offered.get(toolset),
+            )
             measured = measure(as_written, tools, tokenizer)
             row = Example.model_validate({"messages": normal, "tools": openai_tools(tools)})
             row = row if programs else with_tools_of_prompt(row)
+            prefixes += [
+                {"example": example, **vars(found)}
+                for found in other_prefixes(normal, tools, as_text, tokenizer)
+            ]
             trained = train_as_ours(row, tokenizer.encoder, write, train.mask, train.max_seq_length)
             tokens.append(
                 {
@@ -233,12 +242,20 @@ def _measure_all(
             calls,
         )
 
+        insert(
+            connection,
+            "prefixes",
+            '{"example":"BIGINT","message":"INTEGER","trained":"VARCHAR","served":"VARCHAR"}',
+            prefixes,
+        )
 
-Conversations = dict[int, tuple[list[dict[str, Any]], list[dict[str, Any]]]]
+
+Conversations = dict[int, tuple[list[dict[str, Any]], list[dict[str, Any]], dict[int, dict[int, str]]]]
 
 
 def _conversations(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> Conversations:
-    """Messages of a range of examples, as the rows write them for a chat template, and in the normal form."""
+    """Messages of a range of examples, as the rows write them for a chat template, and in the normal form; and the arguments
+    that are written as text, by message and call."""
     found: Conversations = {}
     for example, written, role, content, name, call_id, weight in connection.execute(
         "SELECT example, written_role, role, content, name, tool_call_id, weight FROM messages "
@@ -246,19 +263,22 @@ def _conversations(connection: duckdb.DuckDBPyConnection, first: int, last: int)
         [first, last],
     ).fetchall():
         named = {"name": name} if name else {}
-        as_written, normal = found.setdefault(example, ([], []))
+        as_written, normal, _ = found.setdefault(example, ([], [], {}))
         as_written.append({"role": written, "content": content, **named})
         weighted = {} if weight is None else {"weight": min(max(weight, 0.0), 1.0)}
         normal.append({"role": role, "content": content, "tool_call_id": call_id or "", **named, **weighted})
-    for example, message, tool, text, call_id in connection.execute(
-        "SELECT example, message, tool, arguments, tool_call_id FROM calls "
+    for example, message, tool, text, call_id, written in connection.execute(
+        "SELECT example, message, tool, arguments, tool_call_id, written FROM calls "
         "WHERE syntax = 'openai' AND example BETWEEN $1 AND $2 ORDER BY example, message, position",
         [first, last],
     ).fetchall():
         arguments = json.loads(text)
         call = {"type": "function", "function": {"name": tool, "arguments": arguments}}
-        as_written, normal = found[example]
+        as_written, normal, as_text = found[example]
         as_written[message - 1].setdefault("tool_calls", []).append(call)
         if tool and isinstance(arguments, dict):
-            normal[message - 1].setdefault("tool_calls", []).append({**call, "id": call_id or ""})
+            calls = normal[message - 1].setdefault("tool_calls", [])
+            if written == "text":
+                as_text.setdefault(message, {})[len(calls)] = text
+            calls.append({**call, "id": call_id or ""})
     return found
