@@ -1,9 +1,14 @@
 """Settings for every test."""
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
+
+E2E = "tests/e2e/"
 
 # No deadline: a loaded machine makes an example slow, which says nothing about the code; pytest's own time
 # limit still ends what hangs. Derandomized, so that a failure is the same failure everywhere.
@@ -17,13 +22,27 @@ os.environ.setdefault("TUNEWRIGHT_RANKS", "1")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the default run come first, because one worker waits for it while the others test; then the files with
-    slow tests, so that short ones are left to share out at the end."""
+    """The end-to-end tests come first, because they take longest: those about the default run when it has had time to end,
+    and those that need its host behind them. Then files with slow tests, so that short ones are left to share out at the
+    end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
 
     def place(item: pytest.Item) -> int:
-        if "trained" in getattr(item, "fixturenames", ()):
-            return 0
-        return 1 if item.path in slow else 2
+        used: Sequence[str] = getattr(item, "fixturenames", ())
+        if "checkout" in used and "home" in used:
+            return 1 if "trained" in used else 2 if "idle_host" in used else 0
+        return 3 if item.path in slow else 4
 
     items.sort(key=place)
+
+
+class Scheduling(LoadFileScheduling):
+    """The tests of a file run in one worker, which they share what they set up in; those in the clean clone too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return E2E if nodeid.startswith(E2E) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)

@@ -29,6 +29,20 @@ def default_run(checkout: Path, home: Path, tmp_path_factory: pytest.TempPathFac
     run.stop()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def early(request: pytest.FixtureRequest) -> DefaultRun | None:
+    """The default run, begun before the first test where one of those that were collected is about it."""
+    about = any("default_run" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    return request.getfixturevalue("default_run") if about else None
+
+
+@pytest.fixture
+def idle_host(early: DefaultRun | None) -> None:
+    """This machine as a host that has ended the default run: it works on one at a time."""
+    if early is not None:
+        early.process.wait(840)
+
+
 @pytest.fixture(scope="session")
 def inv(checkout: Path, home: Path) -> Inv:
     """Run `./inv` in the clone. What it trains here is too small to gain by a second process; the default run has two."""

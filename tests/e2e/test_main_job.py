@@ -144,7 +144,7 @@ class TestBadInput:
     @pytest.mark.slow
     @pytest.mark.timeout(600)
     def test_a_dataset_without_a_valid_split_gets_one_that_shares_no_request(
-        self, inv: Inv, checkout: Path, tmp_path: Path
+        self, inv: Inv, checkout: Path, tmp_path: Path, idle_host: None
     ) -> None:
         assert inv("data.generate", "--recipe", "quick").returncode == 0
         (tmp_path / "train.jsonl").write_bytes((checkout / "data" / "quick" / "train.jsonl").read_bytes())

@@ -34,7 +34,7 @@ def test_leaks_and_duplicates_are_reported_in_the_mended_data(inv: Inv) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_forced_it_trains_to_the_end_and_the_report_says_that_it_was_forced_and_why(
-    inv: Inv, checkout: Path
+    inv: Inv, checkout: Path, idle_host: None
 ) -> None:
     done = inv("train", "--data", str(Path(REAL) / "navigation_after"), "--recipe", "quick", "--force")
     assert done.returncode in (0, 1, 3), done.stderr[-3000:]
