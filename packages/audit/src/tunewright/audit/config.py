@@ -10,7 +10,7 @@ from typing import cast
 from tunewright.audit.checks import SEVERITIES, Check, Severity, read_checks
 from tunewright.audit.features import BY_NAME
 from tunewright.audit.findings import Finding
-from tunewright.audit.labels import LABELS
+from tunewright.audit.label_features import LABELS
 from tunewright.chat.reading.settings import parse_reading
 from tunewright.contract.errors import UserError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from tunewright.audit.checks import Check
-from tunewright.audit.headline import Predictions, predict_tools
+from tunewright.audit.partial_input_baselines import Predictions, predict_tools
 
 if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe

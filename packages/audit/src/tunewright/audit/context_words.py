@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunewright.audit.features import BY_NAME
-from tunewright.audit.labels import among
+from tunewright.audit.label_features import among
 from tunewright.audit.shortcuts import FOLDS, Table
 
 SAMPLE = 10_000  # rows

@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 
+from tunewright.audit.json_text import dump
 from tunewright.audit.understood import UNDERSTOOD
-from tunewright.audit.wire import dump
 
 MEMORY = "1500MB"
 SLICE = 250_000  # examples

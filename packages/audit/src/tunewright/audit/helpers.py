@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
-from tunewright.audit.wire import dump
+from tunewright.audit.json_text import dump
 from tunewright.chat.reading.settings import Reading, load_reading
 
 FEWEST = 1_000  # rows for which starting a process pays

@@ -28,7 +28,7 @@ from tunewright.audit.export import check_folder, export_rows
 from tunewright.audit.findings import Finding, collect
 from tunewright.audit.ingest import Report, load, many_at_once
 from tunewright.audit.joint import JOINT
-from tunewright.audit.labels import label_rows
+from tunewright.audit.label_features import label_rows
 from tunewright.audit.neighbours import find_neighbours
 from tunewright.audit.order_checks import ORDER, TOOL_POSITION
 from tunewright.audit.preference_checks import LABEL_BALANCE, PREFERENCE

@@ -11,7 +11,7 @@ from tunewright.audit.checks import Check
 from tunewright.audit.context import Context, Offence, PythonCheck
 from tunewright.audit.context_words import Described, WordRows, described_words, read_words, word_tables
 from tunewright.audit.features import BY_NAME, FEATURES
-from tunewright.audit.labels import LABELS, among
+from tunewright.audit.label_features import LABELS, among
 from tunewright.audit.listed_choice import ListedChoice, fit_choice, offered_kinds
 from tunewright.audit.shortcut_words import evidence, in_words, plain_value, sides
 from tunewright.audit.shortcuts import FOLDS, RARE, Limits, Rows, Shortcut, Table, find_shortcuts

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tunewright.audit.wire import dump
+from tunewright.audit.json_text import dump
 from tunewright.chat.calls import find
 
 Columns = dict[str, list[Any]]
