@@ -28,7 +28,7 @@ from tunewright.eval.clusters import paired, proportion, t_quantile
 from tunewright.eval.comparison import compare_scores
 from tunewright.eval.gate_chances import fewest_right, upper_tail
 from tunewright.eval.gates import judge_not_worse, judge_proportion
-from tunewright.eval.outcome import Outcome
+from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.run_scores import RunScores
 from tunewright.eval.statistics import Proportion
 from tunewright.eval.suite_score import SuiteScore

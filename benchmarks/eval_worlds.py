@@ -24,9 +24,9 @@ from tests.support.hostile import HOSTILE  # noqa: E402
 from tunewright.chat.calls.code_mode import CallSyntaxError  # noqa: E402
 from tunewright.contract.catalog import load_catalog  # noqa: E402
 from tunewright.contract.suite import Case, Prediction  # noqa: E402
+from tunewright.eval.grade_answer import judge  # noqa: E402
 from tunewright.eval.harmless import HARMLESS, harmless  # noqa: E402
 from tunewright.eval.mutants import WRONG, mutants  # noqa: E402
-from tunewright.eval.outcome import judge  # noqa: E402
 from tunewright.eval.parse import Answer, parse_code  # noqa: E402
 from tunewright.eval.trial import Trials  # noqa: E402
 

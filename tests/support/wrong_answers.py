@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tests.support.gold import CLOSE, OPEN, answer, program
 from tunewright.contract.suite import Case, Prediction
-from tunewright.eval.outcome import Outcome, judge
+from tunewright.eval.grade_answer import Outcome, judge
 from tunewright.eval.trial import Trials
 
 Judge = Callable[..., Outcome]

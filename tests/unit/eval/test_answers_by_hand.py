@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.gold import ROOT, answer, trials
 from tunewright.contract.suite import Prediction, read_suite
-from tunewright.eval.outcome import judge
+from tunewright.eval.grade_answer import judge
 
 WORDS = [
     (

@@ -14,7 +14,7 @@ from tunewright.contract.suite import Case, Prediction, Suite, read_suite
 from tunewright.datagen.corpus import RESERVED
 from tunewright.datagen.families.direct import questions
 from tunewright.datagen.families.family_file import shipped_families
-from tunewright.eval.outcome import judge
+from tunewright.eval.grade_answer import judge
 from tunewright.eval.suite_check import check_suite
 from tunewright.eval.suite_score import METRIC_NAMES, score_predictions
 

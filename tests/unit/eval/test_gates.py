@@ -18,7 +18,7 @@ from tunewright.eval.gates import (
     judge_proportion,
     overall_verdict,
 )
-from tunewright.eval.outcome import Outcome
+from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.suite_score import SuiteScore
 

@@ -4,8 +4,8 @@ import pytest
 
 from tests.support.gold import answer, trials
 from tunewright.contract.suite import Case, Prediction, Suite
+from tunewright.eval.grade_answer import judge
 from tunewright.eval.mutants import mutants
-from tunewright.eval.outcome import judge
 from tunewright.eval.suite_check import check_suite
 
 GOLD = 'for path in ["src/core.py", "src/io.py"]:\n    print(path, read_file(path).line_count)'

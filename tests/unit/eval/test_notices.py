@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.gold import answer, trials
 from tunewright.contract.suite import Case, Prediction, Suite
-from tunewright.eval.outcome import judge
+from tunewright.eval.grade_answer import judge
 from tunewright.eval.suite_check import check_suite
 
 GOLD = (

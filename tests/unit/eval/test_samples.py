@@ -14,7 +14,7 @@ from tunewright.eval.clusters import (
     proportion,
 )
 from tunewright.eval.gates import paired_scores
-from tunewright.eval.outcome import Outcome
+from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.suite_score import SuiteScore
 

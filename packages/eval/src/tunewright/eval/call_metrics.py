@@ -6,7 +6,7 @@ from typing import Literal
 
 from tunewright.contract.suite import Case
 from tunewright.eval.clusters import paired
-from tunewright.eval.outcome import Outcome
+from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.statistics import Paired, Proportion
 
 CALL_METRICS = ("overall", "tool_choice", "arguments", "no_call_precision", "no_call_recall", "exact")

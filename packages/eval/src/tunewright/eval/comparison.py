@@ -23,8 +23,8 @@ from tunewright.contract.suite import Case
 from tunewright.eval.clusters import ClusteredPaired
 from tunewright.eval.clusters import paired as paired_in_clusters
 from tunewright.eval.gates import either_name, paired_cases, said_difference
+from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.judged import Judged, judged_run, judged_scores
-from tunewright.eval.outcome import Outcome
 from tunewright.eval.run_scores import RunScores
 from tunewright.eval.statistics import Paired, holm
 from tunewright.eval.suite_score import SCHEMA, SuiteScore

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tunewright.contract.suite import Case, Prediction, Suite
-from tunewright.eval.outcome import judge
+from tunewright.eval.grade_answer import judge
 from tunewright.eval.statistics import Proportion
 from tunewright.eval.trial import Trials
 

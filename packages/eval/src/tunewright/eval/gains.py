@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from tunewright.chat.calls.code_mode import CallSyntaxError
 from tunewright.contract.suite import Suite
-from tunewright.eval.outcome import Outcome
+from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.parse import parse_answer
 from tunewright.eval.suite_score import SuiteScore
 

@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from tunewright.contract.atomic import sha256_json, write_bytes
 from tunewright.contract.suite import Case, GoldCalls, Suite
 from tunewright.eval.chat_completion import message_rows
-from tunewright.eval.outcome import Outcome
+from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.suite_score import SuiteScore
 
 SCORER = "tunewright"

@@ -13,7 +13,7 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.example import Message
 from tunewright.contract.suite import Case, Suite
 from tunewright.eval.endpoint import Endpoint, answer_suite
-from tunewright.eval.outcome import Outcome
+from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.statistics import Proportion
 
 _INSTRUCTIONS = (

@@ -15,7 +15,7 @@ from tunewright.contract.errors import UserError
 from tunewright.contract.example import Message
 from tunewright.contract.run import RunFolder
 from tunewright.contract.suite import Case, Suite, read_suite
-from tunewright.eval.outcome import Outcome
+from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.predictions import read_predictions
 from tunewright.eval.run_scores import RunScores, judge_run
 from tunewright.eval.suite_score import SuiteScore, score_predictions, suite_hash

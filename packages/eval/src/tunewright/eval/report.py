@@ -19,9 +19,9 @@ from tunewright.eval.audit_view import view_audit
 from tunewright.eval.charts import loss_chart, share_bars
 from tunewright.eval.gains import gains_text
 from tunewright.eval.gates import paired_scores, said_difference
+from tunewright.eval.grade_answer import Outcome, said
 from tunewright.eval.history import History, read_history
 from tunewright.eval.live import may_go_live
-from tunewright.eval.outcome import Outcome, said
 from tunewright.eval.page import render_report
 from tunewright.eval.registry import Entry, promoted_runs, read_registry
 from tunewright.eval.run_scores import RunScores, judge_run, read_json_object

@@ -15,7 +15,7 @@ from tunewright.eval.answer_calls import NATIVE, UNTYPED, Answer, Called
 from tunewright.eval.grade_calls import CallGrade, compare_calls, grade_answer, schemas_of
 
 if TYPE_CHECKING:
-    from tunewright.eval.outcome import Outcome
+    from tunewright.eval.grade_answer import Outcome
 
 MOST_CASES = 10  # that are named in a line
 MOST_REASONS = 3

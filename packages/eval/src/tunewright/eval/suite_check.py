@@ -13,9 +13,9 @@ from tunewright.eval.clusters import FEWEST, worth_of
 from tunewright.eval.dataflow import follow
 from tunewright.eval.execution import bind
 from tunewright.eval.floor import floor
+from tunewright.eval.grade_answer import judge
 from tunewright.eval.grade_calls import grade_calls
 from tunewright.eval.mutants import mutants
-from tunewright.eval.outcome import judge
 from tunewright.eval.parse import Answer, parse_answer, parse_code
 from tunewright.eval.statistics import Proportion
 from tunewright.eval.suite_score import METRIC_NAMES

@@ -23,7 +23,7 @@ from tunewright.eval.call_metrics import (
 )
 from tunewright.eval.clusters import proportion
 from tunewright.eval.floor import floor
-from tunewright.eval.outcome import Outcome, judge
+from tunewright.eval.grade_answer import Outcome, judge
 from tunewright.eval.served_calls import handed_on_otherwise, parsers
 from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.trial import Trials, shared_trials

@@ -10,7 +10,7 @@ from tunewright.contract.atomic import sha256_json
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.suite import Case
 from tunewright.eval.execution import Executor, WorldRun, bind
-from tunewright.eval.grading import Grade, Grader
+from tunewright.eval.grade_programs import Grade, Grader
 from tunewright.eval.parse import Answer, parse_answer
 from tunewright.eval.worlds import WORLDS, World, compared_constants
 

@@ -9,7 +9,7 @@ from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import Message
 from tunewright.contract.suite import Case, Expectation, Prediction, Suite
-from tunewright.eval.outcome import Outcome, judge
+from tunewright.eval.grade_answer import Outcome, judge
 from tunewright.eval.suite_score import score_predictions
 
 CATALOG = load_catalog("coding")

@@ -4,9 +4,9 @@ import pytest
 
 from tests.support.gold import SUITES, answer, program, suite, trials
 from tunewright.contract.suite import Case, Prediction
+from tunewright.eval.grade_answer import Outcome, judge
 from tunewright.eval.harmless import HARMLESS, harmless
 from tunewright.eval.mutants import WRONG, mutants
-from tunewright.eval.outcome import Outcome, judge
 
 CASES: dict[str, Case] = {f"{name}/{case.id}": case for name in SUITES for case in suite(name).cases}
 CALLS = {
