@@ -168,7 +168,8 @@ class Front(Program):
         self.core.unparsed[:] = [re.sub(r"^--(?=\w(=|$))", "-", token) for token in self.core.unparsed]
         self.core.unparsed[:] = stats_without_query(self.core.unparsed)
         names = self._task_names()
-        dashed = {name.replace("-", "_"): name for name in names}  # Invoke itself knows a task by one spelling only
+        # Invoke itself knows a task by one spelling only.
+        dashed = {name.replace("-", "_"): name for name in names}
         self.core.unparsed[:] = [dashed.get(token, token) for token in self.core.unparsed]
         task = asks_for_help(self.core.unparsed, names)
         if task is not None:
