@@ -190,6 +190,20 @@ WORDS = [
     ),
 ]
 PROGRAMS = [
+    *(
+        (
+            "navigation",
+            "goto_definition-47",  # "file and line, separated by a colon"
+            f'loc = goto_definition("click/core.py", 1165, "write_usage").locations[0]\nprint({printed})',
+            right,
+        )
+        for printed, right in (
+            ('f"{loc.file}:{loc.line}"', True),
+            ('loc.file, loc.line, sep=":"', True),
+            ("loc.file, loc.line", False),
+            ('f"{loc.file}, {loc.line}"', False),
+        )
+    ),
     (
         "multi_turn",
         "follow_up-01",

@@ -67,5 +67,23 @@ def test_a_cut_answer_and_an_endless_one_are_wrong() -> None:
     assert wrong_words(case, answer("print(1)"))
 
 
+def test_fluent_prose_that_goes_in_circles_is_wrong() -> None:
+    said = (
+        "Because it looks at the definition. If the definition is in a file, it finds the same name, and looks at the "
+        "file again; and if the definition is in a module, it looks there."
+    )
+
+    assert wrong_words(CASES["direct_answer-04"], said) == ["it says 'if the definition is in' twice"]
+
+
+def test_code_may_say_the_same_twice() -> None:
+    said = (
+        "If the symbol is defined in multiple places, each of them is returned:\n"
+        "```python\ndef f(path: str, text: str) -> None: ...\ndef f(path: str, text: str) -> int: ...\n```"
+    )
+
+    assert wrong_words(CASES["direct_answer-04"], said) == []
+
+
 def test_case_spaces_apostrophes_and_punctuation_do_not_count() -> None:
     assert normalized("It  doesn’t --  CAN'T.") == normalized("it does not can not")

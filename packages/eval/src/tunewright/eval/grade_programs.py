@@ -28,6 +28,8 @@ _ORDERED = re.compile(r"\b(then|after|afterwards|before|first run|followed by|ne
 _SORTED = re.compile(
     r"\b(sort|sorted|order of|ordered|alphabetical(?:ly)?|descending|ascending|newest|oldest|reversed?)\b"
 )
+_SEPARATED = re.compile(r"\bseparated by (?:an? |one |single )*(colon|comma|semicolon|slash|hyphen|pipe)s?\b")
+_SEPARATORS = {"colon": ":", "comma": ",", "semicolon": ";", "slash": "/", "hyphen": "-", "pipe": "|"}
 _NONE = re.compile(r"\b(0|no|none|zero|not|nothing|empty|without|free|clean)\b")
 # Conditions that a request states itself: what is not there is then part of what was asked.
 _CONDITION = re.compile(r"\bif (?:it|it's|they|any|found|there)\b")
@@ -309,6 +311,9 @@ class Grader:
             return [f"it prints one call's result as another's, {where}"]
         if _SORTED.search(self.request) and _sequence(output) != _sequence(answer, output.keys):
             return [f"it prints the right values in another order, {where}"]
+        asked = _SEPARATED.search(self.request)
+        if asked and (sign := _SEPARATORS[asked[1]]) in output.text and sign not in answer.text:
+            return [f"it puts no {asked[1]} between the values, {where}"]
         return _words_of(output, answer, where, _result_words(gold) - self.literals)
 
     def _excuse(self, gold: WorldRun, answer: Output) -> bool:
