@@ -8,11 +8,19 @@ import pytest
 from tests.support.asyncssh_server import start_asyncssh
 from tests.support.demo_corpus import CORPUS
 from tests.support.remote_runs import make_checkout
+from tests.support.small_dataset import Shared
 from tests.support.ssh_files import SshClient, TestServer
 from tests.support.sshd import start_sshd
 from tunewright.datagen.tools import Toolbox
 from tunewright.datagen.workspace import open_workspace
 from tunewright.remote.host import Host, open_host
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    """Where what all workers share is made once: each worker's own folder is in the run's."""
+    own = tmp_path_factory.getbasetemp()
+    Shared.folder = own if worker_id == "master" else own.parent
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
-"""A small generated dataset, made once for all tests that read it."""
+"""A small generated dataset, made once for all tests that read it, in whichever worker they run."""
 
-import atexit
+import fcntl
 import functools
-import shutil
-import tempfile
 from pathlib import Path
 
 from tunewright.contract.recipe import Recipe, load_recipe
@@ -19,10 +17,18 @@ def small_recipe(navigation: int = 24, other: int = 24) -> Recipe:
     return recipe.model_copy(update={"data": data})
 
 
+class Shared:
+    """`folder` is the one that all workers of a test run have in common; tests/integration/conftest.py says which."""
+
+    folder = Path()
+
+
 @functools.cache
 def small_dataset() -> Path:
-    """A folder with train.jsonl, valid.jsonl and dataset.json; nobody may write in it."""
-    folder = Path(tempfile.mkdtemp(prefix="tunewright-test-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    generate_dataset(small_recipe(), folder / "small", root=ROOT)
-    return folder / "small"
+    """A folder with train.jsonl, valid.jsonl and dataset.json; nobody may write in it. The first who asks makes it."""
+    with (Shared.folder / "small.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        generate_dataset(
+            small_recipe(), Shared.folder / "small", root=ROOT
+        )  # what is finished is found again
+    return Shared.folder / "small"
