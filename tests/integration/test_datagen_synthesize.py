@@ -1,6 +1,7 @@
 """One example after another: what is said after writing is true of what was written, and no wording blocks the others."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -8,13 +9,13 @@ import pytest
 
 from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import load_catalog
+from tunewright.datagen.conversation import Work
 from tunewright.datagen.corpus import Corpus
-from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.scenario import Scenario
-from tunewright.datagen.program import Call, Outcome, Sandbox
-from tunewright.datagen.synthesize import Made, Maker, unfit
+from tunewright.datagen.program import Call
+from tunewright.datagen.synthesize import Attempt, Maker, open_engines, unfit
 from tunewright.datagen.workspace import Workspace, open_workspace
 
 pytestmark = pytest.mark.slow
@@ -25,28 +26,17 @@ CORPUS = Corpus(
 SCENARIOS = {s.name: s for s in shipped_families()}
 
 
-def made_by(scenario: Scenario, folder: Path, count: int, corpus: Corpus = CORPUS) -> Iterator[Made]:
-    jedi = Jedi()
-    with Sandbox() as sandbox:
+def made_by(scenario: Scenario, folder: Path, count: int, corpus: Corpus = CORPUS) -> Iterator[Attempt]:
+    catalog = load_catalog("coding")
+    with open_engines(None, catalog) as engines:
         maker = Maker(
-            corpora=[corpus],
-            scenarios=[scenario],
-            catalog=load_catalog("coding"),
-            guard=SuiteGuard([]),
-            scratch=folder,
-            sandbox=sandbox,
-            random=Random(4),
-            near=NearDuplicates(),
-            check=CrossCheck(jedi),
+            [corpus], [scenario], catalog, SuiteGuard([]), folder, engines, Random(4), NearDuplicates()
         )
-        try:
+        with closing(maker):
             for _ in range(count):
                 made = maker.make(scenario.tool, lambda _: True)
                 assert made is not None
                 yield made
-        finally:
-            maker.close()
-            jedi.close()
 
 
 def test_the_lines_said_are_the_lines_written(tmp_path: Path) -> None:
@@ -94,8 +84,8 @@ def test_a_call_that_finds_nothing_of_what_it_is_about_makes_no_example(
     tool: str, result: dict[str, object], later: bool, fits: bool
 ) -> None:
     before = (Call("write_file", {}, {"success": True}),) if later else ()
-    outcome = Outcome("0\n", (*before, Call(tool, {}, dict(result))))
-    assert (unfit(SCENARIOS["write.read"], outcome, "0") is None) == fits
+    work = Work("", "0", "", (*before, Call(tool, {}, dict(result))))
+    assert (unfit(SCENARIOS["write.read"], work) is None) == fits
 
 
 def test_a_wording_that_can_pass_only_once_does_not_block_the_others(tmp_path: Path) -> None:

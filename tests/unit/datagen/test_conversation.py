@@ -7,8 +7,9 @@ import pytest
 from tunewright.chat.calls import Call as ToolCall
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.chat_template import ChatTemplate
-from tunewright.datagen.conversation import TooLong, Work, compose
+from tunewright.datagen.conversation import Work, compose
 from tunewright.datagen.program import Call
+from tunewright.datagen.rejections import Rejected
 from tunewright.datagen.round_trip import calls_of, unrenderable
 from tunewright.datagen.structure import Form
 
@@ -86,5 +87,5 @@ def test_a_template_that_refuses_is_a_reason() -> None:
 
 def test_a_result_too_long_to_show_is_no_example() -> None:
     long = Work("", "", "a", (Call("read_file", {"path": "b"}, {"content": "x" * 5000}),))
-    with pytest.raises(TooLong):
+    with pytest.raises(Rejected, match="too long"):
         compose(LOOP, "s", "r", long, None, "", "hermes_json")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.datagen.own_tools import LIVES, OwnTools, ToolFailed
+from tunewright.datagen.own_tools import LIVES, OwnTools
+from tunewright.datagen.rejections import Rejected
 from tunewright.datagen.worker import Worker, WorkerDied
 
 FILE = """
@@ -120,7 +121,7 @@ def test_a_tool_without_a_result_says_why_and_the_next_call_works(
     own: OwnTools, tool: str, reason: str, detail: str
 ) -> None:
     tools = own.bound(Path("/r"))
-    with pytest.raises(ToolFailed) as failed:
+    with pytest.raises(Rejected) as failed:
         tools[tool](path="abc")
     assert str(failed.value) == reason
     assert detail in failed.value.detail
@@ -130,10 +131,10 @@ def test_a_tool_without_a_result_says_why_and_the_next_call_works(
 def test_a_tool_that_hangs_every_time_is_soon_called_no_more(own: OwnTools) -> None:
     tools = own.bound(Path("/r"))
     for _ in range(LIVES):
-        with pytest.raises(ToolFailed, match="took longer"):
+        with pytest.raises(Rejected, match="took longer"):
             tools["slow"](path="a")
     start = time.monotonic()
-    with pytest.raises(ToolFailed, match="slow is given up") as given_up:
+    with pytest.raises(Rejected, match="slow is given up") as given_up:
         tools["slow"](path="a")
     assert given_up.value.detail == f"took longer than 0.5 seconds, {LIVES} times"
     assert time.monotonic() - start < 0.2
@@ -142,7 +143,7 @@ def test_a_tool_that_hangs_every_time_is_soon_called_no_more(own: OwnTools) -> N
 
 def test_a_file_that_cannot_be_loaded_again_is_told(tmp_path: Path) -> None:
     tools = OwnTools(tmp_path / "gone.py", ["good"])
-    with pytest.raises(ToolFailed, match="good ended its process"):
+    with pytest.raises(Rejected, match="good ended its process"):
         tools.bound(tmp_path)["good"](path="a")
 
 

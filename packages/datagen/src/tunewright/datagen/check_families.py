@@ -3,6 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from operator import is_
@@ -14,17 +15,14 @@ from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.recipe import Data
 from tunewright.datagen.catalogs import read_catalog
 from tunewright.datagen.corpus import Corpus, installed_corpus
-from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.family_file import own_families
 from tunewright.datagen.families.own import own_scenarios
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.generate import select
 from tunewright.datagen.mutations import with_failing_tests
-from tunewright.datagen.own_tools import OwnTools
-from tunewright.datagen.program import Sandbox
 from tunewright.datagen.rejections import Ledger
-from tunewright.datagen.synthesize import Made, Maker
+from tunewright.datagen.synthesize import Attempt, Maker, open_engines
 
 REPOSITORY = "pystache"  # the smallest of the pinned packages that has tests
 
@@ -34,14 +32,14 @@ class Tried:
     """A family with an example of it, or with the reason why there is none."""
 
     family: Scenario
-    made: Made | None
+    made: Attempt | None
     reason: str = ""
 
     def text(self) -> str:
         """Name, kind, request, program, output and answer, for people."""
         head = f"{self.family.name} ({self.family.kind}, {len(self.family.requests)} wordings)"
         if self.made is None:
-            return f"{head}\n    no example: {self.reason or 'the repository has nothing that it needs'}"
+            return f"{head}\n    no example: {self.reason}"
         work = self.made.work
         parts = (
             ("request", self.made.request),
@@ -63,29 +61,14 @@ def try_families(families: Sequence[Scenario], data: Data, corpus: Corpus | None
     """Each family in turn, on `corpus` or else on the smallest pinned package."""
     catalog, functions = read_catalog(data.catalog)
     corpus = with_failing_tests(corpus or installed_corpus(REPOSITORY), Random(1))
-    jedi = Jedi()
-    own = OwnTools(Path(data.catalog).resolve(), catalog.tool_names) if functions else None
-    with tempfile.TemporaryDirectory() as scratch, Sandbox() as sandbox:
+    own = Path(data.catalog).resolve() if functions else None
+    with tempfile.TemporaryDirectory() as scratch, open_engines(own, catalog) as engines:
         maker = Maker(
-            corpora=[corpus],
-            scenarios=families,
-            catalog=catalog,
-            guard=SuiteGuard([]),
-            scratch=Path(scratch),
-            sandbox=sandbox,
-            random=Random(1),
-            near=NearDuplicates(),
-            check=CrossCheck(jedi),
-            own=own,
+            [corpus], families, catalog, SuiteGuard([]), Path(scratch), engines, Random(1), NearDuplicates()
         )
-        try:
+        with closing(maker):
             for family in families:
                 maker.ledger = Ledger()
                 made = maker.make(family.tool, partial(is_, family))
                 reasons = Counter({reason: n for (_, reason), n in maker.ledger.rejected.items()})
                 yield Tried(family, made, "; ".join(reason for reason, _ in reasons.most_common(2)))
-        finally:
-            maker.close()
-            jedi.close()
-            if own is not None:
-                own.close()

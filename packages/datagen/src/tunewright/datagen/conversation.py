@@ -6,9 +6,10 @@ from typing import Any
 
 from tunewright.chat.calls import Call as ToolCall
 from tunewright.chat.calls import write
-from tunewright.chat.calls.code_mode import Turn, render_turn
+from tunewright.chat.calls.code_mode import CallSyntaxError, Turn, render_turn
 from tunewright.chat.calls.openai import tool_calls
 from tunewright.datagen.program import Call
+from tunewright.datagen.rejections import Rejected
 from tunewright.datagen.structure import Form
 from tunewright.datagen.tool_sampling import Offer
 
@@ -17,10 +18,6 @@ NO_OUTPUT = "(no output)"
 MAX_RESULT = 1500  # characters of a single call's result, as JSON
 
 Message = dict[str, Any]
-
-
-class TooLong(Exception):
-    """A result that no example should show."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +32,9 @@ class Exchange:
 class Work:
     """A program and what came of it: what it printed, the answer derived from that, the calls it really made."""
 
-    program: str
-    stdout: str
-    answer: str
+    program: str = ""
+    stdout: str = ""
+    answer: str = ""
     calls: tuple[Call, ...] = ()
 
 
@@ -53,7 +50,7 @@ def compose(
 ) -> list[Message]:
     """The messages of an example. `reply` is an answer in words, or work that calls do.
 
-    Raises TooLong when a result is, and CallSyntaxError when a value cannot be written in the syntax.
+    Raises Rejected when a result is too long or a value cannot be written in the syntax.
     """
     messages: list[Message] = []
     if form.system:
@@ -65,9 +62,12 @@ def compose(
     if isinstance(reply, str):
         return [*messages, {"role": "assistant", "content": reply}]
     before = f"{preamble}\n\n" if form.preamble else ""
-    if syntax == "code_mode":
-        return messages + _program(form, reply, before, offer)
-    return messages + _single_calls(form, reply, before, syntax, offer)
+    try:
+        if syntax == "code_mode":
+            return messages + _program(form, reply, before, offer)
+        return messages + _single_calls(form, reply, before, syntax, offer)
+    except CallSyntaxError as error:
+        raise Rejected("a value cannot be written in the syntax") from error
 
 
 def _program(form: Form, work: Work, before: str, offer: Offer | None) -> list[Message]:
@@ -98,7 +98,7 @@ def _single_calls(form: Form, work: Work, before: str, syntax: str, offer: Offer
         if form.loop:
             result = json.dumps(made.result, ensure_ascii=False, allow_nan=False)
             if len(result) > MAX_RESULT:
-                raise TooLong(f"{len(result)} characters")
+                raise Rejected("a result is too long")
             answer: Message = {"role": "tool", "content": result}
             if syntax == "openai":
                 answer |= {"tool_call_id": messages[-1]["tool_calls"][0]["id"], "name": name}

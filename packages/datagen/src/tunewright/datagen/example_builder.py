@@ -2,24 +2,25 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import Any
 
-from tunewright.chat.calls.code_mode import CallSyntaxError
 from tunewright.chat.catalog_tools import catalog_tools
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Data
-from tunewright.datagen.conversation import Exchange, Message, TooLong, compose
+from tunewright.datagen.candidate import Candidate, take_steps
+from tunewright.datagen.conversation import Exchange, Work, compose
 from tunewright.datagen.families.direct import BEYOND, Question
 from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.rejections import Rejected
 from tunewright.datagen.reword import Reworder
 from tunewright.datagen.round_trip import unrenderable
 from tunewright.datagen.structure import Form, choose_preamble, draw_forms
-from tunewright.datagen.synthesize import VOLATILE, Made, Maker
+from tunewright.datagen.synthesize import VOLATILE, Maker
 from tunewright.datagen.tool_sampling import ALWAYS, Offer, decline, draw_offer
 from tunewright.datagen.typing_habits import typed
 
@@ -91,175 +92,152 @@ class Style:
         return f"{system}{self.catalog.system_list()}" if self.data.listed else system
 
 
+@dataclass
 class Series:
     """Fills orders. `tools` are the group's, `asked` the questions for direct answers, `earlier` those for an
     exchange before a request."""
 
-    def __init__(
-        self,
-        style: Style,
-        maker: Maker,
-        tools: Sequence[str],
-        asked: Sequence[Question],
-        earlier: Sequence[Question],
-        random: Random,
-    ) -> None:
-        self._style = style
-        self._maker = maker
-        self._tools = tuple(tools)
-        self._asked = list(asked)
-        self._earlier = list(earlier)
-        self._dealt = deal(earlier, len(maker.corpora) + 1)
-        self._random = random
-        self._exhausted: set[tuple[str, bool]] = set()  # tools, with the tool's response and without
-        self._uses: Counter[str] = Counter()
-        self._earlier_uses: Counter[str] = Counter()
-        self._pairs: set[frozenset[str]] = set()  # two questions never meet twice, in whichever order
+    style: Style
+    maker: Maker
+    tools: Sequence[str]
+    asked: Sequence[Question]
+    earlier: Sequence[Question]
+    random: Random
+    _exhausted: set[tuple[str, bool]] = field(
+        default_factory=set[tuple[str, bool]]
+    )  # tools, each with a loop and without
+    _uses: Counter[str] = field(default_factory=Counter[str])
+    _earlier_uses: Counter[str] = field(default_factory=Counter[str])
+    _pairs: set[frozenset[str]] = field(default_factory=set[frozenset[str]])  # two questions never meet twice
+
+    def __post_init__(self) -> None:
+        places = ["", *(corpus.label for corpus in self.maker.corpora)]
+        self._dealt = dict(zip(places, deal(self.earlier, len(places))))
 
     def row(self, order: Order, form: Form) -> Row:
         """The next row. Raises UserError when the repositories have nothing more to show for its tools."""
-        if not order.tool:
-            return self._direct(order, form)
+        ledger = self.maker.ledger
         for _ in range(TRIES):
-            made, fitted = self._made(order, form)
-            made = self._reworded(made)
-            row, reason = self._written(order, fitted, made)
-            if reason is None:
-                self._maker.ledger.keep(row["meta"]["family"])
-                return row
-            self._maker.ledger.reject(made.scenario.kind, reason)
-        raise self._nothing_survives()
-
-    def _nothing_survives(self) -> UserError:
-        return UserError(
-            f"{TRIES} examples in a row could not be written in {self._style.data.syntax}",
+            begun = self._made(order, form) if order.tool else self._question(order, form)
+            made = take_steps(begun, self._reword, self._offer, self._write, self._round_trip)
+            if isinstance(made, Candidate):
+                ledger.keep(made.row["meta"]["family"])
+                return made.row
+            ledger.reject(begun.family, made.reason, made.detail)
+        raise UserError(
+            f"{TRIES} examples in a row could not be written in {self.style.data.syntax}",
             "Look at the reasons with another syntax, or check the chat template.",
         )
 
-    def _direct(self, order: Order, form: Form) -> Row:
-        for _ in range(TRIES):
-            question = min(self._asked, key=lambda q: self._uses[q.text])
-            self._uses[question.text] += 1
-            offer = self._offer(form, question.tools, missing=question.family == BEYOND, mask=False)
-            earlier = self._exchange(0, offer, question.text) if form.earlier else None
-            messages = compose(
-                form, self._system(offer), typed(question.text, self._random), question.answer, earlier
-            )
-            meta = {
-                "source": order.group,
-                "family": question.family,
-                "template": question.template,
-                "cluster": f"direct:{question.text}",
-            }
-            row = self._row(messages, offer, meta)
-            reason = self._unrenderable(row, offer)
-            if reason is None:
-                self._maker.ledger.keep(question.family)
-                return row
-            self._maker.ledger.reject(question.family, reason)
-        raise self._nothing_survives()
+    def _question(self, order: Order, form: Form) -> Candidate:
+        """The question that was asked least, answered in words."""
+        question = min(self.asked, key=lambda q: self._uses[q.text])
+        self._uses[question.text] += 1
+        return Candidate(
+            family=question.family,
+            tools=question.tools,
+            request=question.text,
+            template=question.template,
+            cluster=f"direct:{question.text}",
+            work=Work(answer=question.answer),
+            group=order.group,
+            form=form,
+            missing=question.family == BEYOND,
+        )
 
-    def _unrenderable(self, row: Row, offer: Offer | None) -> str | None:
-        style = self._style
-        if style.template is None:
-            return None
-        return unrenderable(row, style.template, style.data.syntax, offer.catalog if offer else style.catalog)
-
-    def _made(self, order: Order, form: Form) -> tuple[Made, Form]:
-        # Where a tool has nothing new to show any more, the next one of its group takes its place.
-        single_calls = self._style.single_calls and not order.missing
-        for tool in [order.tool, *(tool for tool in self._tools if tool != order.tool)]:
+    def _made(self, order: Order, form: Form) -> Candidate:
+        """Work of the order's tool. Where it has nothing new to show any more, the next one of its group takes its place."""
+        single_calls = self.style.single_calls and not order.missing
+        for tool in [order.tool, *(tool for tool in self.tools if tool != order.tool)]:
             fitted = form
             if single_calls and form.loop and tool in VOLATILE:
                 # Its result would differ from run to run; an earlier exchange gives the same number of turns.
                 fitted = replace(form, loop=False, earlier=True)
             if (tool, fitted.loop) not in self._exhausted:
                 fits = partial(shows_all, form=fitted, single_calls=single_calls)
-                made = self._maker.make(tool, fits)
+                made = self.maker.make(tool, fits)
                 if made is not None:
-                    return made, fitted
+                    return replace(made, group=order.group, form=fitted, missing=order.missing)
                 self._exhausted.add((tool, fitted.loop))
-                self._maker.ledger.reject("(all)", f"{tool} has nothing new to show")
-        why = self._maker.why_not(self._tools)
+                self.maker.ledger.reject("(all)", f"{tool} has nothing new to show")
+        why = self.maker.ledger.commonest()
         raise UserError(
-            f"these repositories have nothing new to show for {', '.join(self._tools)}"
+            f"these repositories have nothing new to show for {', '.join(self.tools)}"
             + (f"; most often: {why}" if why else ""),
             "Ask for fewer examples in [data], or give more repositories.",
         )
 
-    def _reworded(self, made: Made) -> Made:
-        style = self._style
-        if (
-            style.reworder is None
-            or style.data.reword is None
-            or self._random.random() >= style.data.reword.share
-        ):
+    def _reword(self, made: Candidate) -> Candidate:
+        """With other words where the recipe wants that and they ask for the same."""
+        reworder, settings = self.style.reworder, self.style.data.reword
+        if not made.calls or reworder is None or settings is None or self.random.random() >= settings.share:
             return made
-        text, reason = style.reworder.reword(made.request, made.values, made.work.program)
-        reason = reason or self._maker.guard.reason(text, text, ())
+        text, reason = reworder.reword(made.request, made.values, made.work.program)
+        reason = reason or self.maker.guard.reason(text, text, ())
         if reason is not None:
-            self._maker.ledger.reject("(reworded)", reason)
+            self.maker.ledger.reject("(reworded)", reason)
             return made
-        self._maker.ledger.keep("(reworded)")
+        self.maker.ledger.keep("(reworded)")
         return replace(made, request=text)
 
-    def _written(self, order: Order, form: Form, made: Made) -> tuple[Row, str | None]:
-        style = self._style
+    def _offer(self, made: Candidate) -> Candidate:
+        """With the tools to choose from."""
+        catalog = self.style.catalog
+        if not made.form.offer:
+            return replace(made, offer=Offer(catalog) if self.style.single_calls else None)
         # Where the request itself names the tool, another name would be a riddle.
-        mask = not order.missing and not any(tool in made.request for tool in made.scenario.tools)
-        offer = self._offer(form, made.scenario.tools, missing=order.missing, mask=mask)
+        mask = made.calls and not made.missing and not any(tool in made.request for tool in made.tools)
+        return replace(
+            made, offer=draw_offer(catalog, made.tools, self.random, missing=made.missing, mask=mask)
+        )
+
+    def _write(self, made: Candidate) -> Candidate | Rejected:
+        """With its row."""
+        style, offer, work, request = self.style, made.offer, made.work, made.request
+        earlier = self._exchange(made) if made.form.earlier else None
+        if made.calls:
+            reply = decline(offer) if made.missing and offer else work
+            preamble = choose_preamble(made.tools[0], self.random)
+        else:
+            reply, preamble, request = work.answer, "", typed(request, self.random)
+        system = style.system
+        # Single calls get their tools in the row's `tools`, where chat templates look for them.
+        if offer is not None and not style.single_calls:
+            system += offer.catalog.system_list()
+        try:
+            messages = compose(made.form, system, request, reply, earlier, preamble, style.data.syntax, offer)
+        except Rejected as error:
+            return error
+        row: Row = {"messages": messages}
+        if offer is not None and style.single_calls:
+            row["tools"] = catalog_tools(offer.catalog)
+        declined = made.calls and made.missing
         meta = {
-            "source": order.group,
-            "family": "irrelevance" if order.missing else made.scenario.kind,
+            "source": made.group,
+            "family": "irrelevance" if declined else made.family,
             "template": made.template,
             "cluster": made.cluster,
-            "tool": order.label and made.scenario.tool,
-            "scenario": made.scenario.name,
+            "tool": made.tools[0] if made.calls and not declined else "",
+            "scenario": made.scenario,
             "corpus": made.corpus,
             "engines": made.engines,
         }
-        place = 1 + [corpus.label for corpus in self._maker.corpora].index(made.corpus)
-        earlier = self._exchange(place, offer) if form.earlier else None
-        reply = decline(offer) if order.missing and offer else made.work
-        preamble = choose_preamble(made.scenario.tool, self._random)
-        try:
-            messages = compose(
-                form, self._system(offer), made.request, reply, earlier, preamble, style.data.syntax, offer
-            )
-        except TooLong:
-            return {}, "a result is too long"
-        except CallSyntaxError:
-            return {}, "a value cannot be written in the syntax"
-        row = self._row(messages, offer, meta)
-        return row, self._unrenderable(row, offer)
-
-    def _offer(self, form: Form, needed: Sequence[str], *, missing: bool, mask: bool) -> Offer | None:
-        catalog = self._style.catalog
-        if form.offer:
-            return draw_offer(catalog, needed, self._random, missing=missing, mask=mask)
-        return Offer(catalog) if self._style.single_calls else None
-
-    def _system(self, offer: Offer | None) -> str:
-        system = self._style.system
-        # Single calls get their tools in the row's `tools`, where chat templates look for them.
-        if offer is None or self._style.single_calls:
-            return system
-        return f"{system}{offer.catalog.system_list()}"
-
-    def _row(self, messages: list[Message], offer: Offer | None, meta: dict[str, str]) -> Row:
-        row: Row = {"messages": messages}
-        if offer is not None and self._style.single_calls:
-            row["tools"] = catalog_tools(offer.catalog)
         row["meta"] = {key: value for key, value in meta.items() if value}
-        return row
+        return replace(made, row=row)
 
-    def _exchange(self, place: int, offer: Offer | None, unlike: str = "") -> Exchange | None:
-        """An earlier exchange that is true given what is offered, if there is one. Each repository (`place` from
-        1) and the direct answers (0) have questions of their own, so that a shared first turn never ties two
-        repositories together."""
+    def _round_trip(self, made: Candidate) -> Candidate | Rejected:
+        """As it is, when it survives the chat template."""
+        style, catalog = self.style, made.offer.catalog if made.offer else self.style.catalog
+        reason = style.template and unrenderable(made.row, style.template, style.data.syntax, catalog)
+        return Rejected(reason) if reason else made
+
+    def _exchange(self, made: Candidate) -> Exchange | None:
+        """An earlier exchange that is true given what is offered, if there is one. Each repository, and the direct answers,
+        have questions of their own, so that a shared first turn never ties two repositories together."""
+        unlike = "" if made.calls else made.request
         own, all_of_them = (
-            [q for q in questions if q.text != unlike and true_beside(q, offer)]
-            for questions in (self._dealt[place], self._earlier)
+            [q for q in questions if q.text != unlike and true_beside(q, made.offer)]
+            for questions in (self._dealt[made.corpus], self.earlier)
         )
         fresh = [q for q in own if frozenset((q.text, unlike)) not in self._pairs]
         chosen = fresh or own or all_of_them
@@ -269,7 +247,7 @@ class Series:
         self._earlier_uses[question.text] += 1
         if unlike:
             self._pairs.add(frozenset((question.text, unlike)))
-        return Exchange(typed(question.text, self._random), question.answer)
+        return Exchange(typed(question.text, self.random), question.answer)
 
 
 def true_beside(question: Question, offer: Offer | None) -> bool:

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -20,7 +21,6 @@ from tunewright.contract.recipe import Data, Recipe
 from tunewright.contract.scratch import scratch_folder
 from tunewright.datagen.catalogs import shipped_tools
 from tunewright.datagen.corpus import Corpus
-from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.example_builder import Order, Series, Style, forms_for
 from tunewright.datagen.families.direct import Question
@@ -36,12 +36,10 @@ from tunewright.datagen.no_tool_questions import (
     count_of,
     split_questions,
 )
-from tunewright.datagen.own_tools import OwnTools
 from tunewright.datagen.plan import GENERATOR, plan_dataset
-from tunewright.datagen.program import Sandbox
 from tunewright.datagen.rejections import Ledger
 from tunewright.datagen.reword import Reworder
-from tunewright.datagen.synthesize import Maker
+from tunewright.datagen.synthesize import Maker, open_engines
 from tunewright.datagen.tool_sampling import ALWAYS
 
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where enough of them list tools
@@ -182,39 +180,24 @@ def make_splits(
 
     def make_group(group: str) -> dict[str, list[Row]]:
         near = NearDuplicates()  # one for both splits: valid may not repeat train
-        jedi = Jedi()
-        tools_of_file = OwnTools(own, catalog.tool_names) if own else None
         made: dict[str, list[Row]] = {}
-        try:
-            with Sandbox() as sandbox:
-                # The smallest first: it gets its part of what can be asked a few times only.
-                for split in sorted(shares, key=lambda name: (shares[name], name)):
-                    random = Random(f"{seed}/{group}/{split}")
-                    maker = Maker(
-                        corpora=sides[split],
-                        scenarios=scenarios,
-                        catalog=catalog,
-                        guard=guard,
-                        scratch=scratch / group / split,
-                        sandbox=sandbox,
-                        random=random,
-                        near=near,
-                        check=CrossCheck(jedi),
-                        ledger=ledgers[group],
-                        own=tools_of_file,
+        with open_engines(own, catalog) as engines:
+            # The smallest first: it gets its part of what can be asked a few times only.
+            for split in sorted(shares, key=lambda name: (shares[name], name)):
+                random = Random(f"{seed}/{group}/{split}")
+                place = scratch / group / split
+                maker = Maker(sides[split], scenarios, catalog, guard, place, engines, random, near)
+                with closing(maker):
+                    made[split] = _make_series(
+                        style,
+                        maker,
+                        plans[group, split],
+                        asked[group, split],
+                        earlier[group, split],
+                        random,
+                        progress,
                     )
-                    orders = plans[group, split]
-                    questions = asked[group, split]
-                    try:
-                        made[split] = _make_series(
-                            style, maker, orders, questions, earlier[group, split], random, progress
-                        )
-                    finally:
-                        maker.close()
-        finally:
-            jedi.close()
-            if tools_of_file is not None:
-                tools_of_file.close()
+                ledgers[group].add(maker.ledger)
         return made
 
     try:

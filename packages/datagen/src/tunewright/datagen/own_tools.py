@@ -5,18 +5,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from tunewright.datagen.rejections import Rejected
 from tunewright.datagen.worker import Worker, WorkerDied
 
 SECONDS = 10.0  # for one call
 LIVES = 3  # calls that a function may hang in or die in; after these it is called no more
-
-
-class ToolFailed(Exception):
-    """A user's own tool gave no result. The text says which tool and why, `detail` what it said itself."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason)
-        self.detail = detail
 
 
 class OwnTools:
@@ -33,13 +26,13 @@ class OwnTools:
         self._worker.close()
 
     def bound(self, root: Path) -> dict[str, Callable[..., dict[str, Any]]]:
-        """Each function by its name, as a tool of the repository at `root`. Calls raise ToolFailed."""
+        """Each function by its name, as a tool of the repository at `root`. Calls raise Rejected."""
         return {name: self._tool(name, root) for name in sorted(self.names)}
 
     def _tool(self, name: str, root: Path) -> Callable[..., dict[str, Any]]:
         def called(**arguments: Any) -> dict[str, Any]:
             if self._lost[name] >= LIVES:
-                raise ToolFailed(f"{name} is given up", f"{self._why[name]}, {LIVES} times")
+                raise Rejected(f"{name} is given up", f"{self._why[name]}, {LIVES} times")
             question = {"tool": name, "arguments": arguments, "root": str(root)}
             try:
                 answer = self._worker.ask(question, self.seconds)
@@ -49,9 +42,9 @@ class OwnTools:
                 self._why[name] = (
                     f"took longer than {self.seconds:g} seconds" if slow else "ended its process"
                 )
-                raise ToolFailed(f"{name} {self._why[name]}") from error
+                raise Rejected(f"{name} {self._why[name]}") from error
             if "failed" in answer:
-                raise ToolFailed(answer["failed"], answer["detail"])
+                raise Rejected(answer["failed"], answer["detail"])
             return answer["result"]
 
         return called

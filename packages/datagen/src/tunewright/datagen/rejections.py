@@ -6,18 +6,42 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class Rejected(Exception):
+    """Why no example is made: in a few words without names, as the ledger counts it; `detail` says more.
+
+    Steps return it. Tools raise it, because a program is around them.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
 @dataclass
 class Ledger:
     """Counts candidates. Reasons are short and without names, so that they add up."""
 
     kept: Counter[str] = field(default_factory=Counter[str])  # by family
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])  # (family, reason)
+    details: dict[str, str] = field(default_factory=dict[str, str])  # what was said the first time, by reason
 
     def keep(self, family: str) -> None:
         self.kept[family] += 1
 
-    def reject(self, family: str, reason: str) -> None:
+    def reject(self, family: str, reason: str, detail: str = "") -> None:
         self.rejected[family, reason] += 1
+        self.details.setdefault(reason, detail)
+
+    def commonest(self) -> str:
+        """The commonest reason, with how often; empty when there is none."""
+        counts = Counter[str]()
+        for (_, reason), count in self.rejected.items():
+            counts[reason] += count
+        return "".join(
+            f"{reason}{f' ({detail})' if (detail := self.details[reason]) else ''}, {count} times"
+            for reason, count in counts.most_common(1)
+        )
 
     def add(self, other: "Ledger") -> None:
         """Take over another ledger's counts."""

@@ -7,7 +7,7 @@ useful about it is found out by running them.
 import ast
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from typing import cast
 
@@ -232,6 +232,18 @@ def _named(corpus: Corpus) -> Iterator[tuple[str, str]]:
                 yield node.name, file
 
 
+# Sites that the corpus alone decides.
+_FIXED: Mapping[str, Callable[[Corpus], Iterable[Slots]]] = {
+    "text": word_sites,
+    "definition": lambda corpus: (slots for slots in symbol_sites(corpus) if defines(corpus, slots)),
+    "folder": lambda corpus: ({"path": folder} for folder in folders_of(corpus)),
+    "query": query_sites,
+    "unique_query": unique_query_sites,
+    "symbol_in_file": unique_query_sites,
+    "nowhere": lambda _: ({},),
+}
+
+
 def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
     """All sites of a kind in a corpus, shuffled, each name of a symbol at most a few times."""
     base, _, more = site.partition("+")
@@ -248,14 +260,10 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
             if used[name] <= MAX_PER_SYMBOL:
                 kept.append(slots)
         return kept
-    if site == "text":
-        found = list(word_sites(corpus))
-    elif site == "definition":
-        found = [slots for slots in symbol_sites(corpus) if defines(corpus, slots)]
+    if base in _FIXED:
+        found = list(_FIXED[base](corpus))
     elif site == "absent_symbol":
         found = list(absent_sites(corpus, random))
-    elif site == "folder":
-        found = [{"path": folder} for folder in folders_of(corpus)]
     elif site == "maybe_symbol":
         absent = list(absent_sites(corpus, random))
         found = absent + random.sample(there := list(symbol_sites(corpus)), min(len(there), len(absent)))
@@ -266,12 +274,6 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         # Few of them: each costs as long as a command may take.
         file = random.choice(sorted(corpus.files))
         found = [{"command": command.format(file=file)} for command in SLOW_COMMANDS]
-    elif site in ("unique_query", "symbol_in_file"):
-        found = list(unique_query_sites(corpus))
-    elif site == "query":
-        found = list(query_sites(corpus))
-    elif site == "nowhere":
-        found = [{}]
     elif site in ("changed_file", "maybe_changed_file"):
         modified = [change for change in planned_changes(corpus) if change.status == "modified"]
         found: list[Slots] = [{"path": change.path} for change in modified]

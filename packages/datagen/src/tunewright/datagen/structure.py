@@ -49,10 +49,10 @@ BY_TOOL = {
 class Form:
     """What an example has besides its request and its answer."""
 
-    system: bool
-    earlier: bool  # another exchange before the request
-    loop: bool  # the tool's response and the final answer after the call
-    preamble: bool  # a sentence before the call
+    system: bool = False
+    earlier: bool = False  # another exchange before the request
+    loop: bool = False  # the tool's response and the final answer after the call
+    preamble: bool = False  # a sentence before the call
     offer: bool = False  # a list of tools to choose from
 
 
@@ -81,7 +81,7 @@ def draw_forms(
         for place, system, many, preamble, offer in zip(places, systems, several, preambles, offers):
             kind = kinds.pop() if many else ""
             if not label:
-                forms[place] = Form(system, many, False, False, offer)
+                forms[place] = Form(system, earlier=many, offer=offer)
             else:
                 earlier, loop = kind in ("earlier", "both"), kind in ("loop", "both")
                 forms[place] = Form(system, earlier, loop, preamble, offer)

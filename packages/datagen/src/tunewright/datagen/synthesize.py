@@ -2,25 +2,27 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
 from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import Catalog
+from tunewright.datagen.candidate import Candidate, take_steps
 from tunewright.datagen.conversation import Work
 from tunewright.datagen.corpus import Corpus
-from tunewright.datagen.crosscheck import CrossCheck
+from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.scenario import PLACES, Scenario, fill
 from tunewright.datagen.language_server import ServerDied
-from tunewright.datagen.own_tools import OwnTools, ToolFailed
-from tunewright.datagen.program import Call, Outcome, ProgramFailed, Sandbox
-from tunewright.datagen.rejections import Ledger
+from tunewright.datagen.own_tools import OwnTools
+from tunewright.datagen.program import Call, ProgramFailed, Sandbox
+from tunewright.datagen.rejections import Ledger, Rejected
 from tunewright.datagen.slots import Slots, sites_of
-from tunewright.datagen.tools import Rejected, Toolbox
+from tunewright.datagen.tools import Toolbox
 from tunewright.datagen.typing_habits import typed
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 
@@ -57,18 +59,30 @@ FAMILY_WEIGHTS = {
 LIMITS = (1, 2, 3, 4, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300)
 
 
-@dataclass(frozen=True)
-class Made:
-    """A request with the work it led to."""
+@dataclass(frozen=True, kw_only=True)
+class Attempt(Candidate):
+    """A candidate whose work is done by tools, at a place of a repository."""
 
-    scenario: Scenario
-    request: str
-    template: str
-    work: Work
-    corpus: str  # `name==version`
-    cluster: str
-    values: tuple[str, ...]  # what the request must name, whatever its words
-    engines: str  # whose word the navigation results rest on; empty when there are none
+    source: Scenario
+    repository: Corpus
+    slots: Slots
+
+
+@dataclass(frozen=True)
+class Engines:
+    """What does work and checks it, whatever the repository."""
+
+    sandbox: Sandbox
+    check: CrossCheck
+    own: OwnTools | None  # tools of the user's own
+
+
+@contextmanager
+def open_engines(own: Path | None, catalog: Catalog) -> Generator[Engines]:
+    """Engines while the block runs; the functions of the file `own` are the user's own tools."""
+    tools = OwnTools(own, catalog.tool_names) if own else None
+    with Sandbox() as sandbox, closing(Jedi()) as jedi, closing(tools) if tools else nullcontext():
+        yield Engines(sandbox, CrossCheck(jedi), tools)
 
 
 @dataclass
@@ -80,16 +94,12 @@ class Maker:
     catalog: Catalog
     guard: SuiteGuard
     scratch: Path
-    sandbox: Sandbox
+    engines: Engines
     random: Random
     near: NearDuplicates
-    check: CrossCheck
     ledger: Ledger = field(default_factory=Ledger)
-    own: OwnTools | None = None  # tools of the user's own
-    _reasons: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # by first tool
     _boxes: dict[str, Toolbox] = field(default_factory=dict[str, Toolbox])
     _sites: dict[tuple[str, str], list[Slots]] = field(default_factory=dict[tuple[str, str], list[Slots]])
-    _details: dict[str, str] = field(default_factory=dict[str, str])  # what a user's tool said, by reason
     _turn: Counter[str] = field(default_factory=Counter[str])
     _used: Counter[str] = field(default_factory=Counter[str])
 
@@ -97,8 +107,8 @@ class Maker:
         for box in self._boxes.values():
             box.close()
 
-    def make(self, tool: str, fits: Callable[[Scenario], bool]) -> Made | None:
-        """An example whose first call is `tool`, of a scenario that `fits`; None when no more can be found."""
+    def make(self, tool: str, fits: Callable[[Scenario], bool]) -> Attempt | None:
+        """A candidate whose first call is `tool`, of a scenario that `fits`; None when no more can be found."""
         families: dict[str, list[Scenario]] = defaultdict(list)
         for scenario in self.scenarios:
             if scenario.tool == tool and fits(scenario):
@@ -109,45 +119,34 @@ class Maker:
                 families, key=lambda name: ((self._used[f"{tool}/{name}"] + 1) / FAMILY_WEIGHTS[name], name)
             )
             self._used[f"{tool}/{family}"] += 1
-            scenario = self._least_used([scenario.name for scenario in families[family]], families[family])
+            named = {scenario.name: scenario for scenario in families[family]}
+            scenario = named[self.random.choice(self._least_used(list(named)))]
+            self._used[scenario.name] += 1
             for _ in range(12):
                 left -= 1
-                made = self._attempt(scenario)
-                if made is not None:
+                made = take_steps(self._slot(scenario), self._run, self._cross_check, self._answer)
+                if isinstance(made, Attempt):
                     return made
+                self.ledger.reject(scenario.kind, made.reason, made.detail)
         return None
 
-    def why_not(self, tools: Sequence[str]) -> str:
-        """The commonest reason for which attempts with these tools came to nothing; empty when there were none."""
-        reasons = Counter[str]()
-        for tool in tools:
-            reasons.update(self._reasons[tool])
-        if not reasons:
-            return ""
-        reason, count = reasons.most_common(1)[0]
-        detail = self._details.get(reason)
-        return f"{reason}{f' ({detail})' if detail else ''}, {count} times"
-
-    def _least_used(self, names: list[str], scenarios: list[Scenario]) -> Scenario:
+    def _least_used(self, names: Sequence[str]) -> list[str]:
         fewest = min(self._used[name] for name in names)
-        chosen = self.random.choice([s for s in scenarios if self._used[s.name] == fewest])
-        self._used[chosen.name] += 1
-        return chosen
+        return [name for name in names if self._used[name] == fewest]
 
     def _in_turn(self, answers: Sequence[str]) -> str:
-        """The one of some answers that was used least."""
-        chosen = min(answers, key=lambda answer: self._used[answer])
+        chosen = self._least_used(answers)[0]
         self._used[chosen] += 1
         return chosen
 
-    def _attempt(self, scenario: Scenario) -> Made | None:
+    def _slot(self, scenario: Scenario) -> Attempt | Rejected:
+        """A request, which speaks of a place of the next repository."""
         corpus = self.corpora[self._turn[scenario.needs] % len(self.corpora)]
         self._turn[scenario.needs] += 1
         slots = self._next_site(corpus, scenario)
         if slots is None:
-            return None
-        fewest = min(self._used[wording] for wording in scenario.requests)
-        template = self.random.choice([w for w in scenario.requests if self._used[w] == fewest])
+            return Rejected("the repository has nothing that it needs")
+        template = self.random.choice(self._least_used(scenario.requests))
         slots = slots | {"limit": self.random.choice(LIMITS), "count": self.random.randint(2, 6)}
         slots["minutes"] = self.random.choice((60, 90, 100, 120, 150, 180, 200, 240, 300, 600))
         if "file" in slots:
@@ -155,23 +154,23 @@ class Maker:
             slots["source"] = corpus.files[str(slots["file"])].split("\n")[int(slots["line"]) - 1].strip()
         request = typed(fill(template, slots), self.random, template)
         names = [str(slots[name]) for name in ("symbol", "file", "path", "other") if name in slots]
-        refused = self.guard.reason(request, template, names)
-        reason, work = (refused, None) if refused else self._work(scenario, corpus, slots)
-        if reason is None and not self.near.add(request):
-            reason = refused = "nearly the same request as another"
-        if work is not None or refused:
-            # A wording that is refused has had its turn: one that can never pass would be taken for ever.
-            self._used[template] += 1
-        if reason is not None or work is None:
-            reason = reason or "no work"
-            self.ledger.reject(scenario.kind, reason)
-            self._reasons[scenario.tool][reason] += 1
-            return None
-        engines = NAVIGATION_ENGINES if set(scenario.tools) & CHECKED else ""
-        values = needed_values(template, slots)
+        if reason := self.guard.reason(request, template, names):
+            self._used[template] += 1  # one that can never pass would be taken for ever
+            return Rejected(reason)
         about = slots.get("symbol") or slots.get("path") or slots.get("command") or ""
-        return Made(
-            scenario, request, template, work, corpus.label, f"{corpus.name}:{about}", values, engines
+        return Attempt(
+            family=scenario.kind,
+            tools=scenario.tools,
+            request=request,
+            template=template,
+            cluster=f"{corpus.name}:{about}",
+            scenario=scenario.name,
+            corpus=corpus.label,
+            engines=NAVIGATION_ENGINES if set(scenario.tools) & CHECKED else "",
+            values=needed_values(template, slots),
+            source=scenario,
+            repository=corpus,
+            slots=slots,
         )
 
     def _next_site(self, corpus: Corpus, scenario: Scenario) -> Slots | None:
@@ -187,51 +186,49 @@ class Maker:
         sites.append(site)
         return site
 
-    def _work(self, scenario: Scenario, corpus: Corpus, slots: Slots) -> tuple[str | None, Work | None]:
-        program = scenario.fill_program(slots)
+    def _run(self, made: Attempt) -> Attempt | Rejected:
+        """With what its program did."""
+        program = made.source.fill_program(made.slots)
+        box = self._box(made.repository)
+        parameters = {tool.name: tool.parameter_names for tool in self.catalog.tools}
+        own = self.engines.own
+        known = box.functions | (own.bound(box.workspace.repo) if own else {})
+        tools = {name: function for name, function in known.items() if name in parameters}
         try:
-            outcome = self._run(program, corpus)
+            with box.program():
+                outcome = self.engines.sandbox.run(program, tools, parameters)
         except Rejected as error:
-            return str(error), None
+            return error
         except ProgramFailed as error:
-            return f"the program failed: {str(error).split(':')[0]}", None
-        except ToolTimeout:
-            self._restart(corpus)
-            return "a tool took too long", None
-        except ToolFailed as error:
-            self._details.setdefault(str(error), error.detail)
-            return str(error), None
-        except ServerDied:
-            self._restart(corpus)
-            return "the language server failed", None
-        stdout = outcome.stdout.rstrip("\n")
-        reason = unfit(scenario, outcome, stdout)
-        for call in outcome.calls:
-            if self.own is not None and call.tool in self.own.names:
+            return Rejected(f"the program failed: {str(error).split(':')[0]}")
+        except (ToolTimeout, ServerDied) as error:
+            box.close()  # what it needs again starts anew
+            slow = isinstance(error, ToolTimeout)
+            return Rejected("a tool took too long" if slow else "the language server failed")
+        return replace(made, work=Work(program, outcome.stdout.rstrip("\n"), "", outcome.calls))
+
+    def _cross_check(self, made: Attempt) -> Attempt | Rejected:
+        """As it is, when its results make a good example and can be relied on."""
+        reason = unfit(made.source, made.work)
+        for call in made.work.calls:
+            if self.engines.own and call.tool in self.engines.own.names:
                 reason = reason or ("the tool says that it failed" if says_failed(call.result) else None)
             else:
-                reason = reason or self.check.reason(call, self._box(corpus))
-        if reason is not None:
-            return reason, None
-        answer = scenario.fill_answer(slots, stdout, self._in_turn)
-        return None, Work(program, stdout, answer, outcome.calls)
+                reason = reason or self.engines.check.reason(call, self._box(made.repository))
+        return Rejected(reason) if reason else made
 
-    def _run(self, program: str, corpus: Corpus) -> Outcome:
-        box = self._box(corpus)
-        parameters = {tool.name: tool.parameter_names for tool in self.catalog.tools}
-        known = box.functions | (self.own.bound(box.workspace.repo) if self.own else {})
-        tools = {name: function for name, function in known.items() if name in parameters}
-        with box.program():
-            return self.sandbox.run(program, tools, parameters)
+    def _answer(self, made: Attempt) -> Attempt | Rejected:
+        """With its answer, when nothing near it has been asked before."""
+        self._used[made.template] += 1
+        answer = made.source.fill_answer(made.slots, made.work.stdout, self._in_turn)
+        if not self.near.add(made.request):
+            return Rejected("nearly the same request as another")
+        return replace(made, work=replace(made.work, answer=answer))
 
     def _box(self, corpus: Corpus) -> Toolbox:
         if corpus.name not in self._boxes:
             self._boxes[corpus.name] = Toolbox(open_workspace(corpus, self.scratch / corpus.name))
         return self._boxes[corpus.name]
-
-    def _restart(self, corpus: Corpus) -> None:
-        if corpus.name in self._boxes:
-            self._boxes[corpus.name].close()
 
 
 def needed_values(template: str, slots: Slots) -> tuple[str, ...]:
@@ -242,13 +239,15 @@ def needed_values(template: str, slots: Slots) -> tuple[str, ...]:
     return tuple(str(slots[name]) for name in sorted(names))
 
 
-def unfit(scenario: Scenario, outcome: Outcome, stdout: str) -> str | None:
+def unfit(scenario: Scenario, work: Work) -> str | None:
     """Why what a program did makes no good example; None when it does."""
-    if scenario.shows_response and (len(stdout) > MAX_CHARACTERS or stdout.count("\n") >= MAX_LINES):
+    if scenario.shows_response and (
+        len(work.stdout) > MAX_CHARACTERS or work.stdout.count("\n") >= MAX_LINES
+    ):
         return "the response is too long"
-    if not stdout.strip() and not scenario.nothing:
+    if not work.stdout.strip() and not scenario.nothing:
         return "printed nothing"
-    for number, call in enumerate(outcome.calls):
+    for number, call in enumerate(work.calls):
         if scenario.kind != "failure" and in_vain(call, later=number > 0):
             return "a call did not find what it was about"
         if (

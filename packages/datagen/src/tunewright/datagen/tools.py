@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlparse
 
 from tunewright.datagen.git_tools import GitTools
 from tunewright.datagen.language_server import LanguageServer
+from tunewright.datagen.rejections import Rejected
 from tunewright.datagen.workspace import ToolTimeout, Workspace, engine_path
 from tunewright.datagen.written import Written
 
@@ -32,10 +33,6 @@ KINDS = {2: "module", 5: "class", 6: "method", 7: "property", 8: "field", 9: "co
 
 Place = tuple[Path, int, int]
 Record = dict[str, Any]
-
-
-class Rejected(Exception):
-    """A result that no example should be made of; the text is the reason, as the ledger counts it."""
 
 
 class Toolbox:
