@@ -2,14 +2,17 @@
 
     python benchmarks/datagen_speed.py [--examples 800] [--seed 1] [--offered [SHARE]] [--once] [--keep FOLDER]
 
-Makes a dataset of the tiny recipe from a cold start (no cache is kept between runs) and prints examples a second, seconds
-spent inside each stage, and how much near-duplicate filtering would take away. Two threads work side by side, so the
-stages add up to more than the clock. Then the dataset is audited as a run would audit it, and made a second time (not with
-`--once`) to see that it is the same to the byte.
+Makes a dataset of the tiny recipe from a cold start (no cache is kept between runs) and prints examples a second, CPU
+seconds, seconds spent inside each stage, and how much near-duplicate filtering would take away. Two threads work side by
+side, so the stages add up to more than the clock. 800 examples may take 45 s on two cores and 10,000 ten minutes; where
+other work keeps the machine busy the clock says little, so there the CPU seconds, shared by two cores, are held to that.
+Then the dataset is audited as a run would audit it, and made a second time (not with `--once`) to see that it is the same
+to the byte.
 """
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -40,6 +43,8 @@ TOOLS = (
 spent: defaultdict[str, float] = defaultdict(float)
 calls: Counter[str] = Counter()
 lock = threading.Lock()
+CORES = 2
+LIMITS = {800: 45, 10_000: 600}  # seconds on two cores, by examples
 
 
 def timed(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,14 +98,16 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as temporary:
         folder: Path = options.keep or Path(temporary, "made")
+        before = sum(os.times()[:4])
         made, seconds = make(folder)
+        cpu = sum(os.times()[:4]) - before
         rows = [
             json.loads(line)
             for split in made.splits.values()
             for line in (folder / split.file).read_text(encoding="utf-8").splitlines()
         ]
-        tell_speed(rows, made, seconds)
-        kept = tell_audit(folder, recipe)
+        fast = tell_speed(rows, made, seconds, cpu)
+        kept = tell_audit(folder, recipe) and fast
         if not options.once:
             again, seconds = make(Path(temporary, "again"))
             hashes = [{name: split.sha256 for name, split in m.splits.items()} for m in (made, again)]
@@ -110,9 +117,14 @@ def main() -> int:
     return 0 if kept else 1
 
 
-def tell_speed(rows: list[Any], made: DatasetManifest, seconds: float) -> None:
-    """Examples a second, the stages, and what is rejected."""
+def tell_speed(rows: list[Any], made: DatasetManifest, seconds: float, cpu: float) -> bool:
+    """Examples a second, the stages, and what is rejected; whether it took no longer than it may."""
     print(f"{len(rows)} examples in {seconds:.1f} s: {len(rows) / seconds:.1f} a second")
+    limit = LIMITS.get(len(rows))
+    print(
+        f"CPU {cpu:.1f} s, {cpu / CORES:.1f} s on {CORES} cores{f' (at most {limit})' if limit else ''}; "
+        f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
     for stage, total in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"  {stage:<28} {total:7.1f} s in {calls[stage]:>6} calls")
     rejected = sum(sum(entry["rejected"].values()) for entry in made.facts["ledger"].values())
@@ -128,6 +140,7 @@ def tell_speed(rows: list[Any], made: DatasetManifest, seconds: float) -> None:
             near.add("\n".join(m["content"] for m in row["messages"] if m["role"] == "user")) for row in rows
         )
         print(f"kept by near-duplicate filtering at {threshold}: {kept / len(rows):.1%}")
+    return limit is None or min(seconds, cpu / CORES) <= limit
 
 
 def tell_audit(folder: Path, recipe: Recipe) -> bool:

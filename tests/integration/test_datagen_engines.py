@@ -1,5 +1,6 @@
 """The engines behind the tools: one that dies, hangs or disagrees costs its row and no more."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ def test_jedi_that_hangs_is_given_up_and_started_afresh(box: Toolbox) -> None:
         assert jedi.ask("definition", box, "app.py", 7, 11) == [(("lib.py", 1, 5), True)]
     finally:
         jedi.close()
+
+
+def test_jedi_leaves_nothing_in_the_users_cache(
+    box: Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with closing(Jedi()) as jedi:
+        assert len(jedi.ask("references", box, "lib.py", 1, 5)) > 1
+    assert not list(tmp_path.rglob("*.pkl"))
 
 
 def test_a_result_that_jedi_does_not_share_is_refused(box: Toolbox) -> None:

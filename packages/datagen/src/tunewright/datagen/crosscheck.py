@@ -9,7 +9,7 @@ from tunewright.datagen.tools import Toolbox
 from tunewright.datagen.worker import Worker, WorkerDied
 from tunewright.datagen.workspace import ToolTimeout
 
-TIMEOUT = 30.0  # seconds for one answer
+TIMEOUT = 120.0  # seconds for one answer
 
 Place = tuple[str, int, int]  # file, line, column
 

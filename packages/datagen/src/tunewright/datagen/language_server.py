@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlparse
 
 from tunewright.datagen.workspace import ToolTimeout, Workspace, engine_path
 
-TIMEOUT = 20.0  # seconds for one answer
+TIMEOUT = 120.0  # seconds for one answer; on a busy machine, too, the same data have to come out
 
 
 class ServerDied(Exception):

@@ -19,7 +19,7 @@ from tunewright.datagen.workspace import ToolTimeout, Workspace, engine_path
 from tunewright.datagen.written import Written
 
 RUFF_RULES = "E,F,W,I,B,UP,C4,SIM"  # more than ruff's default, as projects that care have it
-SECONDS = 30.0  # for one run of a checker or of tests
+SECONDS = 120.0  # for one run of a checker or of tests
 COMMAND_SECONDS = 5.0  # for a shell command; one that takes longer is a result too
 
 # The protocol's numbers for kinds of symbols, in words.
