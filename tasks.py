@@ -6,7 +6,7 @@
 import sys
 
 try:
-    from tunewright.cli.door import Front
+    from tunewright.cli.invoke_program import Front
     from tunewright.cli.tasks import ns
 except ModuleNotFoundError as error:
     typed = " ".join(["./inv", *sys.argv[1:]])

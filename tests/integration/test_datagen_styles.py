@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.small_dataset import ROOT, small_recipe
 from tunewright.chat.calls import Call
-from tunewright.cli.steps import own_dataset
+from tunewright.cli.pipeline import own_dataset
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe, Structure

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support import planted_structure
-from tunewright.cli.steps import PROBES
+from tunewright.cli.pipeline import PROBES
 from tunewright.contract.atomic import write_jsonl
 
 ROOT = Path(__file__).parents[2]

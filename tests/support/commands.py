@@ -41,12 +41,12 @@ class Terminal(io.StringIO):
 
 def commands_on(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Inv:
     """Run `./inv …` as if it stood in `checkout`; with `answer`, on a terminal where somebody types that."""
-    from tunewright.cli import judge, runs, serving, steps
-    from tunewright.cli.door import Front
+    from tunewright.cli import judge, pipeline, runs, serving
+    from tunewright.cli.invoke_program import Front
 
-    for module in (judge, runs, serving, steps):
+    for module in (judge, pipeline, runs, serving):
         monkeypatch.setattr(module, "ROOT", checkout)
-    for module in (runs, steps):
+    for module in (pipeline, runs):
         monkeypatch.setattr(module, "RUNS", checkout / "runs")
 
     def inv(*arguments: str, answer: str | None = None) -> Said:

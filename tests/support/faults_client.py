@@ -6,7 +6,7 @@ Ships and starts the run where it was never started, as `resume` does; then foll
 import sys
 from pathlib import Path
 
-from tunewright.cli import steps
+from tunewright.cli import pipeline
 from tunewright.contract.errors import UserError
 from tunewright.contract.run import RunFolder
 from tunewright.remote import follow, retry
@@ -16,7 +16,7 @@ from tunewright.remote.job import resume_run, run_status
 
 def main() -> int:
     checkout, run = Path(sys.argv[1]), RunFolder(Path(sys.argv[2]))
-    steps.ROOT = checkout
+    pipeline.ROOT = checkout
     # Shorter than a user's, so that a trial takes seconds.
     follow.POLL, follow.SILENCE, retry.WAITS = 0.05, 1.0, (0.05, 0.1, 0.2)
     host = run.read_spec().host
@@ -24,7 +24,7 @@ def main() -> int:
         with open_host(host, checkout) as machine:
             if run_status(machine, run).hint.startswith("./inv resume"):
                 resume_run(machine, run)
-        steps.attach_to(host, run)
+        pipeline.attach_to(host, run)
     except UserError as error:
         sys.stderr.write(f"error: {error.message}\n  {error.hint}\n")
         return int(error.exit_code)

@@ -29,7 +29,7 @@ RECORD = Path(__file__).with_name("stage_code.json")
 # Imported by stages, and unable to change a result.
 REPORTS = {
     "tunewright.chat.dataset_folder": "how rows are written, not what is in them",
-    "tunewright.cli.steps": "folders and messages",
+    "tunewright.cli.pipeline": "folders and messages",
     "tunewright.contract.atomic": "how files are written, not what is in them",
     "tunewright.contract.console": "messages",
     "tunewright.contract.embedded": "which base models there are; their hashes are in the keys",

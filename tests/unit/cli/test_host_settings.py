@@ -6,7 +6,7 @@ import pytest
 
 from tunewright.cli import host_settings as module
 from tunewright.cli.host_settings import choose_recipe, host_settings
-from tunewright.cli.steps import DEFAULT_RECIPE
+from tunewright.cli.pipeline import DEFAULT_RECIPE
 from tunewright.contract.errors import UserError
 
 FILE = '[mac-studio]\nrecipe = "qwen3-8b"\n\n["mac.local"]\nrecipe = "qwen3-4b"\n\n[bare]\n'

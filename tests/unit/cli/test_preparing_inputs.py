@@ -10,9 +10,9 @@ import pytest
 from tests.support.chat_templates import text_of
 from tests.support.random_qwen3 import write_tokenizer
 from tunewright.cli import inputs as inputs_module
-from tunewright.cli import steps, template_fit
+from tunewright.cli import pipeline, template_fit
 from tunewright.cli.inputs import Inputs, prepare_inputs
-from tunewright.cli.steps import Audited, audit_gate, few_bad_rows
+from tunewright.cli.pipeline import Audited, audit_gate, few_bad_rows
 from tunewright.contract.atomic import write_jsonl
 from tunewright.contract.errors import CheckFailed, UserError
 from tunewright.contract.example import read_examples
@@ -278,7 +278,7 @@ def test_held_out_rows_that_also_appear_in_train_are_told_with_the_user_s_own_li
 def audited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], **flags: bool
 ) -> Audited:
-    monkeypatch.setattr(steps, "WORK", tmp_path / "work")
+    monkeypatch.setattr(pipeline, "WORK", tmp_path / "work")
     write_jsonl(tmp_path / "data.jsonl", rows)
     recipe = Recipe.model_validate({"name": "test", "model": {"base": "embedded:tiny"}})
     return audit_gate(tmp_path / "data.jsonl", recipe, flags.get("force", False))

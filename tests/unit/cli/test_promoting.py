@@ -157,7 +157,7 @@ def test_a_run_that_was_changed_is_refused_and_promoted_when_the_change_is_undon
 
 def test_a_gate_that_was_lowered_cannot_be_scored_again_either(tmp_path: Path, inv: Inv) -> None:
     """`attach` ends in scoring: it must not turn a lowered gate into a verdict."""
-    from tunewright.cli.steps import finish
+    from tunewright.cli.pipeline import finish
     from tunewright.contract.errors import CheckFailed
 
     run = finished(tmp_path)

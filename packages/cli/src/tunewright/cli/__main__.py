@@ -1,5 +1,5 @@
 """What the launcher starts, from whatever folder: `python -P -m tunewright.cli`."""
 
-from tunewright.cli.door import Front
+from tunewright.cli.invoke_program import Front
 
 Front().run()

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tunewright.cli.door import ROOT
-from tunewright.cli.steps import WORK
+from tunewright.cli.invoke_program import ROOT
+from tunewright.cli.pipeline import WORK
 from tunewright.cli.template_fit import BaseTemplate, base_template, folder_template
 from tunewright.contract.console import say
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunewright.cli.door import ROOT
+from tunewright.cli.invoke_program import ROOT
 from tunewright.contract.base_lock import BaseLock, lock_path, read_lock, write_lock
 from tunewright.contract.console import Progress, say
 from tunewright.contract.recipe import Recipe, load_recipe, recipe_path, with_revision

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tunewright.cli.door import command
+from tunewright.cli.invoke_program import command
 from tunewright.cli.runs import RUN, find
 from tunewright.contract.console import Progress
 from tunewright.contract.outputs import check_outputs, is_stdout, write_page

@@ -7,9 +7,9 @@ from typing import Literal
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tunewright.cli.door import ROOT, command, need, one_of
 from tunewright.cli.from_log import from_log
-from tunewright.cli.steps import DATA, DEFAULT_RECIPE, PROBES, RUNS, own_dataset
+from tunewright.cli.invoke_program import ROOT, command, need, one_of
+from tunewright.cli.pipeline import DATA, DEFAULT_RECIPE, PROBES, RUNS, own_dataset
 from tunewright.contract.console import Progress, say
 
 BALANCES: tuple[Literal["none", "tool", "family"], ...] = ("none", "tool", "family")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunewright.cli.door import ROOT
+from tunewright.cli.invoke_program import ROOT
 from tunewright.contract.console import say
 
 if TYPE_CHECKING:

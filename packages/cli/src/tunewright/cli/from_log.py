@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
-from tunewright.cli.door import command, need
+from tunewright.cli.invoke_program import command, need
 from tunewright.contract.console import say
 from tunewright.contract.outputs import check_outputs
 

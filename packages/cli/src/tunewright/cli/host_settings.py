@@ -7,8 +7,8 @@ import tomllib
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from tunewright.cli.door import ROOT
-from tunewright.cli.steps import DEFAULT_RECIPE
+from tunewright.cli.invoke_program import ROOT
+from tunewright.cli.pipeline import DEFAULT_RECIPE
 from tunewright.contract.console import say
 from tunewright.contract.errors import UserError
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from tunewright.cli.door import ROOT, command
+from tunewright.cli.invoke_program import ROOT, command
 from tunewright.contract.console import say
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunewright.cli.base_files import find_template
-from tunewright.cli.door import ROOT
-from tunewright.cli.steps import WORK
+from tunewright.cli.invoke_program import ROOT
+from tunewright.cli.pipeline import WORK
 from tunewright.cli.template_fit import fit_dataset, fit_identity, fit_suite, row_fit
 from tunewright.contract.console import Progress, say
 from tunewright.contract.visible import one_line

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tunewright.cli.door import ROOT, command, one_of
+from tunewright.cli.invoke_program import ROOT, command, one_of
 from tunewright.cli.runs import RUN, find
 from tunewright.cli.validating import VALIDATIONS, checked_subset, judge
 from tunewright.contract.console import Progress, say

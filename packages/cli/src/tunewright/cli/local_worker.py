@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tunewright.cli.door import ROOT
+from tunewright.cli.invoke_program import ROOT
 from tunewright.contract.console import Progress, say
 
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tunewright.cli.door import ROOT
+from tunewright.cli.invoke_program import ROOT
 from tunewright.contract.base_tokenizer import hub_cache
 from tunewright.contract.console import say
 from tunewright.contract.counts import Counts

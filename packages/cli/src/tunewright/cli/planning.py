@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunewright.cli.door import ROOT
+from tunewright.cli.invoke_program import ROOT
+from tunewright.cli.pipeline import DATA, RUNS
 from tunewright.cli.plan_downloads import UNPACKED, download_bytes
 from tunewright.cli.plan_earlier import find_earlier
 from tunewright.cli.plan_model import COUNTING, Unknown, count, find_config
 from tunewright.cli.plan_text import Cargo, Plan, batch_of
-from tunewright.cli.steps import DATA, RUNS
 from tunewright.contract.console import say
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.data import CONFIG, DATASET
-from tunewright.cli.door import command
+from tunewright.cli.invoke_program import command
 from tunewright.cli.local_worker import Told, ask_local_worker
-from tunewright.cli.steps import DATA, DEFAULT_RECIPE, PROBES, WORK
+from tunewright.cli.pipeline import DATA, DEFAULT_RECIPE, PROBES, WORK
 from tunewright.contract.console import say, spelled
 from tunewright.contract.outputs import check_outputs, is_stdout, write_result
 

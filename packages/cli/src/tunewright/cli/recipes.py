@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
-from tunewright.cli.door import ROOT, command, need
+from tunewright.cli.invoke_program import ROOT, command, need
 from tunewright.contract.console import Progress, say
 
 if TYPE_CHECKING:

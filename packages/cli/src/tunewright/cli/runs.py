@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from tunewright.cli.door import ROOT, command
-from tunewright.cli.steps import RUNS, attach_to, finish, say_detached
+from tunewright.cli.invoke_program import ROOT, command
+from tunewright.cli.pipeline import RUNS, attach_to, finish, say_detached
 from tunewright.contract.console import say
 
 if TYPE_CHECKING:

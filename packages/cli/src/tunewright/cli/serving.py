@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from tunewright.cli.door import ROOT, command
+from tunewright.cli.invoke_program import ROOT, command
 from tunewright.cli.runs import find
 from tunewright.contract.console import say
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tunewright.cli.door import ROOT, command, need
+from tunewright.cli.invoke_program import ROOT, command, need
 from tunewright.cli.validating import read_suites
 from tunewright.contract.console import Progress, say
 from tunewright.contract.outputs import check_outputs, is_stdout, write_result

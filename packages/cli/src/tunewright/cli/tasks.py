@@ -9,8 +9,8 @@ from invoke.context import Context
 from tunewright.cli import (
     cards,
     data,
+    dev_tasks,
     hosts,
-    house,
     judge,
     probing,
     recipes,
@@ -19,9 +19,9 @@ from tunewright.cli import (
     suites,
     validating,
 )
-from tunewright.cli.door import ROOT, command
 from tunewright.cli.inputs import prepare_inputs
-from tunewright.cli.steps import attach_to, audit_gate, choose_dataset, finish, say_detached
+from tunewright.cli.invoke_program import ROOT, command
+from tunewright.cli.pipeline import attach_to, audit_gate, choose_dataset, finish, say_detached
 from tunewright.contract.console import say
 
 
@@ -102,7 +102,7 @@ ns = Collection(
     *serving.TASKS,
     *validating.TASKS,
     *cards.TASKS,
-    *house.TASKS,
+    *dev_tasks.TASKS,
     data=Collection(*data.TASKS),
     host=Collection(*hosts.TASKS),
     recipe=Collection(*recipes.TASKS),

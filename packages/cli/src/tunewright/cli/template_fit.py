@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunewright.cli.steps import WORK
+from tunewright.cli.pipeline import WORK
 from tunewright.contract.console import Progress, say
 from tunewright.contract.stage_code import StageCode
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tunewright.cli.door import ROOT, command, one_of
 from tunewright.cli.inputs import base_note, read_checked
+from tunewright.cli.invoke_program import ROOT, command, one_of
 from tunewright.cli.local_worker import Told, ask_local_worker
+from tunewright.cli.pipeline import RUNS, WORK
 from tunewright.cli.runs import find
-from tunewright.cli.steps import RUNS, WORK
 from tunewright.cli.template_fit import folder_template
 from tunewright.contract.console import Progress, say
 

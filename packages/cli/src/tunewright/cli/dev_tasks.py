@@ -7,7 +7,7 @@ import subprocess
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tunewright.cli.door import ROOT, command, need_checkout
+from tunewright.cli.invoke_program import ROOT, command, need_checkout
 
 
 def with_tools(*command: str, env: dict[str, str] | None = None) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewright.cli.door import ROOT
+from tunewright.cli.invoke_program import ROOT
 from tunewright.contract.console import Progress, say
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tunewright.cli.door import asks_for_help
+from tunewright.cli.invoke_program import asks_for_help
 
 ROOT = Path(__file__).parents[3]
 
@@ -119,7 +119,7 @@ def test_plain_invoke_says_and_exits_the_same(arguments: list[str]) -> None:
 
 def test_invoke_outside_the_environment_says_in_a_line_what_to_type(tmp_path: Path) -> None:
     # An Invoke of the user's own: its Python has nothing of ours.
-    code = "import sys; sys.modules['tunewright.cli.door'] = None; from invoke.main import program; program.run()"
+    code = "import sys; sys.modules['tunewright.cli.invoke_program'] = None; from invoke.main import program; program.run()"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code, "train", "--host", "mac"],
         cwd=ROOT,
@@ -170,7 +170,7 @@ def test_a_reader_that_goes_away_ends_it_without_a_traceback(
 def test_an_interrupt_that_a_library_calls_by_another_name_is_an_interrupt(tmp_path: Path) -> None:
     code = """
 import os, signal, time
-from tunewright.cli.door import guard
+from tunewright.cli.invoke_program import guard
 
 def query(c):
     try:
@@ -189,9 +189,7 @@ guard(query)(None)
 
 
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
-    code = (
-        "from tunewright.cli.door import guard\ndef broken(c): raise KeyError('a bug')\nguard(broken)(None)\n"
-    )
+    code = "from tunewright.cli.invoke_program import guard\ndef broken(c): raise KeyError('a bug')\nguard(broken)(None)\n"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "Traceback" in done.stderr
     assert "a bug" in done.stderr
