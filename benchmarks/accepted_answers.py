@@ -123,7 +123,9 @@ def report(number: int, judged: list[tuple[dict[str, Any], bool | None]]) -> boo
             asked, answer = row["request"], row["answer"]
             print(f"  {title}: {row['suite']} {row['case']}: {asked!r}\n    {answer!r}  {row.get('why', '')}")
     said = [row for row in accepted if "<tool_call>" not in row["answer"]]
-    print(f"  of the accepted {len(said)} are words, of which {sum(row in wrong for row in said)} read as wrong")
+    print(
+        f"  of the accepted {len(said)} are words, of which {sum(row in wrong for row in said)} read as wrong"
+    )
     for title, part, whole in (
         ("accepted, read as wrong", wrong, accepted),
         ("rejected, read as right", right, rejected),
