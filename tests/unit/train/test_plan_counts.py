@@ -76,6 +76,15 @@ def test_its_memory_estimate_agrees_with_the_reported_peak(counted: Counts) -> N
     assert counted.training.total / 1e9 == pytest.approx(20.98, rel=0.05)
 
 
+@pytest.mark.parametrize(("tokens", "peak"), [(256, 1.224e9), (512, 2.017e9), (1024, 4.050e9)])
+def test_the_estimate_on_a_cpu_is_within_a_tenth_of_measured_peaks(tokens: int, peak: float) -> None:
+    """The peaks are those of benchmarks/plan_peaks.py: the trainer's own step, of batches of four rows."""
+    config = json.loads((ROOT / "recipes/configs/smollm2.json").read_text())["config"]
+    counted = count(load_recipe("smollm2", ROOT), config, tokens, 0.25, on_cpu=True)
+    assert counted.training.total == pytest.approx(peak, rel=0.1)
+    assert counted.training.batch_tokens == 4 * tokens
+
+
 def test_a_quantized_base_is_counted_unquantized_and_held_quantized(counted: Counts) -> None:
     assert counted.base_bytes / GIB == pytest.approx(16.0, abs=0.1)
     assert counted.training.weights == counted.base_bytes

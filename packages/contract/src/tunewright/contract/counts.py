@@ -10,7 +10,7 @@ class Table(BaseModel):
 
 
 class Training(Table):
-    """Memory of one training step at its largest, part by part."""
+    """Memory of one process in a training step at its largest, part by part."""
 
     weights: int  # the base model as it is held
     state: int  # adapters, their gradients, two moments of Adam

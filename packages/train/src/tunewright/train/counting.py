@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from tunewright.contract.counts import Counts, Disk, Training
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Recipe
+from tunewright.train.ranks import SHARDS
 
 ADAM = 4  # copies of each trained number: itself, its gradient, two moments (Kingma and Ba, 2015)
 # Multiples of plain sizes, fitted to the peaks of mlx 0.32.4 in nine trainings of random qwen3 and qwen3_moe
@@ -28,6 +29,11 @@ KEPT = 1.1  # inputs and outputs of the linear layers that the backward pass goe
 ADAPTED = {4: 0.3, 2: 0.6}  # the same of the adapters, in float32; half precision is copied first
 LOGITS = {4: 3.5, 2: 4.5}  # float32 logits: themselves, their exponentials, their gradient
 SCORES = 4.25  # attention scores of one layer: the backward pass computes them whole
+# On a CPU a process computes one shard of the batch after another, and inputs that several layers share are kept once.
+# Fitted to SmolLM2's peaks at rows of 256 and 512 tokens; at 1024 they say 4.04 GB where 4.05 were measured, and of the
+# tiny model 5 % more than its peak (benchmarks/plan_peaks.py).
+KEPT_ON_CPU = 0.778  # inputs and outputs of the linear layers, those of adapters included
+SCORES_ON_CPU = 0.372  # attention scores that stay of every layer, besides those of the one now computed
 STORED_BYTES = {"float32": 4}  # of a number in the base model's files; 2 for every other type
 CHECKPOINTS = 3  # two are kept while the next is written
 BESTS = 4
@@ -53,20 +59,20 @@ def count(
     from tunewright.train.quantize import delivered_type
 
     dtype = recipe.model.dtype
-    plain = _build(config, dtype)
+    plain = plain_model(config, dtype)
     parameters = sum(int(array.size) for array in _arrays(plain).values())
     fused_bytes = size_of(plain)
 
-    stored_base = _quantize_as_stored(_build(config, dtype), config)
+    stored_base = _quantize_as_stored(plain_model(config, dtype), config)
     stored_bytes = size_of(stored_base)
-    base = _build(config, dtype) if on_cpu else stored_base
+    base = plain_model(config, dtype) if on_cpu else stored_base
     base_bytes = size_of(base)
     attach(base, recipe.train, recipe.seed)
     adapters = trainable(base)
     trained = sum(int(array.size) for array in adapters.values())
     adapter_bytes = sum(int(array.nbytes) for array in adapters.values())
 
-    quantized = _quantize(_build(config, delivered_type(recipe, config)), config, recipe)
+    quantized = _quantize(plain_model(config, delivered_type(recipe, config)), config, recipe)
     quantized_bytes = size_of(quantized)
     stored = STORED_BYTES.get(str(config.get("torch_dtype") or config.get("dtype")), 2)
     return Counts(
@@ -77,7 +83,9 @@ def count(
         quantized_bytes=quantized_bytes,
         bits_per_weight=round(8 * quantized_bytes / parameters, 4),
         adapter_bytes=adapter_bytes,
-        training=_training(recipe, config, base, base_bytes, adapter_bytes, tokens, loss_share),
+        training=_training(
+            recipe, config, base, base_bytes, adapter_bytes, tokens, loss_share, on_cpu=on_cpu
+        ),
         disk=Disk(
             base=stored_bytes if _stored_settings(config) else parameters * stored,
             # A checkpoint holds the adapters and Adam's two moments; a best one the adapters.
@@ -95,7 +103,7 @@ def _arrays(model: Any) -> dict[str, Any]:
     return dict(flat)
 
 
-def _build(config: Mapping[str, Any], dtype: str) -> Any:
+def plain_model(config: Mapping[str, Any], dtype: str) -> Any:
     """The model of a config, nothing of it evaluated."""
     import mlx.core as mx
     from mlx_lm.utils import _get_classes  # pyright: ignore[reportPrivateUsage] - load_model needs weights
@@ -193,10 +201,14 @@ def _training(
     adapter_bytes: int,
     tokens: int,
     loss_share: float,
+    *,
+    on_cpu: bool,
 ) -> Training:
     train = recipe.train
     length = min(tokens or train.max_seq_length, train.max_seq_length)
     batch = length * train.batch_size
+    # On a CPU one shard's activations at a time are in a process's memory.
+    rows = -(-train.batch_size // SHARDS) if on_cpu else train.batch_size
     width = 4 if recipe.model.dtype == "float32" else 2
     config = _text_config(config)
     used = max(1, int(config.get("num_experts_per_tok") or 1))
@@ -211,13 +223,18 @@ def _training(
             adapted += ends if adapter else 0
     one_layer = kept / len(reached) * width  # the layer now computed, on top of those kept
     heads = int(config.get("num_attention_heads") or 0)
-    scores = SCORES * train.batch_size * heads * length * length * width
+    at_once = length * rows
+    copies = SCORES + (SCORES_ON_CPU * len(reached) if on_cpu else 0.0)
+    scores = copies * rows * heads * length * length * width
+    linear = KEPT * kept * width + one_layer + ADAPTED[width] * adapted * 4
+    if on_cpu:
+        linear = KEPT_ON_CPU * kept * width
     loss_tokens = max(1, round(batch * loss_share))
     return Training(
         weights=base_bytes,
         state=ADAM * adapter_bytes,
-        activations=round(batch * (KEPT * kept * width + one_layer + ADAPTED[width] * adapted * 4) + scores),
-        logits=round(loss_tokens * int(config.get("vocab_size") or 0) * 4 * LOGITS[width]),
+        activations=round(at_once * linear + scores),
+        logits=round(max(1, at_once * loss_share) * int(config.get("vocab_size") or 0) * 4 * LOGITS[width]),
         batch_tokens=batch,
         loss_tokens=loss_tokens,
     )
