@@ -106,7 +106,7 @@ def main() -> int:
             for split in made.splits.values()
             for line in (folder / split.file).read_text(encoding="utf-8").splitlines()
         ]
-        fast = tell_speed(rows, made, seconds, cpu)
+        fast = tell_speed(rows, made, seconds, cpu, LIMITS.get(options.examples))
         kept = tell_audit(folder, recipe) and fast
         if not options.once:
             again, seconds = make(Path(temporary, "again"))
@@ -117,10 +117,9 @@ def main() -> int:
     return 0 if kept else 1
 
 
-def tell_speed(rows: list[Any], made: DatasetManifest, seconds: float, cpu: float) -> bool:
+def tell_speed(rows: list[Any], made: DatasetManifest, seconds: float, cpu: float, limit: int | None) -> bool:
     """Examples a second, the stages, and what is rejected; whether it took no longer than it may."""
     print(f"{len(rows)} examples in {seconds:.1f} s: {len(rows) / seconds:.1f} a second")
-    limit = LIMITS.get(len(rows))
     print(
         f"CPU {cpu:.1f} s, {cpu / CORES:.1f} s on {CORES} cores{f' (at most {limit})' if limit else ''}; "
         f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
