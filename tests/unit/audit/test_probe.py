@@ -177,6 +177,16 @@ def test_a_change_that_the_data_do_not_teach_does_not_count(tmp_path: Path) -> N
     assert found.verdict == "pass"
 
 
+def test_a_handful_of_rows_leads_nowhere() -> None:
+    rows = [Decision(f"Find {n}", ("f", "g")[n % 2], system="You help.") for n in range(200)]
+    flip = next(flip for flip in flips_of(rows[0], Taught(rows)) if flip.feature == "has_system")
+    few = [Decision(f"Look at {n}", "g") for n in range(9)]
+    assert not Taught([*rows, *few]).leads(flip, ("f", "g"))
+    enough = Taught([*rows, *few, Decision("Look again", "g")])
+    assert enough.leads(flip, ("f", "g"))
+    assert not enough.leads(flip, ("f", "no such tool"))
+
+
 def test_the_place_of_a_tool_is_a_shortcut_too(tmp_path: Path) -> None:
     names = list(planted_structure.PLAIN)
 

@@ -30,6 +30,7 @@ MOST_REQUESTS = 120
 PLACES: tuple[str, ...] = ("first", "last", "between")  # in the list of offered tools
 PRIOR = 5.0  # rows that each tool's share of all rows counts as, in every part of the data
 TWICE = math.log(2)
+LEAST_ROWS = 10  # of a side, as the audit's features need them: fewer show nothing
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,12 @@ class Taught:
     def leads(self, flip: Flip, tools: tuple[str, str]) -> bool:
         """Whether the training rows show this change: the second tool against the first at least twice as often on the
         side that was flipped to as on the other side (an odds ratio of 2, with a prior)."""
+        if any(tool not in self._tools for tool in tools):
+            return False  # a name that no row calls
+        if flip.feature != "tool_order" and any(
+            self._sides[flip.feature].get(side, Counter()).total() < LEAST_ROWS for side in flip.sides
+        ):
+            return False
         first, second = (
             self._lean(flip.feature, side, tools[1]) - self._lean(flip.feature, side, tools[0])
             for side in flip.sides
