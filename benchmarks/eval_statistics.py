@@ -88,7 +88,6 @@ DESIGNS = (
     Design("200 in uneven clusters", tuple(range(1, 9)) * 5 + (1,) * 20, 0.4),
     Design("300 of 30 repositories", (1,) * 300, 0, 30, 0.2),
     Design("300 in pairs, 30 repositories", (2,) * 150, 0.3, 30, 0.15),
-    Design("60 of 5 repositories", (1,) * 60, 0, 5, 0.1),
     Design("60 alone, 4 samples", (1,) * 60, samples=4, alike_case=0.5),
     Design("120 in pairs, 4 samples", PAIRS, 0.3, samples=4, alike_case=0.3),
 )

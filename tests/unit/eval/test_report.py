@@ -79,7 +79,7 @@ def test_the_page_has_every_part(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert page.count('<details class="case') == 120
     assert page.count('<svg class="bars"') == 16
-    assert "12% -&gt; 82%, +70 points [+46, +83] of 60" in page
+    assert "12% -&gt; 82%, +70 points [+54, +80] of 60" in page
     assert "no example of source navigation has a system message" in page
     assert "Forced past" not in page
 

@@ -139,8 +139,8 @@ def test_a_damaged_fidelity_file_is_told(tmp_path: Path) -> None:
 def test_the_text_says_every_figure_with_n_and_interval_and_no_colour_codes(tmp_path: Path) -> None:
     text = scores_text(score_run(make_run(tmp_path)))
     assert "\x1b" not in text
-    assert "82% of 60  [67%, 91%]" in text
-    assert "12% -> 82%, +70 points [+46, +83] of 60, p = 0.00053" in text
+    assert "82% of 60  [70%, 89%]" in text
+    assert "12% -> 82%, +70 points [+54, +80] of 60, p = 5.1e-12" in text
     assert text.endswith("quantized: better than its base, faithful to what was trained; targets not met\n")
     assert "a model that says nothing 0%" in text
 

@@ -107,10 +107,10 @@ def test_a_case_that_names_a_file_and_no_repository_is_a_warning() -> None:
     assert is_unplaced(case.model_copy(update={"expect": writes, "symbols": ("a.py", "b.py")}))
 
 
-def test_a_suite_about_one_repository_is_said_to_be() -> None:
+def test_a_suite_about_few_repositories_is_said_to_be() -> None:
     def about(*repositories: str) -> SuiteCheck:
         cases = (CaseCheck(f"c{n}", "k", repository=name) for n, name in enumerate(repositories))
         return SuiteCheck("mine", tuple(cases), {})
 
-    assert "7 of 8 cases are about flask" in about(*["flask"] * 7, "click").to_text()
-    assert about(*"abcdabcd").warnings == about(*[""] * 8).warnings == ()
+    assert "2 repositories, 7 of 8 cases about flask" in about(*["flask"] * 7, "click").to_text()
+    assert about(*"abcdefghabcdefgh").warnings == about(*[""] * 8).warnings == ()

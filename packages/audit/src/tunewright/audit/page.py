@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunewright.audit.audited import AuditReport
+from tunewright.audit.findings import Finding
 from tunewright.audit.probe.next_to_findings import probe_lines
 from tunewright.audit.report import (
     next_step,
@@ -47,6 +48,9 @@ def html_report(report: AuditReport) -> str:
     def shorter(path: str) -> str:
         return path.removeprefix(shared)
 
+    def probed(finding: Finding) -> list[str]:
+        return probe_lines(finding, report.data, report.probes)
+
     reason = verdict_line(report).partition(": ")[2]
     return render_page(
         _TEMPLATES / "audit.html.jinja",
@@ -56,7 +60,7 @@ def html_report(report: AuditReport) -> str:
         findings=same_in_other_splits(report.findings),
         verdict=report.verdict,
         shorter=shorter,
-        probed=lambda finding: probe_lines(finding, report.data, report.probes),
+        probed=probed,
         reason=reason[:1].upper() + reason[1:],
         counts={s: sum(f.severity == s for f in report.findings) for s in ("fail", "warn", "info")},
         slices=slices,

@@ -12,14 +12,13 @@ Methodology 3 (a design effect below 1 is not believed; Wilson's interval at the
 Carter, Schnepel & Steigerwald (2017), "Asymptotic behavior of a t-test robust to cluster heterogeneity", Review of
 Economics and Statistics 99 (clusters of unequal sizes).
 The paired test turns the sign of whole clusters, as Datta & Satten (2008), "A signed-rank test for clustered data",
-Biometrics 64, do for ranks; with one case a cluster it is McNemar's exact test. A handful of repositories has too few signs
-to turn (five give no p below 0.06): their mean gains are then compared with zero by Student's t, as Ibragimov & Müller
-(2010), "t-statistic based correlation and heterogeneity robust inference", J. Business & Economic Statistics 28. How much
-repositories differ cannot be estimated where nearly all cases are of one or two: figures are then about these repositories.
+Biometrics 64, do for ranks; with one case a cluster it is McNemar's exact test. From a handful of repositories
+it cannot be estimated how much repositories differ (five have too few signs for a p below 0.06): figures are then about
+these repositories, and cases are grouped by cluster alone.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -37,9 +36,8 @@ from tunewright.eval.statistics import (
 )
 
 FEWEST = (
-    4  # repositories, or what unequal ones are worth, from which it can be estimated how much they differ
+    8  # repositories, or what unequal ones are worth, from which it can be estimated how much they differ
 )
-TURNED = 8  # repositories of several cases, from which on a p of 0.01 can come of turning signs
 
 
 @dataclass(frozen=True)
@@ -65,18 +63,15 @@ class ClusteredProportion(Proportion):
 @dataclass(frozen=True)
 class ClusteredPaired(Paired):
     """A paired comparison whose cases lie in clusters; `gains` holds b - a of each cluster, in units of one case or of the
-    smallest part of one, `other_gains` the same for the repositories; where these are few, `mean_gains` holds the mean of
-    each instead."""
+    smallest part of one, `other_gains` the same for the repositories."""
 
     gains: tuple[int, ...] = ()
     effective: float = 0.0
     other_gains: tuple[int, ...] = ()
-    mean_gains: tuple[float, ...] = ()
 
     @property
     def p(self) -> float:
-        turned = [sign_flip_p(gains) for gains in (self.gains, self.other_gains) if gains]
-        return max(*turned, t_test_p(self.mean_gains) if self.mean_gains else 0.0, 0.0)
+        return max(sign_flip_p(self.gains), sign_flip_p(self.other_gains) if self.other_gains else 0.0)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -127,27 +122,7 @@ def paired(
     by_way = [tuple(sum(gains[place] for place in group) for group in groups) for groups in ways]
     effective = effective_number([float(gain) for gain in gains], *ways)
     counts = (plain.both, plain.only_a, plain.only_b, plain.neither)
-    if len(ways) > 1 and sum(len(group) > 1 for group in ways[1]) < TURNED and _worth(ways[1]) < 2 * TURNED:
-        means = _mean_gains([gain / parts for gain in gains], ways[1])
-        return ClusteredPaired(*counts, by_way[0], effective, mean_gains=means)
     return ClusteredPaired(*counts, by_way[0], effective, by_way[1] if len(by_way) > 1 else ())
-
-
-def _mean_gains(gains: Sequence[float], groups: Sequence[Sequence[int]]) -> tuple[float, ...]:
-    """The mean of each group; cases that are alone in theirs are one group together."""
-    alone = [group[0] for group in groups if len(group) == 1]
-    together = [group for group in groups if len(group) > 1] + ([alone] if alone else [])
-    return tuple(sum(gains[place] for place in group) / len(group) for group in together)
-
-
-def t_test_p(means: Sequence[float]) -> float:
-    """Two-sided p of Student's t-test that independent groups have an expected mean of zero; 1 for fewer than two."""
-    n = len(means)
-    if n < 2 or not any(means):
-        return 1.0
-    mean = sum(means) / n
-    error = math.sqrt(sum((value - mean) ** 2 for value in means) / (n - 1) / n)
-    return max(0.0, 1.0 - _t_inside(abs(mean) / error, n - 1)) if error > 0 else 0.0
 
 
 def _expected(a: Sequence[float], b: Sequence[float]) -> Paired:
@@ -225,11 +200,10 @@ def _ways(
 ) -> list[list[list[int]]]:
     """The ways of grouping: by cluster, or by case where it has none, and by repository where enough are named."""
     ways = [_groups([_named(cluster, ("case", case)) for cluster, case in zip(clusters, cases, strict=True)])]
-    if any(name not in ("", None) for name in repositories):
+    placed = Counter(name for name in repositories if name not in ("", None))
+    if worth_of(placed.values()) >= FEWEST:
         names = zip(repositories, cases, strict=True)
-        groups = _groups([_named(name, ("case", case)) for name, case in names])
-        if worth_of(map(len, groups)) >= FEWEST:
-            ways.append(groups)
+        ways.append(_groups([_named(name, ("case", case)) for name, case in names]))
     return ways
 
 

@@ -92,12 +92,11 @@ class SuiteCheck:
                 f"of all others: {', '.join(names[:SHOWN])}{more}"
             )
         named = Counter(case.repository for case in self.cases if case.repository)
-        worth = worth_of([*named.values(), *(1 for case in self.cases if not case.repository)])
-        if named and worth < FEWEST:
+        if named and (worth := worth_of(named.values())) < FEWEST:
             name, count = named.most_common(1)[0]
             found.append(
-                f"{count} of {len(self.cases)} cases are about {name}: how much repositories differ cannot be estimated, "
-                "and figures are about these repositories alone"
+                f"{len(named)} repositories, {count} of {len(self.cases)} cases about {name} (worth {worth} of one size): "
+                f"how much repositories differ cannot be estimated from fewer than {FEWEST}; figures are about these alone"
             )
         return tuple(found)
 
