@@ -16,14 +16,19 @@ WITH slices AS (
     WINDOW whole AS (PARTITION BY split, slice)
 ), gaps AS (
     SELECT *, (all_having_it - having_it) / (all_n - n) - having_it / n AS gap,
-        count(*) OVER (PARTITION BY split) AS slices
+        count(*) OVER (PARTITION BY split) AS slices,
+        -- Relative entropy of both sides' shares to the share of all, in nats; nothing of a share of 0.
+        coalesce(having_it * ln(nullif(having_it, 0) / n * all_n / all_having_it), 0)
+        + coalesce((n - having_it) * ln(nullif(n - having_it, 0) / n * all_n / (all_n - all_having_it)), 0)
+        + coalesce((all_having_it - having_it) * ln(nullif(all_having_it - having_it, 0) / (all_n - n) * all_n / all_having_it), 0)
+        + coalesce((all_n - all_having_it - n + having_it)
+            * ln(nullif(all_n - all_having_it - n + having_it, 0) / (all_n - n) * all_n / (all_n - all_having_it)), 0) AS surprise
     FROM counted WHERE n >= $min_support AND all_n - n >= $min_support
 ), short AS (
     SELECT split, slice, name, n, having_it, gap, if(gap >= $fail_gap, 'fail', 'warn') AS severity
-    -- A gap that chance would give in small slices is none: so many standard errors
-    -- have p = 0.01 at most over all slices together (Chernoff's bound of the normal tail).
-    FROM gaps WHERE gap >= $warn_gap
-        AND gap >= sqrt(2 * ln(slices / 0.005)) * sqrt(all_having_it / all_n * (1 - all_having_it / all_n) * (1 / n + 1 / (all_n - n)))
+    -- A gap that chance would give in small slices is none: p = 0.01 at most over all slices and the three checks of
+    -- coverage together (Chernoff's bound, by relative entropy; a normal tail is too thin for small slices).
+    FROM gaps WHERE gap >= $warn_gap AND surprise >= ln(slices / (0.01 / 3))
 ), said AS (
     SELECT split, slice, s.severity, sum(s.having_it) / sum(s.n) AS share, sum(s.n)::BIGINT AS support,
         string_agg(format('{} ({} of {})', name, s.having_it, s.n), ', ' ORDER BY gap DESC, name) AS names,
