@@ -56,6 +56,8 @@ def main() -> int:
             alarms += bool(judged)
             failing += any(finding.severity == "fail" for finding in judged)
             shapes[kind] += bool(judged)
+            if number % 20 == 19:
+                print(f"{number + 1} clean datasets: {alarms} accused", file=sys.stderr, flush=True)
             spoke.update(f"{finding.check} {finding.feature} ({kind}, {size})" for finding in judged)
     print(
         f"False alarms: {alarms} of {options.datasets} clean datasets, {failing} of them graded fail (seed {options.seed})"
