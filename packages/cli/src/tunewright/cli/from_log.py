@@ -93,7 +93,7 @@ def make_candidates(log: Path, out: Path) -> str:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Each line's number and JSON object; None for a line that holds none. Raises UserError when there is no such file."""
+    """Each line's number and JSON object; None for a line that holds none. Raises UserError when the file is missing."""
     from tunewright.contract.errors import UserError
 
     try:

@@ -561,7 +561,7 @@ def folder_question(model: Path, folder: "ValidationFolder", settings: "Predict"
 def predict_here(model: Path, folder: "ValidationFolder", settings: "Predict") -> None:
     """Let a model folder of this machine answer, in this machine's environment.
 
-    Raises UserError for what is no model, HostError when the environment cannot be had.
+    Raises UserError for what is not a model, HostError when the environment cannot be had.
     """
     question = folder_question(model, folder, settings)
     ask_local_worker("predict_folder", question, Told("predict", "{}: answer"), PREDICTING)

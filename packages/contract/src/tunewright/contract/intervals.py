@@ -15,7 +15,7 @@ def wilson_interval(k: float, n: float, confidence: float = CONFIDENCE) -> tuple
     Raises ValueError unless 0 <= k <= n and 0 < confidence < 1.
     """
     if not 0 <= k <= n:
-        raise ValueError(f"{k} of {n} is no proportion")
+        raise ValueError(f"{k} of {n} is not a proportion")
     if n == 0:
         return 0.0, 1.0
     z = NormalDist().inv_cdf(0.5 + confidence / 2)

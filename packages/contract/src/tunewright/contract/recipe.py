@@ -174,7 +174,7 @@ class SuiteEntry(Section):
         return self.held_out or Path(self.path).stem
 
 
-# A metric's name is no suite's and no category's. Recipes and JSON of before have the former names.
+# No suite or category has the name of a metric. Recipes and JSON of before have the former names.
 FORMER_METRICS = {"field_access": "fields_used"}
 
 

@@ -36,7 +36,7 @@ def keep_nothing() -> None:
     """Have jedi write no syntax trees to the user's cache: a scratch copy's are never read again, 0.5 MB a file."""
     import parso.cache
 
-    parso.cache._save_to_file_system = lambda *_, **__: None  # pyright: ignore - there is no setting for it
+    parso.cache._save_to_file_system = lambda *_, **__: None  # pyright: ignore - parso has no setting for it
 
 
 def main() -> None:

@@ -250,7 +250,7 @@ def read_fidelity(run: RunFolder) -> Mapping[str, Any] | None:
 
 
 def read_json_object(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None when there is no such file. Raises UserError when it is something else."""
+    """A JSON object, or None when the file is missing. Raises UserError when it is something else."""
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:

@@ -45,7 +45,7 @@ class ProbePlan:
 
 
 def plan_probe(found: ReadDecisions) -> ProbePlan:
-    """Train on the train split and ask what the others hold; where there is no other, a part is held out by cluster."""
+    """Train on the train split and ask what the others hold; without another split a part is held out by cluster."""
     train, others = _held_out(found)
     requests = held_out_requests(train, others)
     taught = Taught(train)
