@@ -49,6 +49,13 @@ CREATE TABLE token_calls (
 );
 CREATE TABLE prefixes (example BIGINT, message INTEGER, trained VARCHAR, served VARCHAR);
 CREATE TABLE mlx_batches (batch INTEGER, example BIGINT);
+-- How surprising it is, in nats, that a slice has something k times in n when all have it all_k times in all_n: the relative
+-- entropy of the slice's and the others' shares to the share of all. Nothing of a share of 0.
+CREATE MACRO entropy_term(k, n, all_k, all_n) AS coalesce(k * ln(nullif(k, 0) / n * all_n / all_k), 0);
+CREATE MACRO surprise(k, n, all_k, all_n) AS
+    entropy_term(k, n, all_k, all_n) + entropy_term(n - k, n, all_n - all_k, all_n)
+    + entropy_term(all_k - k, all_n - n, all_k, all_n)
+    + entropy_term(all_n - all_k - n + k, all_n - n, all_n - all_k, all_n);
 """
 
 

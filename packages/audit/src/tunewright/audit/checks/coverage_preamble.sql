@@ -17,12 +17,7 @@ WITH slices AS (
 ), gaps AS (
     SELECT *, (all_having_it - having_it) / (all_n - n) - having_it / n AS gap,
         count(*) OVER (PARTITION BY split) AS slices,
-        -- Relative entropy of both sides' shares to the share of all, in nats; nothing of a share of 0.
-        coalesce(having_it * ln(nullif(having_it, 0) / n * all_n / all_having_it), 0)
-        + coalesce((n - having_it) * ln(nullif(n - having_it, 0) / n * all_n / (all_n - all_having_it)), 0)
-        + coalesce((all_having_it - having_it) * ln(nullif(all_having_it - having_it, 0) / (all_n - n) * all_n / all_having_it), 0)
-        + coalesce((all_n - all_having_it - n + having_it)
-            * ln(nullif(all_n - all_having_it - n + having_it, 0) / (all_n - n) * all_n / (all_n - all_having_it)), 0) AS surprise
+        surprise(having_it, n, all_having_it, all_n) AS surprise
     FROM counted WHERE n >= $min_support AND all_n - n >= $min_support
 ), short AS (
     -- In either direction: what only one tool has gives it away as well as what it lacks.
