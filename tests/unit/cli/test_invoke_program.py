@@ -188,6 +188,34 @@ guard(query)(None)
     assert done.stderr == "stopped; what was finished is kept\n"
 
 
+def test_a_second_interrupt_during_the_farewell_does_not_change_the_exit_code(tmp_path: Path) -> None:
+    """uv passes on the signal that the terminal has already sent, and it may arrive late."""
+    code = """
+import os, signal, sys, time
+from tunewright.contract.exits import ended
+
+class Interrupting:
+    def write(self, text):
+        os.kill(os.getpid(), signal.SIGINT)
+        return sys.__stderr__.write(text)
+
+    def flush(self):
+        sys.__stderr__.flush()
+
+def work():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+
+sys.stderr = Interrupting()
+ended(work)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "stopped; what was finished is kept\n"
+
+
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     code = "from tunewright.cli.invoke_program import guard\ndef broken(c): raise KeyError('a bug')\nguard(broken)(None)\n"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

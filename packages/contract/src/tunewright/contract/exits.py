@@ -56,7 +56,8 @@ def one_interrupt() -> Generator[None]:
     """Let the first Ctrl-C end the work, and those of the next second not disturb what is cleared away then.
 
     A launcher may pass on the signal that the terminal has sent already. Who presses once more after that second is done
-    with waiting.
+    with waiting. After an interrupt the handler stays, because the process still has a line to say before it ends: the
+    passed-on signal would otherwise raise a second KeyboardInterrupt there, which ends the process with another code.
     """
     first: list[float] = []
 
@@ -78,7 +79,8 @@ def one_interrupt() -> Generator[None]:
             raise KeyboardInterrupt from error
         raise
     finally:
-        signal.signal(signal.SIGINT, before)
+        if not first:
+            signal.signal(signal.SIGINT, before)
 
 
 def reader_gone() -> int:
