@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tunewright.audit.probe.verdict import SCHEMA
 from tunewright.contract.atomic import sha256_json, write_json
+
+# Of a probe's JSON. It is here and not in verdict.py because every audit imports this module: verdict.py imports pydantic.
+SCHEMA = 1
 
 
 def fingerprint(files: Iterable[tuple[str, str]]) -> str:

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from tunewright.audit.probe.decisions import NO_TOOL, Decision
 from tunewright.audit.probe.flips import CONTROL, FEATURES, Asked, Flip, Taught
+from tunewright.audit.probe.saved import SCHEMA
 from tunewright.contract.intervals import wilson_interval
 from tunewright.contract.visible import one_line
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-SCHEMA = 1
 LEAST = 20  # requests; of fewer nothing is concluded
 SURE = 0.99  # confidence that the model chooses better than chance
 NOISY = 0.5  # of requests that a polite word may change; with more, no feature can be told from noise
