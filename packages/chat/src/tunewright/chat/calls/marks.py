@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import chain
 
-from tunewright.chat.calls.registry import DIALECTS, Dialect, part
+from tunewright.chat.calls.dialects import DIALECTS, Dialect, part
 
 NESTED = ("code_mode", "qwen_xml", "function_tag", "hermes_json", "python_in_tool_call", "glm45")
 THOUGHTS = {

@@ -6,9 +6,9 @@ from functools import cache, lru_cache
 
 import tunewright.chat.calls.code_mode as code_mode
 import tunewright.chat.calls.harmony as harmony
+from tunewright.chat.calls.dialects import DIALECTS, Dialect, part
 from tunewright.chat.calls.found import Block, CallSyntaxError, FoundTurn
 from tunewright.chat.calls.marks import JSON_DIALECTS, NESTED, THOUGHTS, Plan, expression, marks_in, plan_of
-from tunewright.chat.calls.registry import DIALECTS, Dialect, part
 from tunewright.chat.calls.text import Text
 
 MOST_FAULTS = 100  # in one message; after that nothing more is read, which bounds the time that faults take

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tunewright.chat.calls.dialects import DIALECTS, part
 from tunewright.chat.calls.found import Call, CallSyntaxError
-from tunewright.chat.calls.registry import DIALECTS, part
 from tunewright.chat.calls.scan import find
 
 if TYPE_CHECKING:
