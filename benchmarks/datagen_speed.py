@@ -27,7 +27,7 @@ from tunewright.audit.sql import run_query
 from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.manifest import DatasetManifest
 from tunewright.contract.recipe import Recipe, load_recipe
-from tunewright.datagen import corpus, crosscheck, generate, plan, program, synthesize, tools
+from tunewright.datagen import corpus, crosscheck, dataset_plan, generate, program, synthesize, toolbox
 
 ROOT = Path(__file__).parents[1]
 TOOLS = (
@@ -79,11 +79,11 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="a folder for the dataset")
     options = parser.parse_args()
     for name in TOOLS:
-        setattr(tools.Toolbox, name, timed(f"tool {name}", getattr(tools.Toolbox, name)))
+        setattr(toolbox.Toolbox, name, timed(f"tool {name}", getattr(toolbox.Toolbox, name)))
     crosscheck.Jedi.ask = timed("jedi's second opinion", crosscheck.Jedi.ask)
     program.Sandbox.run = timed("programs, tools included", program.Sandbox.run)
     synthesize.sites_of = timed("sites in the corpora", synthesize.sites_of)
-    plan.installed_corpus = timed("reading the corpora", corpus.installed_corpus)
+    dataset_plan.installed_corpus = timed("reading the corpora", corpus.installed_corpus)
 
     recipe = load_recipe("tiny", ROOT)
     half = options.examples // 2

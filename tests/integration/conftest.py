@@ -11,7 +11,7 @@ from tests.support.remote_runs import make_checkout
 from tests.support.small_dataset import Shared
 from tests.support.ssh_files import SshClient, TestServer
 from tests.support.sshd import start_sshd
-from tunewright.datagen.tools import Toolbox
+from tunewright.datagen.toolbox import Toolbox
 from tunewright.datagen.workspace import open_workspace
 from tunewright.remote.host import Host, open_host
 

@@ -11,7 +11,7 @@ from tunewright.datagen.corpus import Corpus, installed_corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.language_server import LanguageServer, ServerDied, character_of, utf16_length
 from tunewright.datagen.program import Call, ProgramFailed, Sandbox
-from tunewright.datagen.tools import Rejected, Toolbox
+from tunewright.datagen.toolbox import Rejected, Toolbox
 from tunewright.datagen.workspace import ToolTimeout, Workspace, open_workspace
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import load_catalog
-from tunewright.datagen.conversation import Work
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.decontamination import SuiteGuard
+from tunewright.datagen.example_messages import Work
 from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.program import Call

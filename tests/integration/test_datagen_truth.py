@@ -13,7 +13,7 @@ from tests.support.small_dataset import ROOT
 from tunewright.datagen.corpus import installed_corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.program import Call
-from tunewright.datagen.tools import Record, Rejected, Toolbox
+from tunewright.datagen.toolbox import Record, Rejected, Toolbox
 from tunewright.datagen.workspace import open_workspace
 
 PACKAGES = {

@@ -19,7 +19,7 @@ from pathlib import Path
 from tunewright.chat.training_set import PREPARATION
 from tunewright.cli.template_fit import FITTING
 from tunewright.contract.run import Stage
-from tunewright.datagen.plan import ENGINES, GENERATOR
+from tunewright.datagen.dataset_plan import ENGINES, GENERATOR
 from tunewright.train.embedded import CONVERSION
 from tunewright.train.fingerprints import CODE
 
@@ -81,7 +81,7 @@ STAGES: dict[str, StageRoots] = {
     "generate": StageRoots(
         GENERATOR,
         ENGINES,
-        "packages/datagen/src/tunewright/datagen/plan.py",
+        "packages/datagen/src/tunewright/datagen/dataset_plan.py",
         (("tunewright.datagen.generate", "generate_dataset"),),
         "packages/datagen/src/tunewright/datagen/families/**/*.toml",
     ),

@@ -14,9 +14,9 @@ from tunewright.datagen.corpus import (
     distinct_names,
     installed_corpus,
 )
-from tunewright.datagen.history import planned_changes
+from tunewright.datagen.dataset_plan import choose_corpora
+from tunewright.datagen.git_history import planned_changes
 from tunewright.datagen.mutations import with_failing_tests
-from tunewright.datagen.plan import choose_corpora
 from tunewright.datagen.slots import sites_of
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tunewright.datagen.helper_process import Worker, WorkerDied
 from tunewright.datagen.own_tools import LIVES, OwnTools
 from tunewright.datagen.rejections import Rejected
-from tunewright.datagen.worker import Worker, WorkerDied
 
 FILE = """
 import os, sys, time

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tunewright.chat.calls.code_mode import parse_turn
 from tunewright.contract.recipe import Data, Structure
-from tunewright.datagen.conversation import NO_OUTPUT, Exchange, Work, compose
 from tunewright.datagen.example_builder import forms_for, shows_all
+from tunewright.datagen.example_messages import NO_OUTPUT, Exchange, Work, compose
 from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.generate import plan_orders

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tunewright.datagen.conversation import Work
+from tunewright.datagen.example_messages import Work
 from tunewright.datagen.rejections import Rejected
 from tunewright.datagen.structure import Form
 from tunewright.datagen.tool_sampling import Offer

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tunewright.datagen.helper_process import Worker, WorkerDied
 from tunewright.datagen.program import Call
-from tunewright.datagen.tools import Toolbox
-from tunewright.datagen.worker import Worker, WorkerDied
+from tunewright.datagen.toolbox import Toolbox
 from tunewright.datagen.workspace import ToolTimeout
 
 TIMEOUT = 120.0  # seconds for one answer

@@ -13,7 +13,7 @@ from tunewright.contract.chat_template import ChatTemplate
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Data
 from tunewright.datagen.candidate import Candidate, take_steps
-from tunewright.datagen.conversation import Exchange, Work, compose
+from tunewright.datagen.example_messages import Exchange, Work, compose
 from tunewright.datagen.families.direct import BEYOND, Question
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.rejections import Rejected

@@ -21,6 +21,7 @@ from tunewright.contract.recipe import Data, Recipe
 from tunewright.contract.scratch import scratch_folder
 from tunewright.datagen.catalogs import shipped_tools
 from tunewright.datagen.corpus import Corpus
+from tunewright.datagen.dataset_plan import GENERATOR, plan_dataset
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.example_builder import Order, Series, Style, forms_for
 from tunewright.datagen.families.direct import Question
@@ -36,7 +37,6 @@ from tunewright.datagen.no_tool_questions import (
     count_of,
     split_questions,
 )
-from tunewright.datagen.plan import GENERATOR, plan_dataset
 from tunewright.datagen.rejections import Ledger
 from tunewright.datagen.reword import Reworder
 from tunewright.datagen.synthesize import Maker, open_engines

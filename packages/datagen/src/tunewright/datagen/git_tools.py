@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tunewright.datagen.history import git, make_history
+from tunewright.datagen.git_history import git, make_history
 from tunewright.datagen.workspace import Workspace
 
 Record = dict[str, Any]

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from tunewright.datagen.helper_process import Worker, WorkerDied
 from tunewright.datagen.rejections import Rejected
-from tunewright.datagen.worker import Worker, WorkerDied
 
 SECONDS = 10.0  # for one call
 LIVES = 3  # calls that a function may hang in or die in; after these it is called no more

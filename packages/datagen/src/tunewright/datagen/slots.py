@@ -13,7 +13,7 @@ from typing import cast
 
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.families.scenario import Site
-from tunewright.datagen.history import planned_changes
+from tunewright.datagen.git_history import planned_changes
 
 Slots = dict[str, str | int]
 

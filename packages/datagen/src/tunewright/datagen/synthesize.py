@@ -12,17 +12,17 @@ from random import Random
 from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import Catalog
 from tunewright.datagen.candidate import Candidate, take_steps
-from tunewright.datagen.conversation import Work
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
+from tunewright.datagen.example_messages import Work
 from tunewright.datagen.families.scenario import PLACES, Scenario, fill
 from tunewright.datagen.language_server import ServerDied
 from tunewright.datagen.own_tools import OwnTools
 from tunewright.datagen.program import Call, ProgramFailed, Sandbox
 from tunewright.datagen.rejections import Ledger, Rejected
 from tunewright.datagen.slots import Slots, sites_of
-from tunewright.datagen.tools import Toolbox
+from tunewright.datagen.toolbox import Toolbox
 from tunewright.datagen.typing_habits import typed
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 

@@ -16,7 +16,7 @@ from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.program import Sandbox
 from tunewright.datagen.slots import SLOW_COMMANDS, Slots
-from tunewright.datagen.tools import Rejected, Toolbox
+from tunewright.datagen.toolbox import Rejected, Toolbox
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 
 
@@ -246,7 +246,7 @@ def test_a_command_that_takes_too_long_is_killed_with_all_it_started(tmp_path: P
 
 
 def test_a_slow_command_is_an_honest_result(box: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunewright.datagen.tools.COMMAND_SECONDS", 0.3)
+    monkeypatch.setattr("tunewright.datagen.toolbox.COMMAND_SECONDS", 0.3)
     result = box.run_command("sleep 20")
     assert (result["success"], result["exit_code"], result["stderr"]) == (
         False,
@@ -268,7 +268,7 @@ def test_a_command_that_is_called_slow_does_not_end_by_itself(tmp_path: Path, co
 def test_what_fails_is_found_out_by_the_program_and_told(
     box: Toolbox, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunewright.datagen.tools.COMMAND_SECONDS", 0.3)
+    monkeypatch.setattr("tunewright.datagen.toolbox.COMMAND_SECONDS", 0.3)
     slots: Slots = {"symbol": "greet", "file": "app.py", "line": 2, "at": "app.py:2", "path": "../none.py"}
     slots |= {"query": "no_such_name", "content": "x = 1"}
     slots["command"] = "sleep 20" if scenario.needs == "slow_command" else "cat none.py"

@@ -7,7 +7,7 @@ import pytest
 from tunewright.chat.calls import Call as ToolCall
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.chat_template import ChatTemplate
-from tunewright.datagen.conversation import Work, compose
+from tunewright.datagen.example_messages import Work, compose
 from tunewright.datagen.program import Call
 from tunewright.datagen.rejections import Rejected
 from tunewright.datagen.round_trip import calls_of, unrenderable
