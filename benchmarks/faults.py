@@ -1,4 +1,4 @@
-"""Random kills of the laptop's process, of the host's, and of the connection, while a run is shipped, trained and pulled.
+"""Random kills of the laptop's process, of the host's, and of the connection, and Ctrl-C, in shipping, training and pulling.
 
 Claims: nothing is lost (every output is byte for byte what an undisturbed run makes, every event is there once), nothing
 untrue is said, and the user types at most the command that the message names. Real sshd on loopback, the real worker, guard,

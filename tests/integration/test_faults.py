@@ -3,15 +3,24 @@
 `./inv bench --only faults` does the same twenty times each.
 """
 
-import signal
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.support.commands import wait
-from tests.support.fault_trials import PHASES, VICTIMS, Lab, Phase, Victim, run_trial
+from tests.support.fault_trials import (
+    PHASES,
+    REPEAT,
+    ROWS,
+    VICTIMS,
+    Lab,
+    Moment,
+    Phase,
+    Victim,
+    run_trial,
+)
 from tests.support.faults import faulty_proxy
 from tests.support.ssh_files import TestServer
 from tests.support.sshd import start_sshd
@@ -43,32 +52,84 @@ def test_nothing_is_lost_by_a_kill(
     assert "alive" in trial.seen or "open" in trial.seen, "the fault hit something"
 
 
-def test_ctrl_c_leaves_the_run_alone_and_says_how_to_come_back_and_how_to_stop(
-    server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+TRAIN = """
+schema = 1
+name = "light"
+[model]
+base = "/nowhere"
+[train]
+steps = 60
+checkpoint_every = 3
+[[suites]]
+path = "suites/small.jsonl"
+"""
+
+
+@pytest.fixture
+def lab(server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A lab whose faults come when a test says so."""
     monkeypatch.setenv("TUNEWRIGHT_SSH_CONFIG", "")
     with faulty_proxy(server.port) as proxy:
-        lab = Lab(tmp_path, server, proxy, "laptop", "training", Random(5))
+        lab = Lab(tmp_path, server, proxy, "ctrl-c", "shipping", Random(5))
+        proxy.watch = None
+        yield lab
+        lab.end()
 
-        def interrupt() -> str:
-            wait(lambda: "train     " in lab.said.read_text())  # it follows
-            assert lab.client is not None
-            lab.client.send_signal(signal.SIGINT)
-            lab.client.wait(60)
-            assert lab.trains()
-            return "alive"
 
-        lab.kill_laptop = interrupt  # type: ignore[method-assign]
-        try:
-            lab.go()
-        finally:
-            lab.end()
-    name = lab.run.path.name
-    assert lab.clients == 1
+def ended(lab: Lab, *command: str, ctrl_c: tuple[str, int] | None = None) -> tuple[int, str]:
+    """Run a command, with a Ctrl-C after so many bytes up or down; its exit code, and what it said."""
+    direction, goal = ctrl_c or ("up", 1 << 40)
+    lab.moment = Moment(direction, goal, lambda: True, lab.interrupt)
+    lab.proxy.watch = lab.moment.passed
+    before = lab.said.stat().st_size if lab.said.exists() else 0
+    lab.start_client(*command)
+    assert lab.client is not None
+    code = lab.client.wait(180)
+    assert bool(lab.moment.seen) == bool(ctrl_c), lab.said.read_text()
+    return code, lab.said.read_bytes()[before:].decode()
+
+
+def test_train_again_after_ctrl_c_while_shipping_goes_on(lab: Lab) -> None:
+    """Nothing is made or sent twice, and one run is there at the end."""
+    shutil.rmtree(lab.run.path)
+    recipe = lab.checkout / "recipes" / "light.toml"
+    recipe.parent.mkdir()
+    recipe.write_text(TRAIN)
+    train = ("train", "--host", "mac", "--recipe", str(recipe), "--data", str(lab.checkout / "data"))
+    code, said = ended(lab, *train, ctrl_c=("up", ROWS // 2))
+    (run,) = (lab.checkout / "runs").iterdir()
+    assert code == 130, said
     assert (
-        f"the run goes on: come back with: ./inv attach --run {name}; stop it: ./inv cancel --run {name}"
-        in lab.said.read_text()
-    )
+        "nothing was started, and what has arrived is kept; go on: the same command again, "
+        f"or ./inv resume --run {run.name}\n"
+    ) in said
+    assert not (lab.root / "runs" / run.name).exists()
+    arrived = max(path.stat().st_size for path in (lab.root / "blobs").glob(".*.part"))
+    assert arrived > 0
+    code, said = ended(lab, *train)
+    assert code == 0, said
+    assert f"going on with {run.name}, which was never started" in said
+    assert ROWS - arrived < lab.moment.moved["up"] < ROWS - arrived + 300_000
+    assert [path.name for path in (lab.checkout / "runs").iterdir()] == [run.name]
+    assert (run / PULLED).exists()
+
+
+def test_ctrl_c_while_pulling_keeps_what_has_come(lab: Lab) -> None:
+    code, said = ended(lab, str(lab.run.path))
+    assert code == 0, said
+    shutil.rmtree(lab.run.stage("train"))
+    pull = ("pull", "--run", lab.run.path.name, "--models")
+    code, said = ended(lab, *pull, ctrl_c=("down", REPEAT * 64))
+    assert code == 130, said
+    assert f"what has come is kept; go on: ./inv {' '.join(pull)}\n" in said
+    assert not lab.run.stage("train").exists(), "half a stage is never in its place"
+    came = sum(path.stat().st_size for path in lab.run.path.glob(".train.pull/*"))
+    assert came > 0
+    code, said = ended(lab, *pull)
+    assert code == 0, said
+    assert lab.moment.moved["down"] < REPEAT * 128 - came + 100_000
+    lab.codes, lab.victim = [0], "connection"
+    assert lab.problems() == ["the fault did not happen in shipping"]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +177,14 @@ def no_fault(lab: Lab) -> None:
     lab.seen = ""
 
 
+def no_way_back(lab: Lab) -> None:
+    lab.victim = "ctrl-c"
+
+
+def end_late(lab: Lab) -> None:
+    lab.ending = 100.0
+
+
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
@@ -126,6 +195,8 @@ def no_fault(lab: Lab) -> None:
         (say_something_untrue, "it said 'ended as'"),
         (leave_a_part, "left on the host"),
         (start_twice, "2 workers were started"),
+        (no_way_back, "it does not say how to come back"),
+        (end_late, "it ended 100 s after Ctrl-C"),
         (no_fault, "the fault did not happen"),
     ],
 )
@@ -140,6 +211,6 @@ def test_each_loss_would_be_found(finished: Lab, harm: Callable[[Lab], None], wo
         path.write_bytes(data)
     for path in set((finished.root / "blobs").iterdir()) - blobs:
         path.unlink()
-    finished.seen = seen
+    finished.seen, finished.victim, finished.ending = seen, "laptop", 0.0
     assert any(words in problem for problem in found), found
     assert finished.problems() == []

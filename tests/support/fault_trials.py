@@ -1,4 +1,5 @@
-"""Trials with a fault: one of laptop, host and connection is killed while a run is shipped, trained or pulled.
+"""Trials with a fault: one of laptop, host and connection is killed, or the command gets a Ctrl-C, while a run is shipped,
+trained or pulled.
 
 The run goes over a real sshd through a proxy that counts bytes, so that the moment is a number drawn by a seed and not a
 matter of time. A trial says what it saw at that moment: a trial whose fault did not happen counts as failed.
@@ -23,23 +24,27 @@ from tests.support.faults import FaultyProxy, faulty_proxy
 from tests.support.light_worker import FILES, after
 from tests.support.remote_runs import make_checkout
 from tests.support.ssh_files import SshClient, TestServer
+from tunewright.contract.exits import INTERRUPTED
 from tunewright.contract.manifest import damaged_files, read_manifest
-from tunewright.contract.run import RunFolder, Status
+from tunewright.contract.run import FINAL_STATES, RunFolder, Status
 from tunewright.remote.host import open_host
 from tunewright.remote.new_run import new_run
 from tunewright.remote.pull import PULLED
 from tunewright.train.lock import LOCK, is_held, read_owner
 
-Victim = Literal["laptop", "host", "connection"]
+Victim = Literal["laptop", "host", "connection", "ctrl-c"]
 Phase = Literal["shipping", "training", "pulling"]
 VICTIMS: tuple[Victim, ...] = get_args(Victim)
 PHASES: tuple[Phase, ...] = get_args(Phase)
-CLIENT = Path(__file__).with_name("faults_client.py")
+REPOSITORY = Path(__file__).parents[2]
+CLIENT = (sys.executable, "-m", "tests.support.faults_client")
 ROWS = 3_000_000  # bytes of the dataset
 REPEAT = 70_000  # of a stage's text: 4.5 MB a file, above what is read through SFTP
 PULLED_BYTES = REPEAT * (2 * 64 + 8 + 2 * 7)  # of train, fidelity and predictions
 STEPS = 60
 EVERY = 3  # steps between two checkpoints
+PARTS = (-signal.SIGKILL, INTERRUPTED)  # exit codes after which the user types a command again
+PROMPT = 30.0  # seconds after Ctrl-C, on a busy machine; a command that waits for the other side takes 120
 PATIENCE = 180.0  # seconds for a trial
 
 
@@ -124,14 +129,21 @@ class Lab:
         self.there = RunFolder(self.root / "runs" / self.run.path.name)
         self.client: subprocess.Popen[bytes] | None = None
         self.clients = 0
-        self.code = -1  # of the last command
+        self.codes: list[int] = []  # of the commands
         self.seen = ""
         self.restarts = random.random() < 0.5  # the machine; else only its worker is killed
         self.hold = self.root / "hold"
         self.step = random.randrange(EVERY, STEPS - EVERY)
         if phase == "training":
             self.hold.write_text(str(self.step))
-        strikes = {"laptop": self.kill_laptop, "host": self.kill_sessions, "connection": self.cut}
+        self.heard_the_end = False  # when Ctrl-C was typed
+        self.struck_at = self.ending = 0.0  # of Ctrl-C: when, and how long the command took to end then
+        strikes = {
+            "laptop": self.kill_laptop,
+            "host": self.kill_sessions,
+            "connection": self.cut,
+            "ctrl-c": self.interrupt,
+        }
         direction, goal, in_phase = (
             ("up", random.randrange(10_000, ROWS - 100_000), self.ships)
             if phase == "shipping"
@@ -161,6 +173,16 @@ class Lab:
         assert client is not None
         assert client.poll() is None, "the laptop's process is not there"
         client.kill()
+        return f"the laptop's process {client.pid} was alive"
+
+    def interrupt(self) -> str:
+        client = self.client
+        assert client is not None
+        assert client.poll() is None, "the laptop's process is not there"
+        heard = self.run.read_status()
+        self.heard_the_end = heard is not None and heard.state in FINAL_STATES
+        self.struck_at = time.monotonic()
+        client.send_signal(signal.SIGINT)
         return f"the laptop's process {client.pid} was alive"
 
     def kill_sessions(self) -> str:
@@ -205,25 +227,31 @@ class Lab:
             ):
                 assert time.monotonic() < until, f"it never came to step {self.step}: {self.said.read_text()}"
                 time.sleep(0.02)
-            strike = {"laptop": self.kill_laptop, "host": self.kill_worker, "connection": self.cut}[
-                self.victim
-            ]
+            strike = {
+                "laptop": self.kill_laptop,
+                "host": self.kill_worker,
+                "connection": self.cut,
+                "ctrl-c": self.interrupt,
+            }[self.victim]
             self.seen = f"held at step {self.step} of {STEPS}; {strike()}"
             self.hold.unlink()
         while True:
             assert self.client is not None
             code = self.client.wait(max(1.0, until - time.monotonic()))
-            if code != -signal.SIGKILL or self.clients > 2:
-                self.code = code
+            self.codes.append(code)
+            if code == INTERRUPTED:
+                self.ending = time.monotonic() - self.struck_at
+            if code not in PARTS or self.clients > 2:
                 return
             self.start_client()
 
-    def start_client(self) -> None:
-        """What a user does after his laptop's process was killed: the same again."""
+    def start_client(self, *command: str) -> None:
+        """What a user does after his laptop's process was killed or interrupted: what `status` tells him."""
         self.clients += 1
         with self.said.open("ab") as said:
             self.client = subprocess.Popen(
-                [sys.executable, str(CLIENT), str(self.checkout), str(self.run.path)],
+                [*CLIENT, str(self.checkout), *(command or [str(self.run.path)])],
+                cwd=REPOSITORY,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -234,13 +262,18 @@ class Lab:
         """What was lost, and what was said that is not so."""
         said = self.said.read_text(errors="replace")
         found = [f"the fault did not happen in {self.phase}"] if not (self.moment.seen or self.seen) else []
-        found += [f"the last command ended with code {self.code}: {said[-600:]}"] if self.code else []
+        wanted = {"laptop": [-signal.SIGKILL, 0], "ctrl-c": [INTERRUPTED, 0]}.get(self.victim, [0])
+        found += [f"the commands ended with {self.codes}: {said[-600:]}"] if self.codes != wanted else []
+        if self.victim == "ctrl-c" and not any(f"{words}\n" in said for words in self.ways_back()):
+            found.append(f"it does not say how to come back: {said[-600:]}")
+        if self.ending > PROMPT:
+            found.append(f"it ended {self.ending:.0f} s after Ctrl-C")
         found += [f"it said {word!r}: {said[-600:]}" for word in ("Traceback", "ended as") if word in said]
-        if (self.clients > 1) != (self.victim == "laptop"):
-            found.append(f"{self.clients} commands were needed")
         status = self.run.read_status() or Status(state="queued")
         found += [f"the laptop says {status.state}"] if status.state != "done" else []
         found += [] if (self.run.path / PULLED).exists() else ["it does not say that it was pulled"]
+        if not self.there.events.exists():
+            return [*found, "the run never began"]
         if self.run.events.read_bytes() != self.there.events.read_bytes():
             found.append("the events here are not those there")
         events = self.there.read_events()
@@ -277,6 +310,19 @@ class Lab:
         ]
         found += [f"left on the laptop: {', '.join(hidden)}"] if hidden else []
         return found
+
+    def ways_back(self) -> list[str]:
+        """What may be said after a Ctrl-C."""
+        name = self.run.path.name
+        back, stop = f"come back with: ./inv attach --run {name}", f"stop it: ./inv cancel --run {name}"
+        if self.phase == "shipping":
+            return [
+                f"what has arrived is kept; go on: ./inv resume --run {name}; in case it was started: {stop}"
+            ]
+        kept, goes_on = f"what has come is kept: {back}", f"the run goes on: {back}; {stop}"
+        if self.phase == "training":
+            return [goes_on]
+        return [kept] if self.heard_the_end else [kept, goes_on]
 
     def end(self) -> None:
         """Nothing of the trial stays alive."""

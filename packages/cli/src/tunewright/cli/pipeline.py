@@ -1,6 +1,8 @@
 """The steps of the main job that cross packages. Each takes what the step before it gave."""
 
 import getpass
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,10 +159,35 @@ def come_back(run: "RunFolder") -> str:
     return f"come back with: ./inv attach --run {run.path.name}"
 
 
+def stop_it(run: "RunFolder") -> str:
+    """How to end a run that goes on by itself."""
+    return f"stop it: ./inv cancel --run {run.path.name}"
+
+
+@contextmanager
+def told_when_interrupted(words: Callable[[], str]) -> Generator[None]:
+    """When Ctrl-C ends the block, say what became of the work and what to type next."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(words())
+        raise
+
+
 def say_detached(run: "RunFolder", status: "Status") -> None:
     """A run was started, and nobody waits for it."""
     waits = f"queued, {status.message}; " if status.place else ""
     say(f"detached  {waits}{come_back(run)}")
+
+
+def left_alone(run: "RunFolder") -> str:
+    """What becomes of a run that nobody follows or pulls any more, as far as the laptop has heard."""
+    from tunewright.contract.run import FINAL_STATES
+
+    status = run.read_status()
+    if status is not None and status.state in FINAL_STATES:
+        return f"what has come is kept: {come_back(run)}"
+    return f"the run goes on: {come_back(run)}; {stop_it(run)}"
 
 
 def attach_to(host: str, run: "RunFolder") -> None:
@@ -174,18 +201,9 @@ def attach_to(host: str, run: "RunFolder") -> None:
     from tunewright.remote.progress import show_events
 
     recipe = run.read_spec().recipe
-    with open_host(host, ROOT) as machine:
-        ended = False
-        try:
-            show_events(follow_run(machine, run), recipe)
-            ended = True
-            pull_run(machine, run, say)
-        except KeyboardInterrupt:
-            stop = f"; stop it: ./inv cancel --run {run.path.name}"
-            say(
-                f"{'what has come is kept' if ended else 'the run goes on'}: {come_back(run)}{'' if ended else stop}"
-            )
-            raise
+    with told_when_interrupted(lambda: left_alone(run)), open_host(host, ROOT) as machine:
+        show_events(follow_run(machine, run), recipe)
+        pull_run(machine, run, say)
     status = run.read_status()
     if status is None or status.state != "done":
         state = status.state if status else "unknown"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from tunewright.cli.invoke_program import ROOT, command
-from tunewright.cli.pipeline import RUNS, attach_to, finish, say_detached
+from tunewright.cli.pipeline import RUNS, attach_to, finish, say_detached, stop_it, told_when_interrupted
 from tunewright.contract.console import say
 
 if TYPE_CHECKING:
@@ -56,7 +56,15 @@ def resume(c: Context, run: str = "", fresh: bool = False, detach: bool = False)
 
     folder = find(run)
     host = folder.read_spec().host
-    with open_host(host, ROOT) as machine:
+    with (
+        told_when_interrupted(
+            lambda: (
+                f"what has arrived is kept; go on: ./inv resume --run {folder.path.name}; "
+                f"in case it was started: {stop_it(folder)}"
+            )
+        ),
+        open_host(host, ROOT) as machine,
+    ):
         status = resume_run(machine, folder, fresh=fresh)
     if detach:
         say_detached(folder, status)
@@ -160,7 +168,11 @@ def pull(c: Context, run: str = "", models: bool = False) -> None:
     from tunewright.remote.job import pull_run
 
     folder = find(run)
-    with open_host(folder.read_spec().host, ROOT) as machine:
+    again = f"./inv pull --run {folder.path.name}{' --models' if models else ''}"
+    with (
+        told_when_interrupted(lambda: f"what has come is kept; go on: {again}"),
+        open_host(folder.read_spec().host, ROOT) as machine,
+    ):
         pull_run(machine, folder, say, models=models)
     print(folder.path)
 

@@ -21,7 +21,16 @@ from tunewright.cli import (
 )
 from tunewright.cli.inputs import prepare_inputs
 from tunewright.cli.invoke_program import ROOT, command
-from tunewright.cli.pipeline import attach_to, audit_gate, choose_dataset, finish, say_detached
+from tunewright.cli.pipeline import (
+    attach_to,
+    audit_gate,
+    choose_dataset,
+    come_back,
+    finish,
+    say_detached,
+    stop_it,
+    told_when_interrupted,
+)
 from tunewright.contract.console import say
 
 
@@ -59,10 +68,13 @@ def train(
         for finding in require_environment_fits(machine):
             if finding.severity == "warn":
                 say(f"host      warning: {finding.message}\n  {finding.hint}")
-        environment = install_environment(machine, ROOT, say)
-        require_plan_fits(plan, machine, lock, inputs.folder)
-        install_base(machine, environment, plan.model.base, say)
-        bring_base(machine, environment, lock)
+        with told_when_interrupted(
+            lambda: "nothing was started; the same command goes on where this one was"
+        ):
+            environment = install_environment(machine, ROOT, say)
+            require_plan_fits(plan, machine, lock, inputs.folder)
+            install_base(machine, environment, plan.model.base, say)
+            bring_base(machine, environment, lock)
         run = new_run(
             ROOT,
             plan,
@@ -76,14 +88,17 @@ def train(
             base_note=inputs.base_note,
         )
         run = go_on_with_earlier(run, say)
-        try:
-            ship_run(machine, run, say)
-        except KeyboardInterrupt:
-            say(
-                f"nothing was started, and what has arrived is kept; go on: ./inv resume --run {run.path.name}"
+        with told_when_interrupted(
+            lambda: (
+                "nothing was started, and what has arrived is kept; go on: the same command again, "
+                f"or ./inv resume --run {run.path.name}"
             )
-            raise
-        status = start_run(machine, run, fresh=fresh)
+        ):
+            ship_run(machine, run, say)
+        with told_when_interrupted(
+            lambda: f"the run may have been started: {come_back(run)}; {stop_it(run)}"
+        ):
+            status = start_run(machine, run, fresh=fresh)
     if detach:
         say_detached(run, status)
     else:

@@ -180,6 +180,10 @@ class SshHost:
         """
         try:
             yield
+        except KeyboardInterrupt:
+            # It may have come in the middle of a packet: the server waits for the rest, and nothing is answered any more.
+            self.close()
+            raise
         except (Unreachable, FileNotFoundError):
             raise
         except HostError:
@@ -218,6 +222,8 @@ def _closing(file: SFTPFile) -> Generator[SFTPFile]:
     """Close the file; when the block failed its reason counts, not what closing says then."""
     try:
         yield file
+    except KeyboardInterrupt:
+        raise  # closing waits for an answer that may never come
     except BaseException:
         with suppress(Exception):
             file.close()
