@@ -32,7 +32,7 @@ PROBING = 2 * 3600.0  # seconds
     "trained from nothing)",
     json="write it as JSON to this file, or - for standard output",
     config=CONFIG,
-    steps="at most so many training steps (default: 300, and 150 with --model)",
+    steps="at most so many training steps (default: 300, and 100 with --model)",
 )
 def probe(
     c: Context,
@@ -90,10 +90,10 @@ def probe_settings(lora: bool, steps: int) -> "Train":
     """How a probe trains: every weight of a small model, or LoRA on a base."""
     from tunewright.contract.recipe import Train
 
-    steps = steps or (150 if lora else 300)
+    steps = steps or (100 if lora else 300)
     return Train(
         steps=steps,
-        batch_size=8 if lora else 16,
+        batch_size=4 if lora else 16,
         learning_rate=1e-3 if lora else 3e-3,
         warmup=min(10, steps),
         max_seq_length=1024,

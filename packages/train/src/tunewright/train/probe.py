@@ -20,7 +20,7 @@ from tunewright.contract.example import Example, Message
 from tunewright.contract.recipe import Model, Predict, Train
 from tunewright.train.one_question import Tick, answer_question
 
-LONGEST_ANSWER = 48  # tokens
+LONGEST_ANSWER = 48  # tokens, where a question does not say
 BATCH = 64  # requests answered at a time
 LAYERS = 3  # of the model that is trained from nothing
 MOST_TOKENS = 600_000  # that are trained on
@@ -40,7 +40,7 @@ class Question(BaseModel):
     """Rows to train on and to measure the loss on, which end with an answer, and requests without one.
 
     Without a `model` one is trained from nothing; one that has to be converted is kept below `converted`. Where rows are
-    long, fewer than `settings.steps` are done.
+    long, fewer than `settings.steps` are done. `longest` is the most tokens of an answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +52,7 @@ class Question(BaseModel):
     settings: Train
     model: Model | None = None
     seed: int = 1
+    longest: int = LONGEST_ANSWER
 
 
 class _Quiet:
@@ -119,7 +120,7 @@ def _probe(question: Question, tick: Tick, folder: Path) -> dict[str, Any]:
     found = generate(
         loaded,
         prompts,
-        Predict(max_tokens=LONGEST_ANSWER, batch_size=BATCH),
+        Predict(max_tokens=question.longest, batch_size=BATCH),
         question.seed,
         lambda done: tick("answer", done, len(prompts)),
     )
