@@ -20,7 +20,7 @@ from tunewright.chat.training_set import PREPARATION
 from tunewright.cli.template_fit import FITTING
 from tunewright.contract.run import Stage
 from tunewright.datagen.dataset_plan import ENGINES, GENERATOR
-from tunewright.train.embedded import CONVERSION
+from tunewright.train.embedded_folder import CONVERSION
 from tunewright.train.fingerprints import CODE
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ REPORTS = {
     "tunewright.contract.stage_code": "makes the keys",
     "tunewright.contract.visible": "messages",
     "tunewright.train.courtesy": "when the work pauses",
-    "tunewright.train.embedded": "finds a base, whose hash is in the keys; converting one is a stage of its own",
+    "tunewright.train.embedded_folder": "finds a base, whose hash is in the keys; converting one is a stage of its own",
     "tunewright.train.failures": "messages",
     "tunewright.train.fetch": "brings files whose commit is in the keys",
     "tunewright.train.fingerprints": "makes the keys",
@@ -103,7 +103,7 @@ STAGES: dict[str, StageRoots] = {
     "convert": StageRoots(
         CONVERSION.number,
         CONVERSION.libraries,
-        "packages/train/src/tunewright/train/embedded.py",
+        "packages/train/src/tunewright/train/embedded_folder.py",
         (("tunewright.train.gguf_model", "convert"),),
     ),
     **{stage: _on_host(stage) for stage in CODE},

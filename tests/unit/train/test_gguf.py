@@ -17,9 +17,9 @@ from tests.support.gguf_file import HEAD, HEADS, KV_HEADS, metadata, weights, wr
 from tunewright.contract.embedded import PACKAGED
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Model
-from tunewright.train import embedded
+from tunewright.train import embedded_folder
 from tunewright.train.base import expand_on_cpu, find_base, load_base, load_folder
-from tunewright.train.embedded import embedded_model, packaged_file
+from tunewright.train.embedded_folder import embedded_model, packaged_file
 from tunewright.train.gguf import Floats, Gguf
 from tunewright.train.gguf_model import convert
 
@@ -240,7 +240,7 @@ def test_a_package_that_is_missing_or_changed_names_the_way_without_it(
     def found(name: str) -> Elsewhere:
         return Elsewhere()
 
-    monkeypatch.setattr(embedded, "distribution", found)
+    monkeypatch.setattr(embedded_folder, "distribution", found)
     with pytest.raises(UserError, match="not the file that was published") as other:
         packaged_file(model)
     for error in (missing, other):

@@ -6,9 +6,9 @@ import re
 from random import Random
 
 from tunewright.train.tiny.conversations import conversation
-from tunewright.train.tiny.corpus import clean_conversations
-from tunewright.train.tiny.probe import program_of
-from tunewright.train.tiny.tools import FORBIDDEN_TOOLS, household
+from tunewright.train.tiny.evaluate import program_of
+from tunewright.train.tiny.invented_tools import FORBIDDEN_TOOLS, household
+from tunewright.train.tiny.pretraining_corpus import clean_conversations
 
 SAMPLE = list(itertools.islice(clean_conversations(11), 2_000))
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tunewright.train.tiny import model_folder
+from tunewright.train.tiny.bpe_tokenizer import CHAT_TEMPLATE, PATTERN, VOCAB_SIZE, render
 from tunewright.train.tiny.conversations import render_call
-from tunewright.train.tiny.tokenizer import CHAT_TEMPLATE, PATTERN, VOCAB_SIZE, render
 
 CARD_FILE = model_folder().parent / "card.json"
 MESSAGES = [
@@ -153,7 +153,7 @@ def test_the_pattern_covers_every_character():
 def test_the_model_writes_a_call_that_parses_and_stops():
     import ast
 
-    from tunewright.train.tiny.probe import mlx_answers, program_of
+    from tunewright.train.tiny.evaluate import mlx_answers, program_of
 
     asked = "Look up the invoice for AcmeLoader in src/app/main.py and print the status."
     text, ended = mlx_answers(model_folder())([[{"role": "user", "content": asked}]])[0]

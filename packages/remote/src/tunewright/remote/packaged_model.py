@@ -54,4 +54,4 @@ def install_base(host: Host, environment: Environment, base: str, report: Callab
 
 def _is_there(host: Host, environment: Environment, model: PackagedModel) -> bool:
     python = str(PurePosixPath(environment.python))
-    return host.run([python, "-P", "-m", "tunewright.train.embedded", model.name]).code == 0
+    return host.run([python, "-P", "-m", "tunewright.train.embedded_folder", model.name]).code == 0

@@ -15,7 +15,7 @@ from tunewright.contract.embedded import PREFIX
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Model
 from tunewright.contract.visible import one_line
-from tunewright.train.embedded import embedded_model
+from tunewright.train.embedded_folder import embedded_model
 
 
 @dataclass(frozen=True)

@@ -154,15 +154,15 @@ def fewer_steps(train: Train, tokens: float) -> Train:
 
 def new_base(folder: Path, examples: Sequence[Example], seed: int) -> Path:
     """A model that knows nothing, with a tokenizer made from these examples."""
-    from tunewright.train.tiny import tokenizer
+    from tunewright.train.tiny import bpe_tokenizer
     from tunewright.train.tiny.model import CONFIG, export, new_model
 
     folder.mkdir(parents=True)
     texts = (
-        tokenizer.render({"role": m.role, "content": m.content} for m in example.messages)
+        bpe_tokenizer.render({"role": m.role, "content": m.content} for m in example.messages)
         for example in examples
     )
-    tokenizer.save(tokenizer.train(texts), folder)
+    bpe_tokenizer.save(bpe_tokenizer.train(texts), folder)
     config = {**CONFIG, "num_hidden_layers": LAYERS}
     export(new_model(seed, config), folder, config)
     return folder

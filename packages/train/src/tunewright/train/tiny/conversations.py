@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from random import Random
 
 from tunewright.train.tiny import names
-from tunewright.train.tiny.direct import about_tools, draw_turn
+from tunewright.train.tiny.invented_tools import Tool, Value, household, make_tool, sample_field
+from tunewright.train.tiny.no_call_conversations import about_tools, draw_turn
 from tunewright.train.tiny.programs import draw_task
 from tunewright.train.tiny.requests import ask, quoted
 from tunewright.train.tiny.source import call, literal, spaced
-from tunewright.train.tiny.tools import Tool, Value, household, make_tool, sample_field
 
 Message = dict[str, str]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tunewright.train.tiny.bpe_tokenizer import CONTEXT, VOCAB_SIZE
 from tunewright.train.tiny.induction import starting_weights
-from tunewright.train.tiny.tokenizer import CONTEXT, VOCAB_SIZE
 
 CONFIG: dict[str, Any] = {
     "architectures": ["Qwen3ForCausalLM"],

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from tunewright.contract.atomic import sha256_file, write_json
-from tunewright.train.tiny import corpus as corpus_module
-from tunewright.train.tiny import tokenizer as tokenizer_module
+from tunewright.train.tiny import bpe_tokenizer as tokenizer_module
+from tunewright.train.tiny import pretraining_corpus as corpus_module
 from tunewright.train.tiny.model import CONFIG, export, new_model, parameter_count, save_array_file
 from tunewright.train.tiny.names import seeded
 

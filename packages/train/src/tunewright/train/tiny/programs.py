@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from random import Random
 
 from tunewright.train.tiny import names
+from tunewright.train.tiny.invented_tools import Tool, Value, sample_field, singular
 from tunewright.train.tiny.source import guarded, indented, joined, literal, spaced
-from tunewright.train.tiny.tools import Tool, Value, sample_field, singular
 
 
 @dataclass(frozen=True)

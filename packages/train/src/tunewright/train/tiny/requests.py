@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tunewright.train.tiny.tools import Parameter, Tool, Value
+from tunewright.train.tiny.invented_tools import Parameter, Tool, Value
 
 _OPENERS = (
     "",

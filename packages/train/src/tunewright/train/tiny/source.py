@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tunewright.train.tiny.tools import Tool, Value
+from tunewright.train.tiny.invented_tools import Tool, Value
 
 
 def literal(value: Value) -> str:

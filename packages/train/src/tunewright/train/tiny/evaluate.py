@@ -1,4 +1,4 @@
-"""What the tiny base model can do on conversations it has not seen: `python -m tunewright.train.tiny.probe`.
+"""What the tiny base model can do on conversations it has not seen: `python -m tunewright.train.tiny.evaluate`.
 
 The conversations come from the generator that trained it, with another seed: names, values and passing
 tools are new, the shapes of requests and programs are not.
@@ -19,7 +19,7 @@ from typing import Any
 
 from tunewright.train.tiny import model_folder
 from tunewright.train.tiny.conversations import Conversation, Message
-from tunewright.train.tiny.corpus import clean_conversations
+from tunewright.train.tiny.pretraining_corpus import clean_conversations
 
 SEED = 900_001
 _OPEN, _CLOSE = (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 
 from tunewright.train.tiny import names
-from tunewright.train.tiny.tools import Tool
+from tunewright.train.tiny.invented_tools import Tool
 
 Turn = tuple[str, str]
 """A user's text and the assistant's answer."""

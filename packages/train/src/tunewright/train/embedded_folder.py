@@ -1,7 +1,7 @@
 """The folder of an embedded base model: shipped with us, or converted once from a GGUF file and kept.
 
 A converted folder is kept under the hash of its file and of the converter's number, with a manifest: one that is damaged
-is made again. `python -m tunewright.train.embedded NAME` says on standard output whether a packaged model is
+is made again. `python -m tunewright.train.embedded_folder NAME` says on standard output whether a packaged model is
 installed in this environment and whole: `{"installed": true}`, or `{"error": …, "hint": …}` with exit code 2.
 """
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from tunewright.train.tiny import names
+from tunewright.train.tiny.bpe_tokenizer import END_OF_TEXT, SPECIAL_TOKENS, render
 from tunewright.train.tiny.conversations import Conversation, conversation
+from tunewright.train.tiny.invented_tools import FORBIDDEN_TOOLS
 from tunewright.train.tiny.names import seeded
-from tunewright.train.tiny.tokenizer import END_OF_TEXT, SPECIAL_TOKENS, render
-from tunewright.train.tiny.tools import FORBIDDEN_TOOLS
 
 PACKAGES = ("numpy", "pydantic", "mlx-lm", "jinja2")
 STDLIB_MODULES = names.words(
