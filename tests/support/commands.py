@@ -41,10 +41,10 @@ class Terminal(io.StringIO):
 
 def commands_on(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Inv:
     """Run `./inv …` as if it stood in `checkout`; with `answer`, on a terminal where somebody types that."""
-    from tunewright.cli import judge, pipeline, runs, serving
+    from tunewright.cli import judge, pipeline, runs, serve_task
     from tunewright.cli.invoke_program import Front
 
-    for module in (judge, pipeline, runs, serving):
+    for module in (judge, pipeline, runs, serve_task):
         monkeypatch.setattr(module, "ROOT", checkout)
     for module in (pipeline, runs):
         monkeypatch.setattr(module, "RUNS", checkout / "runs")

@@ -260,7 +260,7 @@ def test_a_registry_that_was_cut_stops_promotion_rollback_models_and_serve(tmp_p
 def test_serve_takes_the_promoted_run_then_the_one_that_a_rollback_brings_back(
     tmp_path: Path, inv: Inv, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tunewright.cli.serving import choose
+    from tunewright.cli.serve_task import choose
 
     latest = "20261125-093000-tiny-99999999"
     for name in (OLD, NEW, latest):

@@ -14,7 +14,7 @@ from tests.support.made_run import make_run
 from tests.support.random_qwen3 import write_tokenizer
 from tunewright.cli import validating
 from tunewright.cli.judge import suite_of
-from tunewright.cli.serving import how_to_call
+from tunewright.cli.serve_task import how_to_call
 from tunewright.cli.template_fit import folder_template
 from tunewright.cli.validating import (
     Limits,

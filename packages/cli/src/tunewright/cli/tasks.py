@@ -15,7 +15,7 @@ from tunewright.cli import (
     probing,
     recipes,
     runs,
-    serving,
+    serve_task,
     suites,
     validating,
 )
@@ -114,7 +114,7 @@ ns = Collection(
     *runs.TASKS,
     *judge.TASKS,
     hosts.plan,
-    *serving.TASKS,
+    *serve_task.TASKS,
     *validating.TASKS,
     *cards.TASKS,
     *dev_tasks.TASKS,
