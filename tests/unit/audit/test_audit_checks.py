@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.audit_rows import ROOT, Case, Row
+from tests.support.audit_rows import ROOT, Case, Row, chat, good
 from tests.support.check_fixtures import FIXTURES, INFORMATION_ONLY
 from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.run import all_checks
@@ -88,3 +88,14 @@ def test_a_page_gives_the_check_s_severity_reason_and_thresholds(check: Any) -> 
     assert f"Severity: {check.severity}" in page
     for name, value in check.thresholds.items():
         assert f"`{name} = {value:g}`" in page
+
+
+def test_a_test_split_of_a_bases_own_answers_is_no_drift_and_lacks_no_tool(tmp_path: Path) -> None:
+    said = [chat(f"what is thing{n} made of, in plain words", "Of parts.") for n in range(30)]
+    for source, expected in (("rehearsed", set[str]()), ("other", {"split.drift", "split.class_coverage"})):
+        folder = tmp_path / source
+        folder.mkdir()
+        write(folder, "train", good(90))
+        write(folder, "test", [{**row, "meta": {"source": source}} for row in said])
+        found = audit_dataset([folder]).findings
+        assert {f.check for f in found if f.check in ("split.drift", "split.class_coverage")} == expected

@@ -283,3 +283,31 @@ def test_tools_that_cannot_be_read_are_not_lost_in_silence(tmp_path: Path) -> No
     assert rows_of(tmp_path / "out")["train"][0]["tools"] == [{"name": "look"}]
     with pytest.raises(UserError, match=r"bad\.jsonl:2: tools is text that is not JSON"):
         merge_datasets([write(tmp_path / "bad.jsonl", [good, cut])], tmp_path / "two", valid=0)
+
+
+def test_a_bases_own_answers_that_are_held_out_stay_held_out(tmp_path: Path) -> None:
+    def own(text: str) -> dict[str, Any]:
+        return chat(text, "It said so.", source="rehearsed")
+
+    rehearsed = tmp_path / "rehearsed"
+    write(rehearsed / "train.jsonl", [own(f"what is thing{n} made of and why") for n in range(20)])
+    held_out = [
+        "who wrote the first compiler",
+        "tool_a request 3 about thing3 in file3.py",
+        "when is a queue a stack",
+    ]
+    write(rehearsed / "test.jsonl", [own(text) for text in held_out])
+    data = write(tmp_path / "data" / "train.jsonl", [*many("tool_a", 20), *many("tool_b", 20)]).parent
+    # Rows of anybody else's test split are divided like all others.
+    write(data / "test.jsonl", [chat("an ordinary row of a test split", "Yes.")])
+    for valid in (0.0, 0.3):
+        made = merge_datasets([data, rehearsed], tmp_path / f"out{valid}", valid=valid, balance="none")
+        rows = rows_of(tmp_path / f"out{valid}")
+        assert [row["messages"][0]["content"] for row in rows["test"]] == [held_out[0], held_out[2]]
+        assert made.facts["rehearsed_held_out"] == 2
+        assert made.facts["rehearsed_dropped"] == 1
+        asked = {row["messages"][0]["content"] for split in ("train", "valid") for row in rows.get(split, [])}
+        assert "an ordinary row of a test split" in asked
+        assert len(asked) == 61
+    again = merge_datasets([tmp_path / "out0.3"], tmp_path / "again", balance="none")
+    assert again.splits["test"].sha256 == made.splits["test"].sha256

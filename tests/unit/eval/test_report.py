@@ -13,6 +13,7 @@ from tunewright.contract.atomic import write_jsonl
 from tunewright.contract.manifest import write_manifest
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import Forced, RunFolder
+from tunewright.eval.forgetting import read_forgetting
 from tunewright.eval.live import may_go_live
 from tunewright.eval.promotion import promote_run
 from tunewright.eval.report import write_report
@@ -289,6 +290,26 @@ def test_a_run_that_holds_little_is_reported_all_the_same(tmp_path: Path) -> Non
     assert "has no gate that decides" in page
     assert "<h2>Loss</h2>" not in page
     assert "No gate of this recipe decides." in summary
+
+
+MEASURED = {"rows": 24, "tokens": 1234, "before": 2.104, "after": 2.451, "delivered": 2.466}
+
+
+def test_forgetting_is_shown_where_it_was_measured(tmp_path: Path) -> None:
+    facts = {"agreement": 0.98, "tokens": 2048}
+    measured = {**facts, "forgetting": {**MEASURED, "answered_by": ["embedded:tiny<b>"]}}
+    page, summary = reported(make_run(tmp_path / "a", fidelity=measured, every=20))
+    assert "- forgetting: perplexity of 24 held-out answers of embedded:tiny" in summary
+    assert "(1,234 tokens): 2.10 before training, 2.45 after, 2.47 as delivered" in summary
+    assert "2.10 →</span> 2.47" in page
+    assert "1,234 tokens of 24 held-out answers" in page
+    assert "<b>" not in re.findall(r"perplexity of what .* said", page)[0]
+    assert "forgetting" not in "".join(reported(make_run(tmp_path / "b", fidelity=facts, every=20)))
+
+
+@pytest.mark.parametrize("wrong", [{}, None, 3, {**MEASURED, "after": "nan"}, {**MEASURED, "rows": "<i>"}])
+def test_a_host_that_measured_nonsense_is_shown_no_forgetting(wrong: Any) -> None:
+    assert read_forgetting({"forgetting": wrong}) is None
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tunewright.contract.recipe import Quantize, Recipe, Train
 from tunewright.contract.run import RunFolder, Stage
 from tunewright.train.base import Base, Loaded, load_base, load_folder, load_tokenizer, read_config
 from tunewright.train.encode import Encoded, encode_all, encoder_for
-from tunewright.train.fidelity import compare, fidelity, reference_of
+from tunewright.train.fidelity import compare, fidelity, forgetting, reference_of
 from tunewright.train.fuse import fuse
 from tunewright.train.lora import attach, check_keys, load_adapters, save_adapters, trainable, updates
 from tunewright.train.loss import arrays, batch_loss, scores_of
@@ -203,6 +203,41 @@ def test_fidelity_sees_an_adapter_survive_eight_bits_and_drown_in_two(
     assert found[8]["kl"] < found[2]["kl"]
     assert found[8]["cosine"]["mean"] > 0.9 > 0.7 > found[2]["cosine"]["mean"]
     assert (tmp_path / "fidelity.json").exists()
+
+
+def perplexity(loaded: Loaded, rows: list[Encoded]) -> float:
+    """As textbooks have it, a token at a time."""
+    nats: list[float] = []
+    for row in rows:
+        scores = np.array(loaded.model(mx.array([row.tokens])).astype(mx.float32), dtype=np.float64)[0]
+        for place, (token, weight) in enumerate(zip(row.tokens[1:], row.trained[1:])):
+            if weight:
+                at = scores[place]
+                nats.append(np.log(np.exp(at - at.max()).sum()) + at.max() - at[token])
+    return math.exp(sum(nats) / len(nats))
+
+
+def test_forgetting_is_the_perplexity_before_and_after(
+    base: Base, tmp_path: Path, valid: list[Encoded]
+) -> None:
+    found: dict[float, dict[str, Any]] = {}
+    for size in (0.0, 0.2):
+        run = make_run(tmp_path / str(size), base, size=size)
+        out = run.stage("quantize")
+        out.mkdir()
+        quantize(out, run, recipe(quantize={"bits": 8, "group_size": 64}), base, Silent())
+        write_manifest(out, "quantize")
+        found[size] = forgetting(
+            run, recipe(train={**TRAIN.model_dump(), "batch_size": 4}), base, valid, Silent()
+        )
+        models = {"before": load_base(base), "after": adapted(run, base)}
+        for what, loaded in models.items():
+            assert found[size][what] == pytest.approx(perplexity(loaded, valid), rel=1e-3)
+    assert found[0.0]["before"] == found[0.0]["after"] == found[0.2]["before"]
+    assert found[0.2]["after"] != pytest.approx(found[0.2]["before"], rel=0.01)
+    assert found[0.2]["delivered"] == pytest.approx(found[0.2]["after"], rel=0.1)
+    assert found[0.2]["tokens"] == sum(row.trainable for row in valid)
+    assert found[0.2]["rows"] == len(valid)
 
 
 ROWS = st.lists(st.lists(st.floats(-5, 5, width=32), min_size=6, max_size=6), min_size=1, max_size=4)

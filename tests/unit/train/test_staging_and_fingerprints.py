@@ -106,7 +106,7 @@ def test_what_a_killed_worker_left_is_swept_and_nothing_else(tmp_path: Path) -> 
         ({"recipe": {"quantize": {"bits": 4}}}, "quantize"),
         ({"recipe": {"predict": {"max_tokens": 9}}}, "predict"),
         ({"suites": {"s": "z"}}, "predict"),
-        ({"data": {"train": "a", "valid": "b", "test": "z"}}, None),
+        ({"data": {"train": "a", "valid": "b", "test": "z"}}, "fidelity"),
         ({"host": "mac", "dataset": "elsewhere", "git_commit": "z"}, None),
         ({"recipe": {"gates": [{"metric": "fidelity", "target": 0.5}]}}, None),
     ],
@@ -116,8 +116,8 @@ def test_a_change_repeats_the_stages_that_depend_on_it_and_no_others(
 ) -> None:
     before, after = stage_keys(spec(), "base"), stage_keys(spec(**changes), "base")
     repeated = list(STAGES[STAGES.index(first) :]) if first else []
-    if first == "predict":
-        repeated = ["predict"]
+    if first in ("fidelity", "predict"):
+        repeated = [first]
     assert [stage for stage in STAGES if before[stage] != after[stage]] == repeated
 
 

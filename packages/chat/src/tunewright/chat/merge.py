@@ -14,10 +14,12 @@ from tunewright.chat.message import first_tool
 from tunewright.chat.reading.files import DataFile, find_files
 from tunewright.chat.reading.rows import Problems, read_conversations
 from tunewright.chat.reading.settings import Reading
-from tunewright.chat.split import Linked, divide
+from tunewright.chat.similar import NearDuplicates
+from tunewright.chat.split import NEAR, Linked, divide
 from tunewright.contract.atomic import check_place, sha256_file, sha256_json
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import DatasetManifest
+from tunewright.contract.rehearsal import HELD_OUT, REHEARSED
 
 MERGER = 4  # raise it when the same inputs give another dataset
 _AS_IT_IS = Reading()
@@ -39,6 +41,7 @@ class _Kept:
     row: Row
     linked: Linked
     label: str  # what is balanced: tool or family
+    held_out: bool = False  # a base's own answer that its dataset holds out: never trained on
 
 
 def merge_datasets(
@@ -62,8 +65,10 @@ def merge_datasets(
     marked `keep`; of a pair the chosen one is taken. No tool (or family) keeps more than `ratio` times the median count of
     them; which rows go is decided by `seed`. Rows of one cluster, of nearly the same request or of one repository stay on
     one side of the split, and each tool is on each side where its rows allow. What was dropped is counted in the
-    manifest's facts. Inputs are never changed. Raises UserError with `file:line` for rows that hold no conversation, or
-    that cannot be written without losing something.
+    manifest's facts. A base's own answers that `data.rehearse` held out stay in the test split, without those whose request
+    is nearly another row's. Inputs are never changed.
+
+    Raises UserError with `file:line` for rows that hold no conversation, or that cannot be written without losing something.
     """
     if not data:
         raise UserError("nothing to merge", "Give at least one dataset: --data A --data B")
@@ -93,6 +98,8 @@ def merge_datasets(
         return finished
 
     kept, dropped = _read(files, reading, balance, report)
+    held_out = [item for item in kept if item.held_out]
+    kept = [item for item in kept if not item.held_out]
     random = Random(f"{seed}/balance")
     kept, cut = _balanced(kept, balance != "none", ratio, random)
     if report is not None:
@@ -105,11 +112,14 @@ def merge_datasets(
         order = list(numbers)
         Random(f"{seed}/{name}").shuffle(order)
         splits[name] = [kept[number].row for number in order]
+    rehearsed = _apart(held_out, kept)
+    if rehearsed:
+        splits[HELD_OUT] = splits.get(HELD_OUT, []) + [item.row for item in rehearsed]
     if report is not None:
         report("split", len(kept), len(kept))
     facts: dict[str, Any] = {
         "key": key,
-        "read": len(kept) + dropped.total() + sum(cut.values()),
+        "read": len(kept) + len(held_out) + dropped.total() + sum(cut.values()),
         "doubles_dropped": dropped["doubles"],
         "unwanted_dropped": dropped["unwanted"],
         "balanced_by": balance,
@@ -123,7 +133,20 @@ def merge_datasets(
             for name, numbers in division.splits.items()
         },
     }
+    if held_out:
+        facts |= {"rehearsed_held_out": len(rehearsed), "rehearsed_dropped": len(held_out) - len(rehearsed)}
     return write_dataset(out, splits, seed=seed, lineage=lineage, facts=facts)
+
+
+def _apart(held_out: Sequence[_Kept], others: Sequence[_Kept]) -> list[_Kept]:
+    """The rows whose request is not nearly another row's, as a whole or in its first turn."""
+    if not held_out:
+        return []
+    near = NearDuplicates(NEAR)
+    for item in others:
+        near.add(item.linked.request)
+        near.add(item.linked.first)
+    return [item for item in held_out if not near.knows(item.linked.request)]
 
 
 def _straddling(kept: Sequence[_Kept], splits: Mapping[str, Sequence[int]]) -> list[str]:
@@ -155,7 +178,7 @@ def _read(
             dropped["doubles"] += 1
         else:
             seen.add(digest)
-            kept.append(_kept(conversation, row, balance))
+            kept.append(_kept(conversation, row, balance, file.split))
     problems.check()
     return kept, dropped
 
@@ -184,7 +207,7 @@ def _identity(conversation: Conversation) -> str:
     return sha256_json(said)
 
 
-def _kept(conversation: Conversation, row: Row, balance: str) -> _Kept:
+def _kept(conversation: Conversation, row: Row, balance: str, split: str) -> _Kept:
     meta: Any = row.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     label = str(meta.get("tool") or first_tool(conversation.plain))
@@ -196,7 +219,8 @@ def _kept(conversation: Conversation, row: Row, balance: str) -> _Kept:
         cluster=str(meta.get("cluster") or ""),
         repository=str(meta.get("corpus") or "").split("==")[0],
     )
-    return _Kept(row, linked, str(meta.get("family") or label) if balance == "family" else label)
+    balanced = str(meta.get("family") or label) if balance == "family" else label
+    return _Kept(row, linked, balanced, split == HELD_OUT and meta.get("source") == REHEARSED)
 
 
 def _balanced(

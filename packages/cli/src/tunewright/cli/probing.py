@@ -81,7 +81,7 @@ def probed_base(name: str) -> "Model | None":
     if not Path(name).is_dir():
         raise UserError(
             f"--model {name} is neither embedded:NAME nor a folder",
-            "./inv probe --model embedded:smollm2-135m",
+            "Give --model embedded:smollm2-135m, or the folder of a model.",
         )
     return Model(base=str(Path(name).resolve()), dtype="float32")
 

@@ -19,6 +19,7 @@ from tunewright.chat.calls import FoundCall, find
 from tunewright.chat.similar import Clusters, NearDuplicates, words_of
 from tunewright.contract.atomic import sha256_json
 from tunewright.contract.example import Example, Function, Message, ToolCall
+from tunewright.contract.rehearsal import REHEARSED
 from tunewright.contract.suite import Case, Expectation, GoldCalls
 from tunewright.contract.template_support import one_call_a_turn
 from tunewright.eval.answer_calls import offered_tools, parameters_by_tool
@@ -58,7 +59,8 @@ class HeldOutSuite:
 
 
 def make_cases(rows: Sequence[HeldOutRow], *, one_call: bool = False) -> HeldOutSuite:
-    """Every weighted answer of every row as a case, in the rows' order. Ids are `line-turn`.
+    """Every weighted answer of every row as a case, in the rows' order. Ids are `line-turn`. A base's own answers are none:
+    what it said is not what is right.
 
     `one_call`: for a model that writes one call a turn (`one_call_steps`).
     """
@@ -71,6 +73,9 @@ def make_cases(rows: Sequence[HeldOutRow], *, one_call: bool = False) -> HeldOut
         count = seen[row.file, row.line]
         name = f"{row.file}:{row.line}" if several else str(row.line)
         name += f".{count}" if count > 1 else ""
+        if row.example.meta.source == REHEARSED:
+            left_out.append((row.place, "it is a base's own answer (data.rehearse), which is not judged"))
+            continue
         schemas = parameters_by_tool(offered_tools(row.example.tools, row.example.messages))
         for number, message in enumerate(row.example.messages):
             if message.role != "assistant" or message.weight == 0:

@@ -17,6 +17,7 @@ from tunewright.contract.suite import Case, Expectation
 from tunewright.contract.visible import one_line
 from tunewright.eval.audit_view import view_audit
 from tunewright.eval.charts import loss_chart, share_bars
+from tunewright.eval.forgetting import read_forgetting
 from tunewright.eval.gains import gains_text
 from tunewright.eval.gates import paired_scores, said_difference
 from tunewright.eval.grade_answer import Outcome, said
@@ -28,7 +29,7 @@ from tunewright.eval.run_scores import RunScores, judge_run, read_json_object
 from tunewright.eval.served_calls import server_lines
 from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.suite_score import SuiteScore
-from tunewright.eval.summary import InUse, render_summary
+from tunewright.eval.summary import InUse, render_summary, stage_facts
 from tunewright.eval.terminal import MOST_TOOLS
 
 
@@ -95,6 +96,7 @@ def write_report(run: RunFolder, scores: RunScores, models: Path | None = None) 
         required=[result for result in scores.gates if result.gate.required],
         beside=[result for result in scores.gates if not result.gate.required],
         fidelity=next((r for r in scores.gates if r.gate.metric == "fidelity" and r.value is not None), None),
+        forgetting=read_forgetting(stage_facts(run, history).get("fidelity", {})),
         history=history,
         chart=loss_chart(history.training, history.validation),
         lowest=min((loss for _, loss in history.validation), default=0.0),

@@ -13,6 +13,7 @@ from tunewright.contract.manifest import read_manifest
 from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.contract.visible import markdown_cell
 from tunewright.eval.audit_view import AuditView
+from tunewright.eval.forgetting import read_forgetting
 from tunewright.eval.gains import gains_text
 from tunewright.eval.gates import GateResult, paired_scores, said_difference
 from tunewright.eval.history import History
@@ -354,7 +355,13 @@ def _model(spec: RunSpec, found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     )
     agreement = fidelity.get("agreement")
     same = f"{agreement:.1%} of next tokens as before quantizing" if isinstance(agreement, float) else UNKNOWN
-    return [f"- bits: {wanted}, {bits}", f"- size: {sizes}", f"- fidelity: {same}"]
+    lost = read_forgetting(fidelity)
+    return [
+        f"- bits: {wanted}, {bits}",
+        f"- size: {sizes}",
+        f"- fidelity: {same}",
+        *([f"- forgetting: {markdown_cell(lost.text)}"] if lost else []),
+    ]
 
 
 def _dropped(run: RunFolder, spec: RunSpec, entries: Sequence[Entry], scores: RunScores) -> list[str]:

@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 from tunewright.contract.suite import Case
 
@@ -42,29 +43,50 @@ _LONG_WORD = 28  # letters; `entryentryentry…` has more
 def wrong_words(case: Case, prose: str, finish: str = "stop") -> list[str]:
     """What is wrong with an answer in words, in plain words; nothing when it is right."""
     expect = case.expect
-    words = _WORD.findall(prose)
-    if not words:
-        return ["the answer is empty"]
-    if finish == "length":
-        return ["the answer was cut at the token limit"]
-    if _CALLS.search(prose):
-        return ["a direct answer was asked for, but it writes a call"]
-    if len(words) > expect.longest:
-        return [f"it has {len(words)} words, more than {expect.longest}"]
-    if reason := _degenerate(prose, words):
-        return [reason]
-    if reason := _other_language(words, expect.language):
-        return [reason]
+    request = str(case.messages[-1].content or "")
+    if fault := no_answer(prose, request, finish, longest=expect.longest, language=expect.language):
+        return [fault.detail]
     said = normalized(prose)
-    request = normalized(str(case.messages[-1].content or ""))
-    if request and said.replace(request, "").strip() == "":
-        return ["it repeats the request"]
+    said = normalized(prose)
     reasons = [
         f"it does not say {' or '.join(wordings[:3])}"
         for wordings in expect.facts
         if not any(_says(said, wording) for wording in wordings)
     ]
     return reasons + [f"it says {wording}" for wording in expect.forbidden if _says(said, wording)]
+
+
+class Fault(NamedTuple):
+    """Why a text is no answer in words. `kind` is the same for all faults of a kind."""
+
+    kind: str
+    detail: str
+
+
+def no_answer(
+    prose: str, request: str, finish: str = "stop", *, longest: int, language: str = ""
+) -> Fault | None:
+    """Why a text is no answer in words to any request, whatever is right; None when it may be one.
+
+    `longest` is in words. Without a `language` any will do.
+    """
+    words = _WORD.findall(prose)
+    if not words:
+        return Fault("empty", "the answer is empty")
+    if finish == "length":
+        return Fault("cut", "the answer was cut at the token limit")
+    if _CALLS.search(prose):
+        return Fault("call", "a direct answer was asked for, but it writes a call")
+    if len(words) > longest:
+        return Fault("too long", f"it has {len(words)} words, more than {longest}")
+    if reason := _degenerate(prose, words):
+        return Fault("degenerate", reason)
+    if reason := _other_language(words, language):
+        return Fault("language", reason)
+    asked = normalized(request)
+    if asked and normalized(prose).replace(asked, "").strip() == "":
+        return Fault("request repeated", "it repeats the request")
+    return None
 
 
 def normalized(text: str) -> str:

@@ -4,6 +4,7 @@ Quantizing can round an adapter's small updates away. So the adapter model is th
 and quantized are compared with it on the validation set, token by token, each fed the true text before.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,12 +84,19 @@ def compare(reference: Reference, scores: Any) -> tuple[int, float]:
 
 
 def fidelity(
-    out: Path, run: RunFolder, recipe: Recipe, base: Base, valid: Sequence[Encoded], report: Reporter
+    out: Path,
+    run: RunFolder,
+    recipe: Recipe,
+    base: Base,
+    valid: Sequence[Encoded],
+    report: Reporter,
+    rehearsed: Sequence[Encoded] = (),
 ) -> dict[str, Any]:
     """Compare the run's models, write `fidelity.json` to `out`, and return the stage's facts.
 
     facts: `agreement` and `kl` of the quantized model with the adapter model, over `tokens` tokens; the same
-    of `fused` and of `base` for scale; `cosine` of applied with intended updates (mean and smallest).
+    of `fused` and of `base` for scale; `cosine` of applied with intended updates (mean and smallest); with
+    `rehearsed` rows, which nothing was trained on, `forgetting`: their perplexity.
     """
     batches = in_order(some_rows(valid, parameters_of(base)), recipe.train.batch_size)
     names: list[ModelName] = [name for name in COMPARED if name != "fused" or _fused_fits(run)]
@@ -109,7 +117,7 @@ def fidelity(
         result[name] = {"agreement": agreed / tokens, "kl": divergence / tokens}
     cosines = update_cosines(run, recipe, base, report)
     write_json(out / "fidelity.json", result | {"reference": "adapter", "cosines": cosines})
-    return {
+    facts = {
         "agreement": result["quantized"]["agreement"],
         "kl": round(result["quantized"]["kl"], 6),
         "tokens": tokens,
@@ -120,6 +128,32 @@ def fidelity(
             "smallest": round(min(cosines.values()), 4),
         },
     }
+    if rehearsed:
+        facts["forgetting"] = forgetting(run, recipe, base, some_rows(rehearsed, parameters_of(base)), report)
+    return facts
+
+
+def forgetting(
+    run: RunFolder, recipe: Recipe, base: Base, rows: Sequence[Encoded], report: Reporter
+) -> dict[str, Any]:
+    """The perplexity of a base's own answers: `before` training, `after` it, and as `delivered` (quantized).
+
+    exp of the mean cross-entropy in nats over the answers' `tokens` tokens, that of the turn's end included.
+    """
+    batches = in_order(rows, recipe.train.batch_size)
+    names: dict[str, ModelName] = {"before": "base", "after": "adapter", "delivered": "quantized"}
+    tokens = sum(row.trainable for row in rows)
+    found: dict[str, Any] = {"rows": len(rows), "tokens": tokens}
+    for what, name in names.items():
+        nats = 0.0
+        for batch, scores in zip(batches, _scores(name, run, recipe, base, batches)):
+            report.check()
+            # Sharing a prefix changes where the tokens are, and neither which ones nor their order.
+            targets = mx.array(lay_out(batch).targets[: len(scores)])
+            logs = mx.take_along_axis(scores, targets[:, None], axis=-1)[:, 0] - mx.logsumexp(scores, axis=-1)
+            nats -= float(cast(Any, logs.sum()).item())
+        found[what] = round(math.exp(nats / tokens), 4)
+    return found
 
 
 def some_rows(valid: Sequence[Encoded], parameters: int) -> Sequence[Encoded]:

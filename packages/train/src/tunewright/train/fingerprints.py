@@ -1,5 +1,6 @@
 """What a stage's output depends on, as one hash. Equal keys, equal outputs: a finished one is used again."""
 
+from tunewright.contract.rehearsal import HELD_OUT
 from tunewright.contract.run import RunSpec, Stage
 from tunewright.contract.stage_code import StageCode
 
@@ -29,7 +30,9 @@ def stage_keys(spec: RunSpec, base: str) -> dict[Stage, str]:
     )
     fuse = CODE["fuse"].key(train)
     quantize = CODE["quantize"].key(fuse, recipe.quantize.model_dump())
-    fidelity = CODE["fidelity"].key(quantize)
+    # A base's own answers, whose perplexity is measured, are in this split; most data have none.
+    held_out = [spec.data[HELD_OUT]] if HELD_OUT in spec.data else []
+    fidelity = CODE["fidelity"].key(quantize, *held_out)
     predict = CODE["predict"].key(quantize, recipe.predict.model_dump(), spec.suites, spec.base_note)
     return {"train": train, "fuse": fuse, "quantize": quantize, "fidelity": fidelity, "predict": predict}
 

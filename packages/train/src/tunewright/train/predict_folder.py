@@ -3,7 +3,8 @@
     python -m tunewright.train.predict_folder
 
 reads `{"model": folder, "suites": [files], "out": folder, "settings": {…}, "seed": n, "note": text}` on standard
-input (`settings` is a recipe's `[predict]` table, `note` is what the model is told with every case), writes
+input (`model` may also be a recipe's `[model]` table, with `converted`, where converted models are kept; `settings` is a
+recipe's `[predict]` table, `note` is what the model is told with every case), writes
 `<out>/<suite>.jsonl` for each suite, and prints one line of JSON: `{"files": {suite: path}}`, or
 `{"error": …, "hint": …}` with exit code 2. Progress goes to standard error, one JSON object a line:
 `{"suite": …, "done": n, "total": n}`.
@@ -15,7 +16,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from tunewright.contract.errors import UserError
-from tunewright.contract.recipe import Predict
+from tunewright.contract.recipe import Model, Predict
 from tunewright.contract.suite import read_suite
 from tunewright.train.one_question import Tick, answer_question
 
@@ -25,12 +26,13 @@ class Question(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: Path
+    model: Path | Model
     suites: tuple[Path, ...]
     out: Path
     settings: Predict = Predict()
     seed: int = 1
     note: str = ""  # put at the end of each case's system message
+    converted: Path = Path()  # where a base that has to be converted is kept
 
 
 def predict_folder(question: Question, tick: Tick) -> dict[str, str]:
@@ -38,17 +40,20 @@ def predict_folder(question: Question, tick: Tick) -> dict[str, str]:
 
     Raises UserError for what is not a model or not a suite, or where they do not fit each other.
     """
-    from tunewright.train.base import expand_on_cpu, load_folder, model_files
+    from tunewright.train.base import expand_on_cpu, find_base, load_base, load_folder, model_files
     from tunewright.train.predict import answer_suite, write_predictions
 
     suites = [read_suite(path).told(question.note) for path in question.suites]
-    if not (question.model / "config.json").is_file():
-        raise UserError(
-            f"no model in {question.model}",
-            "Give a run, or a folder with config.json and model*.safetensors.",
-        )
-    model_files(question.model)
-    loaded = expand_on_cpu(load_folder(question.model), "float32")
+    if isinstance(question.model, Model):
+        loaded = load_base(find_base(question.model, question.converted))
+    else:
+        if not (question.model / "config.json").is_file():
+            raise UserError(
+                f"no model in {question.model}",
+                "Give a run, or a folder with config.json and model*.safetensors.",
+            )
+        model_files(question.model)
+        loaded = expand_on_cpu(load_folder(question.model), "float32")
     drawn = question.settings.samples if question.settings.temperature > 0 else 1
     files: dict[str, str] = {}
     for suite in suites:

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 from tunewright.contract.atomic import sha256_file, write_json
 from tunewright.contract.encoding import check_tools_trained
 from tunewright.contract.errors import UserError
-from tunewright.contract.example import read_examples
+from tunewright.contract.example import Example, read_examples
+from tunewright.contract.loss_mask import Mask
+from tunewright.contract.rehearsal import HELD_OUT, answered_by, rehearsed_rows
 from tunewright.contract.run import STAGES, RunFolder, RunSpec, Stage
 from tunewright.contract.suite import Prediction, Suite, read_suite
 from tunewright.train.base import Base, check_unchanged, load_base, load_tokenizer, read_config
@@ -78,23 +80,49 @@ class Work:
     def valid_rows(self) -> list[Encoded]:
         return self._encode("valid").rows
 
+    @cached_property
+    def rehearsed(self) -> list[Example]:
+        """A base's own answers that the data hold out."""
+        path = self.run.data / f"{HELD_OUT}.jsonl"
+        if HELD_OUT not in self.spec.data:
+            return []
+        check_input(path, self.spec.data[HELD_OUT])
+        return rehearsed_rows(read_examples(path))
+
+    @cached_property
+    def rehearsed_rows(self) -> list[Encoded]:
+        """The same as tokens; of a conversation only the last answer, the base's, has loss. Where none of them fits, the run
+        goes on without."""
+        name = f"{HELD_OUT}.jsonl"
+        try:
+            encoded = self._encoded(self.rehearsed, name, "last_assistant") if self.rehearsed else None
+        except UserError as error:
+            self.journal.warning(f"forgetting is not measured: {error.message}", error.hint)
+            return []
+        if encoded is None:
+            return []
+        self._warn(HELD_OUT, encoded.dropped)
+        return encoded.rows
+
     def _encode(self, split: str) -> EncodedSplit:
         """A split as tokens. Raises UserError when its file is not the one the spec was written for."""
         path = self.run.data / f"{split}.jsonl"
         check_input(path, self.spec.data.get(split))
-        train = self.spec.recipe.train
+        encoded = self._encoded(read_examples(path), path.name, self.spec.recipe.train.mask)
+        self._warn(split, encoded.dropped)
+        return encoded
+
+    def _encoded(self, rows: list[Example], origin: str, mask: Mask) -> EncodedSplit:
         config = read_config(self.base.folder)
-        encoder = encoder_for(load_tokenizer(self.base.folder, config))
         encoded = encode_all(
-            encoder,
-            read_examples(path),
-            mask=train.mask,
-            max_length=train.max_seq_length,
-            origin=f"{split}.jsonl",
+            encoder_for(load_tokenizer(self.base.folder, config)),
+            rows,
+            mask=mask,
+            max_length=self.spec.recipe.train.max_seq_length,
+            origin=origin,
             tick=self.journal.check,
         )
         check_tokens(self.base.folder, config, encoded.rows)
-        self._warn(split, encoded.dropped)
         return encoded
 
     def _warn(self, split: str, dropped: Dropped) -> None:
@@ -139,7 +167,7 @@ def run_stages(work: Work, *, fresh: bool = False) -> None:
     With `fresh`, what is finished is removed and nothing is taken from other runs.
     """
     sweep(work.run.path)
-    for split in ("train", "valid"):
+    for split in dict.fromkeys(("train", "valid", *work.spec.data)):
         check_input(work.run.data / f"{split}.jsonl", work.spec.data.get(split))
     for name in work.spec.suites:
         check_input(work.run.suites / f"{name}.jsonl", work.spec.suites[name])
@@ -276,7 +304,18 @@ def _fidelity(work: Work, folder: Path) -> dict[str, Any]:
     from tunewright.train.fidelity import fidelity
 
     _empty(folder)
-    return fidelity(folder, work.run, work.spec.recipe, work.base, work.valid_rows, work.journal)
+    facts = fidelity(
+        folder,
+        work.run,
+        work.spec.recipe,
+        work.base,
+        work.valid_rows,
+        work.journal,
+        rehearsed=work.rehearsed_rows,
+    )
+    if forgetting := facts.get("forgetting"):
+        forgetting["answered_by"] = answered_by(work.rehearsed)
+    return facts
 
 
 def _empty(folder: Path) -> None:
