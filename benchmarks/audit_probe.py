@@ -25,6 +25,7 @@ from tunewright.audit.audited import audit_dataset
 from tunewright.chat.resample_structure import exchange_of, has_earlier
 from tunewright.cli.pipeline import DEFAULT_RECIPE, WORK
 from tunewright.contract.atomic import write_jsonl
+from tunewright.contract.console import Progress
 from tunewright.contract.intervals import wilson_interval
 from tunewright.contract.recipe import load_recipe
 from tunewright.datagen.generate import generate_dataset
@@ -99,7 +100,7 @@ def main() -> int:
     generated = options.keep / "generated"
     if not generated.exists():
         recipe = load_recipe(DEFAULT_RECIPE, ROOT)
-        generate_dataset(recipe, generated, None, lambda *_: None, root=ROOT, template=None)
+        generate_dataset(recipe, generated, None, Progress("data"), root=ROOT)
     print(
         f"{'planted':16}{'strength':>9}  {'audit':7}{'effect':>7}   {'as the data lead':22}{'noise':>6}  probe"
     )

@@ -37,6 +37,7 @@ from tunewright.chat.normalize import normalize_dataset
 from tunewright.cli.local_worker import Told, ask_local_worker
 from tunewright.cli.pipeline import DEFAULT_RECIPE, WORK
 from tunewright.contract.atomic import sha256_json, write_json, write_jsonl
+from tunewright.contract.console import Progress
 from tunewright.contract.recipe import Recipe, load_recipe
 from tunewright.contract.suite import read_suite
 from tunewright.datagen.generate import generate_dataset
@@ -100,7 +101,7 @@ def write_arms(folder: Path, recipe: Recipe) -> dict[str, Path]:
     """The dataset of each arm; a folder that is there already holds the same rows."""
     own = folder / "generated"
     if not own.exists():
-        generate_dataset(recipe, own, None, lambda *_: None, root=ROOT, template=None)
+        generate_dataset(recipe, own, None, Progress("data"), root=ROOT)
     splits = {name: read_rows(own / f"{name}.jsonl") for name in ("train", "valid")}
     made: dict[str, Callable[[list[Row]], list[Row]]] = {
         "biased": biased,

@@ -8,6 +8,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.invoke_program import ROOT, command, need_checkout
+from tunewright.contract.visible import one_line
+
+IMAGES = ("laptop", "worker")  # the stages of infra/Containerfile that are images
 
 
 def with_tools(*command: str, env: dict[str, str] | None = None) -> int:
@@ -72,22 +75,48 @@ def bench(c: Context, only: str = "") -> None:
 
 
 @command(
-    tag="the image's name",
+    target="laptop (data, audit, analysis) or worker (a host that trains, reached over SSH); default: both",
+    tag="the image's name; the worker's gets -worker at its end",
     base="another base image than the Containerfile's",
 )
-def image(c: Context, tag: str = "tunewright", base: str = "") -> None:
-    """Build the container image with whichever builder is there."""
+def image(c: Context, target: str = "", tag: str = "tunewright", base: str = "") -> None:
+    """Build the container images with the first builder that works here."""
     need_checkout()
-    builder = next((name for name in ("docker", "podman", "buildah") if shutil.which(name)), None)
-    if builder is None:
-        raise Exit(
-            "error: no image builder found\n  Install docker, podman or buildah, and run this again.", 2
-        )
+    if target not in ("", *IMAGES):
+        raise Exit(f"error: no image {target!r}\n  There are: {', '.join(IMAGES)}.", 2)
+    builder = working_builder()
     # buildah run by root in a container of its own cannot make namespaces; chroot isolation always works.
-    line = [builder, "build", *(["--isolation", "chroot"] if builder == "buildah" else [])]
+    line = [builder, "build", *(["--isolation", "chroot", "--layers"] if builder == "buildah" else [])]
     line += ["--build-arg", f"BASE={base}"] if base else []
-    line += ["--tag", tag, "--file", str(ROOT / "infra" / "Containerfile"), str(ROOT)]
-    leave_unless_done(subprocess.run(line, check=False).returncode)
+    for name in [target] if target else IMAGES:
+        tagged = tag if name == "laptop" else f"{tag}-{name}"
+        asked = [
+            "--target",
+            name,
+            "--tag",
+            tagged,
+            "--file",
+            str(ROOT / "infra" / "Containerfile"),
+            str(ROOT),
+        ]
+        leave_unless_done(subprocess.run([*line, *asked], check=False).returncode)
+
+
+def working_builder() -> str:
+    """The first image builder that is installed and answers: a docker without its daemon builds nothing.
+
+    Raises Exit with code 2 when there is none, with what each of them said.
+    """
+    said: list[str] = []
+    for name in ("docker", "podman", "buildah"):
+        if shutil.which(name):
+            done = subprocess.run([name, "info"], capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return name
+            complaint = one_line(done.stderr.strip().rpartition("\n")[2], 200)
+            said.append(f"  {name} does not work here: {complaint or f'exit code {done.returncode}'}")
+    wrong = "\n".join(said) or "  None of docker, podman and buildah is installed."
+    raise Exit(f"error: no image builder works here\n{wrong}\n  Install or start one, and run this again.", 2)
 
 
 @command(check="only say whether they are up to date; exit code 1 when they are not")
