@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
+from tunewright.train.blas import packaged_blas
+
 E2E = "tests/e2e/"
 
 # No deadline: a loaded machine makes an example slow, which says nothing about the code; pytest's own time
@@ -18,6 +20,17 @@ settings.load_profile("tunewright")
 # A second process gives the same bytes, which test_train_worker.py shows with one and with two, and costs another start of
 # mlx in every test that trains.
 os.environ.setdefault("TUNEWRIGHT_RANKS", "1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the processes that run tests compute with OpenBLAS, as every worker does; mlx's own takes twice the time.
+
+    A library can only be preloaded by whoever starts a process. What tests start themselves does not inherit it.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.pop("LD_PRELOAD", None)
+    elif getattr(config.option, "numprocesses", None) and (blas := packaged_blas()):
+        os.environ |= {"LD_PRELOAD": blas.library, "OPENBLAS_NUM_THREADS": "1"}
 
 
 @pytest.hookimpl(trylast=True)
