@@ -184,7 +184,7 @@ def test_the_command_needs_its_wheel_alone(wheels: Wheels, data: Path) -> None:
     run(program, "data.merge", "--data", data, "--out", "merged", cwd=data.parent)
     assert (data.parent / "merged" / "dataset.json").is_file()
 
-    for task, says in (("test", "an installed copy"), ("train", "no recipe 'smollm2'")):
+    for task, says in (("test", "an installed copy"), ("train", "is not a checkout of Tunewright")):
         refused = run(program, task, cwd=data.parent, check=False)
         assert refused.returncode == 2, refused.stderr
         assert says in refused.stderr

@@ -77,6 +77,18 @@ def need_checkout() -> None:
         )
 
 
+def need_sources() -> None:
+    """Raise UserError outside a checkout: what a host gets is built from a checkout's lock file and packages."""
+    from tunewright.contract.errors import UserError
+
+    if not (ROOT / "uv.lock").is_file():
+        raise UserError(
+            f"{ROOT} is not a checkout of Tunewright, which this task needs: it has the recipes, the suites, and the "
+            "lock file and packages that a host's environment is built from",
+            "Clone the repository, and run the task in its folder.",
+        )
+
+
 def need(**flags: object) -> None:
     """Raise UserError for a flag that must be given and was not; Invoke does not enforce that."""
     from tunewright.contract.errors import UserError

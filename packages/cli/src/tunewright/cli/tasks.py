@@ -21,7 +21,7 @@ from tunewright.cli import (
     validating,
 )
 from tunewright.cli.inputs import prepare_inputs
-from tunewright.cli.invoke_program import ROOT, command
+from tunewright.cli.invoke_program import ROOT, command, need_sources
 from tunewright.cli.pipeline import (
     attach_to,
     audit_gate,
@@ -61,6 +61,7 @@ def train(
     from tunewright.remote.job import go_on_with_earlier, new_run, ship_run, start_run
     from tunewright.remote.packaged_model import install_base
 
+    need_sources()
     plan, lock = pinned_recipe(choose_recipe(recipe, host))
     dataset = choose_dataset(plan, data)
     audited = audit_gate(dataset, plan, force)
