@@ -44,7 +44,8 @@ def found(name):
 exported = [getattr(package, name).__name__ for name in getattr(package, "__all__", ())]
 print(json.dumps([len(modules), len(exported), sorted(name for name in wanted if not found(name))]))
 """
-EXTRAS = {"audit": {"tokenizers"}, "contract": {"huggingface_hub"}}  # libraries that only an extra brings
+# Libraries that only an extra brings.
+EXTRAS = {"audit": {"tokenizers"}, "contract": {"huggingface_hub"}, "cli": {"tensorboardX"}}
 
 
 def run(*command: str | Path, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:

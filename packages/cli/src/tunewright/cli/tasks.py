@@ -8,6 +8,7 @@ from invoke.context import Context
 
 from tunewright.cli import (
     cards,
+    curves,
     data,
     dev_tasks,
     hosts,
@@ -119,6 +120,7 @@ ns = Collection(
     *serve_task.TASKS,
     *validating.TASKS,
     *cards.TASKS,
+    *curves.TASKS,
     *dev_tasks.TASKS,
     data=Collection(*data.TASKS, *rehearsing.TASKS),
     host=Collection(*hosts.TASKS),
