@@ -5,7 +5,6 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import t as student
 
 from tunewright.eval.clusters import (
     FEWEST,
@@ -54,6 +53,8 @@ def test_the_effective_number_lies_between_one_and_all(values: list[tuple[float,
 
 @pytest.mark.parametrize("df", [1, 2, 3, 4, 7, 29, 30, 500])
 def test_quantiles_are_students(df: int) -> None:
+    from scipy.stats import t as student  # more than a second: not in every process that collects tests
+
     assert t_quantile(df) == pytest.approx(student.ppf(0.975, df), rel=1e-9)
 
 

@@ -1,11 +1,13 @@
-"""Intervals and tests against scipy, and against values in print."""
+"""Intervals and tests against scipy, and against values in print.
+
+scipy takes more than a second to import: a process that only collects these tests does without.
+"""
 
 import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from tunewright.eval.statistics import (
     Paired,
@@ -23,6 +25,8 @@ COUNTS = st.integers(0, 400)
 
 @given(COUNTS, COUNTS, st.sampled_from([0.8, 0.95, 0.99]))
 def test_wilson_agrees_with_scipy(a: int, b: int, confidence: float) -> None:
+    from scipy import stats
+
     k, n = min(a, b), max(a, b, 1)
     interval = stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
     assert wilson_interval(k, n, confidence) == pytest.approx((interval.low, interval.high), abs=1e-9)
@@ -30,6 +34,8 @@ def test_wilson_agrees_with_scipy(a: int, b: int, confidence: float) -> None:
 
 @given(COUNTS, COUNTS)
 def test_exact_mcnemar_agrees_with_scipys_binomial_test(only_a: int, only_b: int) -> None:
+    from scipy import stats
+
     n = only_a + only_b
     wanted = stats.binomtest(only_a, n).pvalue if n else 1.0
     assert mcnemar_exact(only_a, only_b) == pytest.approx(wanted, rel=1e-9)
@@ -109,6 +115,8 @@ def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(p_values: list[f
 
 def test_coverage_of_wilson_is_near_what_it_says() -> None:
     """Exactly, by summing over every outcome: where a t-interval covers 40 % (p = 0.98, n = 25)."""
+    from scipy import stats
+
     covered = sum(
         stats.binom.pmf(k, 25, 0.98)
         for k in range(26)

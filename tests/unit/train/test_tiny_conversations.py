@@ -3,14 +3,18 @@
 import ast
 import itertools
 import re
+from functools import cache
 from random import Random
 
-from tunewright.train.tiny.conversations import conversation
+from tunewright.train.tiny.conversations import Conversation, conversation
 from tunewright.train.tiny.evaluate import program_of
 from tunewright.train.tiny.invented_tools import FORBIDDEN_TOOLS, household
 from tunewright.train.tiny.pretraining_corpus import clean_conversations
 
-SAMPLE = list(itertools.islice(clean_conversations(11), 2_000))
+
+@cache
+def sample() -> list[Conversation]:
+    return list(itertools.islice(clean_conversations(11), 2_000))
 
 
 def test_the_same_seed_gives_the_same_conversations():
@@ -24,13 +28,15 @@ def test_another_seed_gives_other_conversations():
 
 def test_no_conversation_names_a_tool_that_the_suites_test():
     pattern = re.compile("|".join(FORBIDDEN_TOOLS))
-    named = [m["content"] for c in SAMPLE for m in c.messages if pattern.search(m["content"])]
+    named = [m["content"] for c in sample() for m in c.messages if pattern.search(m["content"])]
     assert named == []
     assert not FORBIDDEN_TOOLS & {tool.name for tool in household()}
 
 
 def test_every_program_parses():
-    programs = [program_of(m["content"]) for c in SAMPLE for m in c.messages if "<tool_call>" in m["content"]]
+    programs = [
+        program_of(m["content"]) for c in sample() for m in c.messages if "<tool_call>" in m["content"]
+    ]
     assert len(programs) > 1_000
     for program in programs:
         assert program is not None
@@ -38,7 +44,7 @@ def test_every_program_parses():
 
 
 def test_every_text_argument_stands_in_the_conversation_before_the_call():
-    for made in SAMPLE:
+    for made in sample():
         for value in made.arguments:
             asked = next(m["content"] for m in made.messages if m["role"] == "user")
             # A plain word at the start of a sentence gets a capital.
@@ -46,8 +52,8 @@ def test_every_text_argument_stands_in_the_conversation_before_the_call():
 
 
 def test_conversations_differ_in_structure():
-    assert {c.kind for c in SAMPLE} == {"call", "chain", "direct"}
-    with_system = sum(c.messages[0]["role"] == "system" for c in SAMPLE) / len(SAMPLE)
-    with_response = sum(any(m["role"] == "tool" for m in c.messages) for c in SAMPLE) / len(SAMPLE)
+    assert {c.kind for c in sample()} == {"call", "chain", "direct"}
+    with_system = sum(c.messages[0]["role"] == "system" for c in sample()) / len(sample())
+    with_response = sum(any(m["role"] == "tool" for m in c.messages) for c in sample()) / len(sample())
     assert 0.5 < with_system < 0.95
     assert 0.1 < with_response < 0.5
