@@ -134,5 +134,5 @@ def test_snippets_are_short_and_no_two_are_nearly_alike() -> None:
 
 def test_a_large_dataset_keeps_its_share_of_direct_answers() -> None:
     data = Data(navigation=5000, other=5000)
-    assert sum(not order.tool for order in plan_orders(data, "other", 0.9, ["read_file"], 10_000)) == 675
-    assert sum(not order.tool for order in plan_orders(data, "other", 0.9, ["read_file"], 100)) == 100
+    assert sum(not order.tool for order in plan_orders(data, "other", 0.9, {"read_file": 1.0}, 10_000)) == 675
+    assert sum(not order.tool for order in plan_orders(data, "other", 0.9, {"read_file": 1.0}, 100)) == 100

@@ -61,7 +61,7 @@ def test_where_a_tool_is_missing_there_is_a_list_to_see_that_in(
     count: int, questions: int, offered: float, syntax: Any
 ) -> None:
     data = Data(navigation=count + 1, offered=offered, syntax=syntax)
-    orders = plan_orders(data, "navigation", 1.0, ["goto_definition", "hover"], questions)
+    orders = plan_orders(data, "navigation", 1.0, {"goto_definition": 0.5, "hover": 0.5}, questions)
     forms = forms_for(orders, data, Random(1))
     assert len(forms) == len(orders) == count + 1
     assert all(form.offer for order, form in zip(orders, forms) if order.missing)

@@ -1,6 +1,6 @@
 """Offers: the right tool is among them, or honestly is not."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from random import Random
 
 import pytest
@@ -11,7 +11,17 @@ from tunewright.chat.tools import tools_in_prompt
 from tunewright.contract.catalog import Catalog, Tool, load_catalog
 from tunewright.datagen.example_builder import deal, true_beside
 from tunewright.datagen.families.direct import BEYOND, Question, questions
-from tunewright.datagen.tool_sampling import DECOYS, INSTEAD, Offer, decline, draw_offer
+from tunewright.datagen.families.family_file import shipped_families
+from tunewright.datagen.tool_sampling import (
+    DECOYS,
+    INSTEAD,
+    Offer,
+    calls_by_first_tool,
+    decline,
+    draw_offer,
+    first_tool_shares,
+    in_turn,
+)
 
 CATALOG = load_catalog("coding")
 NEEDED = st.sampled_from(CATALOG.tool_names)
@@ -152,3 +162,56 @@ def test_earlier_questions_are_dealt_evenly_by_kind(places: int, plain: int, abo
 def test_look_alikes_are_no_tools_of_ours() -> None:
     assert not {tool.name for tool in DECOYS} & set(CATALOG.tool_names)
     assert len({tool.name for tool in DECOYS}) == len(DECOYS)
+
+
+def expected_calls(
+    groups: list[tuple[int, list[str]]], shares: dict[str, float], calls: dict[str, dict[str, float]]
+) -> dict[str, float]:
+    called = defaultdict[str, float](float)
+    for count, tools in groups:
+        for first in tools:
+            for tool, number in calls[first].items():
+                called[tool] += count * shares[first] * number
+    return called
+
+
+@given(st.integers(1, 400), st.integers(1, 400))
+def test_the_tools_of_a_group_are_called_equally_often(navigation: int, other: int) -> None:
+    tools = [
+        *("goto_definition", "find_references"),
+        *("typecheck", "ruff_check", "pytest_run", "read_file", "write_file", "run_command"),
+    ]
+    calls = calls_by_first_tool([s for s in shipped_families() if set(s.tools) <= set(tools)])
+    groups = [(navigation, tools[:2]), (other, tools[2:])]
+    shares = first_tool_shares(groups, calls)
+    called = expected_calls(groups, shares, calls)
+    for _, members in groups:
+        assert sum(shares[tool] for tool in members) == pytest.approx(1, abs=1e-4)
+        assert all(shares[tool] >= 0.499 / len(members) for tool in members)
+        # A tool that others call more often than is its part comes first half as often; all the rest are equal.
+        rest = [called[tool] for tool in members if shares[tool] > 0.52 / len(members)]
+        assert max(rest) == pytest.approx(min(rest), rel=0.01)
+
+
+def test_in_equal_parts_pytest_and_the_shell_would_be_called_too_seldom() -> None:
+    """The flaw that the shares are there for: it shows in the same measure."""
+    tools = ["typecheck", "ruff_check", "pytest_run", "read_file", "write_file", "run_command"]
+    calls = calls_by_first_tool([s for s in shipped_families() if set(s.tools) <= set(tools)])
+    called = expected_calls([(600, tools)], dict.fromkeys(tools, 1 / 6), calls)
+    assert called["ruff_check"] > 1.15 * called["pytest_run"]
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.floats(0.05, 1), min_size=1, max_size=6),
+    st.integers(0, 300),
+)
+def test_tools_come_in_turn_each_by_its_share(weights: dict[str, float], count: int) -> None:
+    total = sum(weights.values())
+    shares = {name: weight / total for name, weight in weights.items()}
+    order = in_turn(shares, count)
+    assert len(order) == count
+    for end in (count // 2, count):
+        taken = Counter(order[:end])
+        assert all(abs(taken[name] - share * end) <= len(shares) for name, share in shares.items())
+    even = dict.fromkeys(shares, 1 / len(shares))
+    assert in_turn(even, count) == [list(even)[n % len(even)] for n in range(count)]

@@ -3,7 +3,7 @@
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ from tunewright.datagen.no_tool_questions import (
 from tunewright.datagen.rejections import Ledger
 from tunewright.datagen.reword import Reworder
 from tunewright.datagen.synthesize import Maker, open_engines
-from tunewright.datagen.tool_sampling import ALWAYS
+from tunewright.datagen.tool_sampling import ALWAYS, calls_by_first_tool, first_tool_shares, in_turn
 
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where enough of them list tools
 Report = Callable[[str, int, int], None]
@@ -94,16 +94,32 @@ def generate_dataset(
     return write_dataset(out, splits, seed=plan.seed, lineage=plan.lineage, facts=facts)
 
 
+def tools_of(group: str, tools_to_call: Sequence[str]) -> list[str]:
+    """The tools that a group's examples call first; all of them where the group has none of its own."""
+    return [t for t in tools_to_call if (t in NAVIGATION_TOOLS) == (group == "navigation")] or list(
+        tools_to_call
+    )
+
+
+def group_shares(
+    data: Data, scenarios: Sequence[Scenario], tools_to_call: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """For each group the share of its examples that each of its tools comes first in."""
+    groups = {group: tools_of(group, tools_to_call) for group in GROUPS}
+    counts = [(count_of(data, group), tools) for group, tools in groups.items()]
+    shares = first_tool_shares(counts, calls_by_first_tool(scenarios))
+    return {group: {tool: shares[tool] for tool in tools} for group, tools in groups.items()}
+
+
 def plan_orders(
-    data: Data, group: str, share: float, tools_to_call: Sequence[str], questions_left: int
+    data: Data, group: str, share: float, shares: Mapping[str, float], questions_left: int
 ) -> list[Order]:
-    """What a split holds of a group: `share` of the recipe's number, its tools in equal parts.
+    """What a split holds of a group: `share` of the recipe's number, its tools by their `shares`.
 
     No question is asked twice, so there are at most `questions_left` direct answers.
     """
     count = round(count_of(data, group) * share)
-    tools = [t for t in tools_to_call if (t in NAVIGATION_TOOLS) == (group == "navigation")]
-    tools = tools or list(tools_to_call)
+    tools = list(shares)
     if not tools:
         return [Order(group, "")] * min(count, questions_left)
     direct = min(round(count * DIRECT), questions_left)
@@ -113,7 +129,7 @@ def plan_orders(
         missing -= 1
     orders = [Order(group, "")] * direct
     orders += [Order(group, tools[i % len(tools)], missing=True) for i in range(missing)]
-    return orders + [Order(group, tools[i % len(tools)]) for i in range(count - direct - missing)]
+    return orders + [Order(group, tool) for tool in in_turn(shares, count - direct - missing)]
 
 
 class Stopped(Exception):
@@ -164,11 +180,12 @@ def make_splits(
     pools = split_questions(catalog, guard, Random(seed), ledger, beyond=denies, programs=programs)
     shares = {"train": 1 - data.valid, "valid": data.valid}
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
+    first = group_shares(data, scenarios, tools)
     asked = {(group, split): part for split in shares for group, part in by_group(pools[split]).items()}
     earlier = {place: tuple(part) for place, part in asked.items()}
     add_snippets(asked, data, shares, sides, guard, seed)
     plans = {
-        (group, split): plan_orders(data, group, shares[split], tools, len(questions))
+        (group, split): plan_orders(data, group, shares[split], first[group], len(questions))
         for (group, split), questions in asked.items()
     }
     progress = _Progress(report, sum(map(len, plans.values())))

@@ -16,7 +16,7 @@ from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.example_messages import Work
-from tunewright.datagen.families.scenario import PLACES, Scenario, fill
+from tunewright.datagen.families.scenario import FAMILY_WEIGHTS, PLACES, Scenario, fill
 from tunewright.datagen.language_server import ServerDied
 from tunewright.datagen.own_tools import OwnTools
 from tunewright.datagen.program import Call, ProgramFailed, Sandbox
@@ -46,16 +46,6 @@ FOUND = {
 }
 VOLATILE = {"pytest_run"}  # tools whose results differ from run to run in some field
 
-# How often each kind of work is shown, where a tool has it.
-FAMILY_WEIGHTS = {
-    "discrimination": 4,
-    "one_call": 3,
-    "field_access": 6,
-    "iteration": 6,
-    "conditional": 4,
-    "workflow": 5,
-    "failure": 2,
-}
 LIMITS = (1, 2, 3, 4, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300)
 
 

@@ -1,19 +1,23 @@
-"""Which tools an example offers, under which names: some left out, some look-alikes added, some names masked.
+"""Which tools an example calls first, and which it offers, under which names: some left out, some look-alikes added, some
+names masked.
 
-Drawn without looking at the request, except that the tools it needs are kept (or, where the honest answer is
+Offers are drawn without looking at the request, except that the tools it needs are kept (or, where the honest answer is
 that none fits, taken away).
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from string import ascii_lowercase
 
 from tunewright.contract.catalog import Catalog, Parameter, Tool
+from tunewright.datagen.families.scenario import FAMILY_WEIGHTS, Scenario
 
 LOOK_ALIKES = 0.3  # share of offers with look-alikes
 MASKED = 0.15  # share of offers whose tools have names that say nothing
+ROUNDS = 200  # of the fit
 FEWEST, MOST = 5, 20  # tools in an offer, where the catalog has as many
 
 _FILE = Parameter(name="file", type="str")
@@ -72,6 +76,65 @@ class Offer:
             if name != shown:
                 code = re.sub(rf"(?<![\w.]){re.escape(name)}(?=\()", shown, code)
         return code
+
+
+def calls_by_first_tool(scenarios: Sequence[Scenario]) -> dict[str, dict[str, float]]:
+    """For each first tool, how many calls of each tool an example has on average, its own included.
+
+    Kinds come by their weights, and within a kind all scenarios alike.
+    """
+    kinds: dict[str, dict[str, list[Scenario]]] = defaultdict(lambda: defaultdict(list))
+    for scenario in scenarios:
+        kinds[scenario.tool][scenario.kind].append(scenario)
+    found: dict[str, dict[str, float]] = {}
+    for first, by_kind in kinds.items():
+        total = sum(FAMILY_WEIGHTS[kind] for kind in by_kind)
+        calls = defaultdict[str, float](float)
+        for kind, same in by_kind.items():
+            for scenario in same:
+                for tool in scenario.tools:
+                    calls[tool] += FAMILY_WEIGHTS[kind] / total / len(same)
+        found[first] = dict(calls)
+    return found
+
+
+def first_tool_shares(
+    groups: Sequence[tuple[float, Sequence[str]]], calls: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """The share of a group's examples that each of its tools comes first in, so that its tools are called equally often.
+
+    `groups` are numbers of examples and tools, `calls` is `calls_by_first_tool`. A tool that others' workflows call often
+    comes first less often, but at least half as often as in equal parts. Found by iterative proportional fitting.
+    """
+    free = {
+        tool: 1 / len(tools) for _, tools in groups for tool in tools
+    }  # of the half that is not in equal parts
+    shares = dict(free)
+    for _ in range(ROUNDS):
+        called = defaultdict[str, float](float)
+        for count, tools in groups:
+            for first in tools:
+                for tool, number in calls[first].items():
+                    called[tool] += count * shares[first] * number
+        for count, tools in groups:
+            if count <= 0:
+                continue
+            fitted = {tool: free[tool] / called[tool] for tool in tools}
+            total = sum(fitted.values())
+            free |= {tool: value / total for tool, value in fitted.items()}
+            shares |= {tool: (1 / len(tools) + free[tool]) / 2 for tool in tools}
+    return {tool: round(share, 6) for tool, share in shares.items()}
+
+
+def in_turn(shares: Mapping[str, float], count: int) -> list[str]:
+    """`count` tools, each as often as its share says to within one, in turn."""
+    taken = dict.fromkeys(shares, 0)
+    order: list[str] = []
+    for number in range(1, count + 1):
+        tool = max(shares, key=lambda name: shares[name] * number - taken[name])
+        taken[tool] += 1
+        order.append(tool)
+    return order
 
 
 def draw_offer(

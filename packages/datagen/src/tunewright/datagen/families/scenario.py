@@ -12,6 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Kind = Literal[
     "discrimination", "one_call", "field_access", "conditional", "iteration", "workflow", "failure"
 ]
+# How often each kind of work is shown, where a tool has it.
+FAMILY_WEIGHTS: Mapping[str, int] = {
+    "discrimination": 4,
+    "one_call": 3,
+    "field_access": 6,
+    "iteration": 6,
+    "conditional": 4,
+    "workflow": 5,
+    "failure": 2,
+}
 Site = Literal[
     "symbol",
     "file",
