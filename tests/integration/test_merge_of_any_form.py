@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +9,14 @@ import duckdb
 import pytest
 import zstandard
 
-ROOT = Path(__file__).parents[2]
+from tests.support.commands import front
+
 CODE = "<tool_call><function=execute_code>\n<parameter=code>\nresult = look('{}')\n</parameter>\n</function></tool_call>"
 
 
 def row(name: str) -> dict[str, Any]:
     request = {"role": "user", "content": f"where is {name} kept, and who wrote {name}_{len(name)} first?"}
     return {"messages": [request, {"role": "assistant", "content": CODE.format(name)}]}
-
-
-def front(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "tunewright.cli", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture

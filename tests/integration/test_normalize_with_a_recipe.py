@@ -1,11 +1,11 @@
 """`data.normalize --recipe`: its rates, and its system message only where the recipe gives one of its own."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.commands import front
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,16 +23,8 @@ def test_a_recipes_own_system_message_is_added_and_no_default_for_coders(
     recipe.write_text(text.replace("[data]\n", f"[data]\n{given}"), encoding="utf-8")
     messages = [{"role": "user", "content": "a poem"}, {"role": "assistant", "content": "Roses are red."}]
     (tmp_path / "train.jsonl").write_text(json.dumps({"messages": messages}) + "\n")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "tunewright.cli", "data.normalize", "--data", tmp_path / "train.jsonl"),
-            *("--out", tmp_path / "out", "--recipe", recipe),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    named = ("--data", tmp_path / "train.jsonl", "--out", tmp_path / "out", "--recipe", recipe)
+    done = front("data.normalize", *named)
     assert done.returncode == 0, done.stderr
     assert f'"{expected}"' in done.stdout
     row = json.loads((tmp_path / "out" / "train.jsonl").read_text())

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import front
 from tests.support.endpoint import RESET, LookAlike, Reply, completion, look_alike, ok
 from tests.support.gold import gold, suite
 from tunewright.contract.suite import read_suite
@@ -53,12 +54,7 @@ def then(server: LookAlike, after: int, reply: Reply) -> None:
 
 
 def validate(*flags: str) -> "subprocess.CompletedProcess[str]":
-    return invoke("validate", *flags)
-
-
-def invoke(*flags: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "tunewright.cli", *flags]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return front("validate", *flags)
 
 
 FLAGS = ("--name", "oracle", "--suite", "navigation", "--subset", "quick")
@@ -69,9 +65,19 @@ def folder_of(done: "subprocess.CompletedProcess[str]") -> Path:
 
 
 def test_an_endpoint_is_asked_and_scored(oracle: LookAlike) -> None:
-    done = validate(
-        "--endpoint", oracle.url, *FLAGS, "--max-tokens", "77", "--temperature", "0.2", "--concurrency", "7"
+    asked = (
+        "--endpoint",
+        oracle.url,
+        *FLAGS,
+        "--max-tokens",
+        "77",
+        "--temperature",
+        "0.2",
+        "--concurrency",
+        "7",
     )
+    command = [sys.executable, "-m", "tunewright.cli", "validate", *asked]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "100% of 60" in done.stdout
     folder = folder_of(done)
@@ -83,7 +89,7 @@ def test_an_endpoint_is_asked_and_scored(oracle: LookAlike) -> None:
     assert [case.id for case in read_suite(folder / "suites" / "navigation.jsonl").cases] == [
         case.id for case in suite("navigation").cases
     ]
-    again = invoke("score", "--predictions", str(folder / "navigation.jsonl"))
+    again = front("score", "--predictions", str(folder / "navigation.jsonl"))
     assert "100% of 60" in again.stdout, again.stderr
     shutil.rmtree(folder)
 
@@ -157,22 +163,22 @@ def test_a_validation_is_scored_again_exported_and_compared(oracle: LookAlike, t
     oracle.behave = lambda body: ok(completion("no idea", "oracle")) if len(oracle.asked) % 2 else plain(body)
     bad = folder_of(validate("--endpoint", oracle.url, *FLAGS))
     logs = tmp_path / "logs"
-    again = invoke("score", "--run", good.name, "--inspect-logs", str(logs), "--json", "-")
+    again = front("score", "--run", good.name, "--inspect-logs", str(logs), "--json", "-")
     assert json.loads(again.stdout)["scores"]["oracle"]["navigation"]["metrics"]["overall"]["k"] == 60
     (log,) = logs.glob("*.eval")
     for a in (good.name, str(log), str(good / "navigation.jsonl")):
-        worse = invoke("compare", "--a", a, "--b", str(bad))
+        worse = front("compare", "--a", a, "--b", str(bad))
         assert worse.returncode == 1, worse.stderr
         assert "b is WORSE" in worse.stdout
         assert "60 cases" in worse.stdout
         assert "show a difference of" in worse.stdout
-    same = invoke("compare", "--a", good.name, "--b", str(log))
+    same = front("compare", "--a", good.name, "--b", str(log))
     assert same.returncode == 3, same.stderr
     kept = log.read_bytes()
-    assert invoke("compare", "--a", good.name, "--b", str(log), "--json", str(log)).returncode == 2
+    assert front("compare", "--a", good.name, "--b", str(log), "--json", str(log)).returncode == 2
     assert log.read_bytes() == kept
     log.write_bytes(kept[:1000])
-    torn = invoke("compare", "--a", good.name, "--b", str(log))
+    torn = front("compare", "--a", good.name, "--b", str(log))
     assert torn.returncode == 2
     assert len(torn.stderr.strip().splitlines()) == 2
     for folder in (good, bad):

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from invoke.collection import Collection
 
+from tests.support.commands import front
+from tunewright.cli import tasks
 from tunewright.cli.invoke_program import asks_for_help
 
 ROOT = Path(__file__).parents[3]
@@ -26,42 +29,40 @@ def inv(*arguments: str, cwd: Path = ROOT, plain: bool = False) -> subprocess.Co
     )
 
 
-def task_names() -> list[str]:
-    listing = inv("--list").stdout
-    return [line.split()[0] for line in listing.splitlines()[2:] if line.startswith("  ") and line[2] != " "]
+TASKS = sorted(Collection.from_module(tasks).task_names)
 
 
-TASKS = task_names()
-
-
-def test_the_agreed_tasks_are_there() -> None:
+def test_the_agreed_tasks_are_listed() -> None:
     agreed = {
         "data.generate", "data.families", "data.from-log", "data.normalize", "data.merge", "audit", "sql", "plan",
         "train", "runs", "status", "logs",
         "attach", "cancel", "resume", "pull", "clean", "validate", "score", "compare", "promote", "rollback",
         "models", "serve", "host.check", "host.setup", "test", "lint", "bench", "image", "docs",
     }  # fmt: skip
-    assert agreed <= set(TASKS)
+    listing = inv("--list").stdout.splitlines()[2:]
+    listed = {line.split()[0] for line in listing if line.startswith("  ") and line[2] != " "}
+    assert agreed <= listed
+    assert listed == set(TASKS)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_help_behind_a_task_prints_help_and_starts_nothing(name: str) -> None:
-    done = inv(name, "--help")
+    done = front(name, "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Usage: inv[oke] [--core-opts] {name}")
     assert done.stderr == ""
 
 
 def test_a_task_is_known_with_a_dash_and_with_an_underscore() -> None:
-    assert inv("data.from_log", "--help").stdout == inv("data.from-log", "--help").stdout != ""
-    done = inv("data.from_log", "--log", "data.from_log", "--out", "out.jsonl")
+    assert front("data.from_log", "--help").stdout == front("data.from-log", "--help").stdout != ""
+    done = front("data.from_log", "--log", "data.from_log", "--out", "out.jsonl")
     assert done.returncode == 2
     assert "No such file" in done.stderr
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_flag_of_every_task_is_explained(name: str) -> None:
-    options = inv("--help", name).stdout.split("Options:")[1]
+    options = front("--help", name).stdout.split("Options:")[1]
     unexplained = [line for line in options.splitlines() if line.startswith("  --") and len(line.split()) < 2]
     assert unexplained == []
 
@@ -87,7 +88,7 @@ def test_every_flag_of_every_task_is_explained(name: str) -> None:
     ],
 )
 def test_wrong_usage_is_told_in_lines_and_exits_with_2(arguments: list[str], says: str) -> None:
-    done = inv(*arguments)
+    done = front(*arguments)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import front
+
 ROOT = Path(__file__).parents[3]
 TOOL = {"type": "function", "function": {"name": "get", "description": "d", "parameters": {"type": "object"}}}
 
@@ -46,7 +48,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def refused(folder: Path, arguments: Sequence[str], says: str) -> None:
     before = contents(folder)
-    done = inv(*arguments)
+    done = front(*arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -132,7 +134,7 @@ def test_a_pipe_is_written_into(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     with ThreadPoolExecutor(1) as reader:
         read = reader.submit(pipe.read_bytes)
-        done = inv("audit", "--data", str(data), "--json", str(pipe))
+        done = front("audit", "--data", str(data), "--json", str(pipe))
         assert json.loads(read.result(timeout=60))["dataset"]["files"][0]["examples"] == 12
     assert done.returncode in (0, 1), done.stderr
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
@@ -166,14 +168,14 @@ def test_a_full_device_is_told_without_a_traceback(tmp_path: Path) -> None:
 def test_an_output_in_the_datas_folder_may_be_written_again(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "train.jsonl")
     for _ in range(2):
-        done = inv("audit", "--data", str(data.parent), "--json", str(tmp_path / "audit.json"))
+        done = front("audit", "--data", str(data.parent), "--json", str(tmp_path / "audit.json"))
         assert done.returncode in (0, 1), done.stderr
 
 
 def test_a_split_that_is_a_link_to_another_split_leaks_whole(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "train.jsonl")
     (tmp_path / "valid.jsonl").symlink_to(data.name)
-    done = inv("audit", "--data", str(tmp_path), "--json", "-")
+    done = front("audit", "--data", str(tmp_path), "--json", "-")
     report = json.loads(done.stdout)
     assert [file["split"] for file in report["dataset"]["files"]] == ["train", "valid"]
     leaks = [finding for finding in report["findings"] if finding["check"] == "split.leak_exact"]
