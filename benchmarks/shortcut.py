@@ -17,8 +17,9 @@ right when the first tool it calls is the right one. What the audit and the smal
 rows is printed next to it. A finished training is kept in FOLDER (default `.tunewright/shortcut`) and not done again. About
 10 minutes of one core a training.
 
-Claimed: the audit fails the biased rows and not the normalized ones; asked with the system message, the model of the
-normalized rows is right more often about navigation than that of the biased rows, by intervals that do not overlap.
+Claimed: the audit fails the biased rows and not the normalized ones; taking the system message away changes the tool of
+the biased rows' model more often than that of the normalized rows' model; asked with the system message, the latter is right
+more often about navigation. The last two by intervals that do not overlap.
 """
 
 import argparse
@@ -226,32 +227,36 @@ def figures(results: Sequence[dict[str, Any]], name: str) -> dict[str, Proportio
     }
 
 
-def plot(rows: Sequence[tuple[str, Proportion, Proportion]]) -> str:
-    """Navigation right, with the system message and without, as bars with their intervals."""
-    high, step = 74, 46
+def plot(rows: Sequence[tuple[str, dict[str, Proportion], dict[str, Proportion]]]) -> str:
+    """For each arm a bar with its interval: the share of requests whose tool changed without the system message.
+
+    `rows` are the name and the figures with the system message and without it.
+    """
+    top, step, left, width = 62, 44, 150, 480
+    bottom = top + step * len(rows)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {high + step * len(rows) + 34}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {bottom + 34}" '
         'font-family="system-ui, sans-serif" font-size="14">',
         '<rect width="100%" height="100%" fill="#fff"/>',
-        '<text x="16" y="26" font-size="16" font-weight="600">Navigation requests answered with the right tool</text>',
-        '<rect x="16" y="40" width="12" height="12" fill="#2563a8"/><text x="34" y="51">with a system message</text>',
-        '<rect x="214" y="40" width="12" height="12" fill="#c9ccd1"/><text x="232" y="51">without one</text>',
+        '<text x="16" y="28" font-size="16" font-weight="600">'
+        "Requests whose tool changes when the system message is taken away</text>",
     ]
-    bottom = high + step * len(rows)
     for share in range(0, 101, 25):
-        x = 200 + 5 * share
-        parts.append(f'<line x1="{x}" x2="{x}" y1="{high - 6}" y2="{bottom}" stroke="#e4e6ea"/>')
+        x = left + width * share / 100
+        parts.append(f'<line x1="{x}" x2="{x}" y1="{top - 10}" y2="{bottom}" stroke="#e4e6ea"/>')
         parts.append(f'<text x="{x}" y="{bottom + 20}" text-anchor="middle" fill="#555">{share} %</text>')
-    for number, (name, *shares) in enumerate(rows):
-        y = high + step * number
-        parts.append(f'<text x="16" y="{y + 22}">{name}</text>')
-        for place, (share, colour) in enumerate(zip(shares, ("#2563a8", "#c9ccd1"))):
-            top, (low, upper) = y + 16 * place, share.interval
-            middle = top + 7
-            parts += [
-                f'<rect x="200" y="{top}" width="{500 * share.value:.1f}" height="14" fill="{colour}"/>',
-                f'<path d="M{200 + 500 * low:.1f} {middle}H{200 + 500 * upper:.1f}" stroke="#222" stroke-width="1.5"/>',
-            ]
+    for number, (name, usual, without) in enumerate(rows):
+        y, share = top + step * number, without["changed"]
+        low, high = (left + width * end for end in share.interval)
+        right = ", ".join(
+            f"{kind} {usual[kind].value:.0%} → {without[kind].value:.0%}" for kind in ("navigation", "others")
+        )
+        parts += [
+            f'<text x="16" y="{y + 14}">{name}</text>',
+            f'<rect x="{left}" y="{y}" width="{width * share.value:.1f}" height="18" fill="#2563a8"/>',
+            f'<path d="M{low:.1f} {y + 9}H{high:.1f}M{low:.1f} {y + 4}v10M{high:.1f} {y + 4}v10" stroke="#111"/>',
+            f'<text x="{left}" y="{y + 33}" font-size="12" fill="#555">right: {right}</text>',
+        ]
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -282,7 +287,7 @@ def main() -> int:
                 results[arm].append(json.loads(kept.read_text(encoding="utf-8")))
 
     print(f"\n{'':14}{'asked':9}{'navigation right':26}{'others right':26}{'tool changed':24}loss")
-    drawn: list[tuple[str, Proportion, Proportion]] = []
+    drawn: list[tuple[str, dict[str, Proportion], dict[str, Proportion]]] = []
     found: dict[tuple[str, str], dict[str, Proportion]] = {}
     for arm, of in results.items():
         for name in WAYS:
@@ -292,10 +297,7 @@ def main() -> int:
                 loss = " ".join(f"{result['loss']:.2f}" for result in of)
                 print(f"{arm:14}{name:9}{shares[0]:26}{shares[1]:26}{shares[2]:24}{loss}")
         if of:
-            shown = (found[arm, "with"]["navigation"], found[arm, "without"]["navigation"])
-            drawn.append((arm, *shown))
-            if arm == "biased":
-                drawn.append(("biased, with a hint", found[arm, "hint"]["navigation"], shown[1]))
+            drawn.append((arm, found[arm, "with"], found[arm, "without"]))
     print(
         "\n`changed`: against the same request asked with the system message. All seeds together; 95 % intervals (Wilson)"
     )
@@ -311,11 +313,15 @@ def main() -> int:
     if not results["biased"] or not results["normalized"]:
         print("\nnothing is shown: no training of the biased and of the normalized rows is kept")
         return 1
-    before, after = found["biased", "with"]["navigation"], found["normalized", "with"]["navigation"]
+    changed = [found[arm, "without"]["changed"] for arm in ("biased", "normalized")]
+    right = [found[arm, "with"]["navigation"] for arm in ("biased", "normalized")]
     kept_claims = {
         "the audit fails the biased rows": verdicts["biased"].startswith("fail"),
         "the audit does not fail the normalized rows": not verdicts["normalized"].startswith("fail"),
-        "normalizing brings navigation back": after.interval[0] > before.interval[1],
+        "the system message alone changes the tool less often after normalizing": (
+            changed[0].interval[0] > changed[1].interval[1]
+        ),
+        "navigation is right more often after normalizing": right[1].interval[0] > right[0].interval[1],
     }
     print()
     for claim, holds in kept_claims.items():
