@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.commands import Inv, Said, commands_on
 from tests.support.mac import make_mac
-from tests.support.ssh_files import SshClient
+from tests.support.ssh_files import SshClient, free_port
 from tests.support.sshd import start_sshd
 from tunewright.cli import planning
 from tunewright.cli.fitness import require_plan_fits
@@ -215,3 +215,26 @@ def test_a_busy_host_says_that_a_new_run_waits(tmp_path: Path) -> None:
         )
         with pytest.raises(HostError):
             check_queue(host, environment(tmp_path, "nothing", code=1))
+
+
+@pytest.mark.sshd
+def test_several_hosts_are_one_table_with_what_is_wrong_below(
+    check: Check, ssh: SshClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inv: Inv = commands_on(ROOT, monkeypatch)
+    with start_sshd(tmp_path / "sshd", login_shell=NOISE) as server:
+        ssh.add("lab", server)
+        ssh.add("gone", server, port=free_port())
+        said = inv("host.check", "--host", "lab", "--host", "gone", "--recipe", "tiny")
+        alone = check("lab")
+    rows = {line.split()[0]: line.split()[1:] for line in said.out.splitlines()[: len(lines(alone)) + 1]}
+    assert said.code == 4
+    assert rows["check"] == ["lab", "gone"]
+    assert rows["reach"] == ["pass", "fail"]
+    assert rows["shell"] == ["warn", "-"]
+    assert {name: cells[0] for name, cells in rows.items() if name != "check"} == {
+        name: line[:4] for name, line in lines(alone).items()
+    }
+    assert re.search(r"^gone  fail  reach +gone .*refused", said.out, re.MULTILINE)
+    assert re.search(r"^lab  warn  shell .*Welcome to the lab!", said.out, re.MULTILINE)
+    assert "error: gone is not fit for tiny: gone" in said.err

@@ -1,4 +1,4 @@
-"""The laptop's side of a trial, by the real commands: `faults_client.py CHECKOUT RUN`, or `… CHECKOUT train FLAG…`.
+"""The laptop's side of a trial, by the real commands: `faults_client.py CHECKOUT RUN`, or `… CHECKOUT COMMAND FLAG…`.
 
 With a run: `resume` where it was never started, else `attach`. Nothing is scored afterwards, because the light worker
 computes nothing that could be; and no environment is installed, because the worker is the tests' own.
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.support.commands import light_environment
-from tunewright.cli import base_files, host_settings, inputs, pipeline, runs, tasks
+from tunewright.cli import base_files, host_settings, inputs, pipeline, runs, sweep, tasks, training
 from tunewright.cli.invoke_program import Front
 from tunewright.contract.run import RunFolder
 from tunewright.remote import environment, follow, retry
@@ -22,7 +22,7 @@ def main() -> None:
     # Shorter than a user's, so that a trial takes seconds.
     follow.POLL, follow.SILENCE, retry.WAITS = 0.05, 1.0, (0.05, 0.1, 0.2)
     command = sys.argv[2:]
-    if command[0] not in ("train", "pull"):
+    if Path(command[0]).is_absolute():
         command = [verb_for(checkout, RunFolder(Path(command[0]))), "--run", Path(command[0]).name]
     Front().run(["inv", *command])
 
@@ -37,11 +37,11 @@ def use_checkout(checkout: Path) -> None:
     """Let the commands work in a checkout of the test's own, with the light worker."""
     work = checkout / ".tunewright"
     places = {"ROOT": checkout, "RUNS": checkout / "runs", "WORK": work, "PROBES": work / "probes"}
-    for module in (base_files, inputs, pipeline, runs, tasks):
+    for module in (base_files, inputs, pipeline, runs, sweep, tasks, training):
         for name in places.keys() & vars(module).keys():
             setattr(module, name, places[name])
     host_settings.HOSTS = checkout / "hosts.toml"
-    runs.finish = tasks.finish = no_scores
+    runs.finish = tasks.finish = sweep.finish = no_scores
     environment.install_environment = lambda host, root, report: light_environment(checkout / ".light")
 
 

@@ -73,6 +73,7 @@ def test_every_flag_of_every_task_is_explained(name: str) -> None:
         (["train", "--no-such-flag"], "No idea what '--no-such-flag' is"),
         (["trian"], "No idea what 'trian' is"),
         (["train", "--recipe"], "recipe"),
+        (["train", "--host", "mac", "--host", "--detach"], "Flag '--host' needed value"),
         (["train", "--recipe", "nope"], "no recipe 'nope'"),
         (["train", "--data", "nowhere"], "no data at nowhere"),
         (["status", "--run", "no-such-run"], "no run"),

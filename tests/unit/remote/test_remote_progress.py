@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.remote_runs import small_recipe
 from tunewright.contract.run import Event
-from tunewright.remote.progress import describe, show_events
+from tunewright.remote.progress import describe, show_events, show_side_by_side
 
 
 def event(kind: str, stage: str = "train", /, **data: object) -> Event:
@@ -83,6 +83,39 @@ def test_a_stage_that_starts_again_has_one_bar() -> None:
     assert "301/600" in stream.getvalue()
 
 
+def test_runs_on_several_hosts_share_one_display() -> None:
+    heard = [(host, each) for each in RUN for host in ("a", "mac-b")] + [
+        ("a", "pulled train: 2 files, 9.0 MB")
+    ]
+    stream = io.StringIO()
+    show_side_by_side(iter(heard), ["a", "mac-b"], terminal=False, stream=stream, clock=lambda: 0.0)
+    lines = stream.getvalue().splitlines()
+    for host in ("a    ", "mac-b"):
+        own = [line.removeprefix(f"{host}  ") for line in lines if line.startswith(host)]
+        assert own[:3] == [
+            "train     starts, 600 steps",
+            "train     10 of 600, about 1:06:40 left",
+            "train     step 100: validation loss 1.250",
+        ]
+    assert lines[-1] == "a      pulled train: 2 files, 9.0 MB"
+    stream = io.StringIO()
+    show_side_by_side(iter(heard), ["a", "mac-b"], terminal=True, stream=stream)
+    for part in ("600/600", "mac-b  train     warning: the disk [is] slow Wait.", "pulled train"):
+        assert part in stream.getvalue()
+
+
+def test_a_host_that_starts_a_stage_again_keeps_its_bar() -> None:
+    stream = io.StringIO()
+    again = [
+        RUN[0],
+        RUN[1],
+        event("stage_start", total=600, step=300),
+        event("progress", step=301, total=600),
+    ]
+    show_side_by_side(iter(("a", each) for each in again), ["a"], terminal=True, stream=stream)
+    assert "301/600" in stream.getvalue()
+
+
 def test_an_error_in_the_middle_passes_through() -> None:
     def broken() -> Iterator[Event]:
         yield RUN[0]
@@ -118,3 +151,5 @@ def test_events_of_other_versions_are_drawn_too(kind: str, data: dict[str, objec
     made = Event(seq=1, time="", stage="train", kind=kind, data=data)
     for terminal in (True, False):
         show_events(iter([RUN[0], made]), small_recipe(), terminal=terminal, stream=io.StringIO())
+        heard = [("a", RUN[0]), ("a", made)]
+        show_side_by_side(iter(heard), ["a"], terminal=terminal, stream=io.StringIO())

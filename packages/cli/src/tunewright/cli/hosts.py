@@ -1,5 +1,6 @@
 """Tasks about the machine that does the work."""
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -10,6 +11,7 @@ from tunewright.contract.console import say
 if TYPE_CHECKING:
     from tunewright.contract.base_lock import BaseLock
     from tunewright.contract.recipe import Recipe
+    from tunewright.remote.preflight import HostFinding
 
 HOST = "where it runs: local, or a name from ~/.ssh/config"
 CHOSEN_RECIPE = (
@@ -18,27 +20,67 @@ CHOSEN_RECIPE = (
 
 
 @command(
-    host=HOST,
+    iterable=["host"],
+    host=f"{HOST} (default: local); repeatable: a table with a column for each",
     recipe=CHOSEN_RECIPE,
 )
-def check(c: Context, host: str = "local", recipe: str = "") -> None:
+def check(c: Context, host: list[str] = [], recipe: str = "") -> None:
     """Is the host reachable and fit for the recipe? A line each, with the command that fixes it; changes nothing there."""
     from tunewright.cli.fitness import check_host
     from tunewright.cli.host_settings import choose_recipe
+    from tunewright.cli.side_by_side import hosts_named
     from tunewright.contract.console import spelled
     from tunewright.contract.errors import HostError
     from tunewright.remote.host import open_host
 
-    wanted, lock = planned_recipe(choose_recipe(recipe, host))
-    with open_host(host, ROOT) as machine:
-        findings = check_host(wanted, machine, lock)
-    for finding in findings:
-        print(spelled(str(finding)))
-    failed = [finding for finding in findings if finding.severity == "fail"]
-    if failed:
-        raise HostError(
-            f"{host} is not fit for {wanted.name}: {failed[0].message}", "Fix what is marked fail above."
-        )
+    names = hosts_named(host)
+    wanted = {name: planned_recipe(choose_recipe(recipe, name)) for name in names}
+
+    def look(name: str) -> "list[HostFinding]":
+        with open_host(name, ROOT) as machine:
+            return check_host(wanted[name][0], machine, wanted[name][1])
+
+    if len(names) > 1:
+        found = check_several(names, look)
+    else:
+        found = {names[0]: look(names[0])}
+        for finding in found[names[0]]:
+            print(spelled(str(finding)))
+    for name, findings in found.items():
+        if failed := [finding for finding in findings if finding.severity == "fail"]:
+            raise HostError(
+                f"{name} is not fit for {wanted[name][0].name}: {failed[0].message}",
+                "Fix what is marked fail above.",
+            )
+
+
+def check_several(
+    names: Sequence[str], look: "Callable[[str], list[HostFinding]]"
+) -> "dict[str, list[HostFinding]]":
+    """Look at all hosts at once and print a table, then whatever is not well; what was found on each. A host that cannot
+    be reached has that as its finding."""
+    from tunewright.cli.side_by_side import on_each, table
+    from tunewright.contract.console import spelled
+    from tunewright.contract.errors import UserError
+    from tunewright.remote.preflight import HostFinding
+
+    found: dict[str, list[HostFinding]] = {}
+    for name, answer in zip(names, on_each(names, look)):
+        missed = isinstance(answer, UserError)
+        found[name] = [HostFinding("reach", "fail", answer.message, answer.hint)] if missed else answer
+    marks: dict[str, dict[str, str]] = {}
+    for name, findings in found.items():
+        for finding in findings:  # of several for one check, the worst comes first
+            marks.setdefault(finding.check, {}).setdefault(name, finding.severity)
+    order = ("fail", "warn", "pass")
+    worst_of = sorted(marks.items(), key=lambda row: min(map(order.index, row[1].values())))
+    rows = [(check, *(cells.get(name, "-") for name in names)) for check, cells in worst_of]
+    print(table([("check", *names), *rows]))
+    for name, findings in found.items():
+        for finding in findings:
+            if finding.severity != "pass":
+                print(spelled(f"{name}  {finding}"))
+    return found
 
 
 @command(

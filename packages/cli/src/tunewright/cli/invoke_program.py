@@ -125,6 +125,20 @@ def main() -> None:
     Front("tunewright").run()
 
 
+def need_values(arguments: Sequence[str], collection: Collection) -> None:
+    """Raise ParseError for a repeatable flag without a value: Invoke runs the task as if the flag had not been given."""
+    contexts = {
+        name: context for context in collection.to_contexts() for name in (context.name, *context.aliases)
+    }
+    flags: dict[str, Any] = {}  # of the task that was named last
+    for token, following in zip(arguments, (*arguments[1:], "--")):
+        if token in contexts:
+            flags = dict(contexts[token].flags)
+        elif (flag := flags.get(token)) and flag.kind is list:
+            if following in flags or following.startswith("--"):
+                raise ParseError(f"Flag {token!r} needed value and was not given one!")
+
+
 def stats_without_query(arguments: Sequence[str]) -> list[str]:
     """`sql --stats NAME` needs no query. Invoke knows no positional argument that may be left out: a blank is put there."""
     given = list(arguments)
@@ -188,6 +202,7 @@ class Front(Program):
             self.core.unparsed[:] = []
             self.args.help.value = task
         with usage_errors():
+            need_values(self.core.unparsed, self.collection)
             super().parse_tasks()
 
     def parse_cleanup(self) -> None:

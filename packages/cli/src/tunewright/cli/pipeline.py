@@ -195,7 +195,6 @@ def attach_to(host: str, run: "RunFolder") -> None:
 
     Raises CheckFailed when the run did not finish.
     """
-    from tunewright.contract.errors import CheckFailed
     from tunewright.remote.host import open_host
     from tunewright.remote.job import follow_run, pull_run
     from tunewright.remote.progress import show_events
@@ -204,6 +203,13 @@ def attach_to(host: str, run: "RunFolder") -> None:
     with told_when_interrupted(lambda: left_alone(run)), open_host(host, ROOT) as machine:
         show_events(follow_run(machine, run), recipe)
         pull_run(machine, run, say)
+    require_done(run)
+
+
+def require_done(run: "RunFolder") -> None:
+    """Raises CheckFailed when the run, as the laptop has heard, did not finish."""
+    from tunewright.contract.errors import CheckFailed
+
     status = run.read_status()
     if status is None or status.state != "done":
         state = status.state if status else "unknown"

@@ -1,16 +1,18 @@
 """Tasks that look after runs."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 
 from tunewright.cli.invoke_program import ROOT, command
 from tunewright.cli.pipeline import RUNS, attach_to, finish, say_detached, stop_it, told_when_interrupted
 from tunewright.contract.console import say
 
 if TYPE_CHECKING:
-    from tunewright.contract.run import RunFolder
+    from tunewright.contract.run import RunFolder, Status
 
 RECIPE = "a recipe's name, or the path of a .toml file"
 RUN = "a run's id, or a unique beginning or end of it (default: the latest)"
@@ -88,24 +90,72 @@ def runs(c: Context, host: str = "") -> None:
 
 
 @command(
+    iterable=["host"],
     run=RUN,
+    host="the latest run of this host; repeatable: a table, one line for each host",
 )
-def status(c: Context, run: str = "") -> None:
+def status(c: Context, run: str = "", host: list[str] = []) -> None:
     """A run's state, asked of its host."""
     from tunewright.remote.host import open_host
     from tunewright.remote.job import run_status
 
-    folder = find(run)
+    if len(host) > 1:
+        several_statuses(run, host)
+        return
+    folder = find(run, *host)
     with open_host(folder.read_spec().host, ROOT) as machine:
         state = run_status(machine, folder)
+    print(f"{folder.path.name}: {state_text(state)}")
+    for line in details(state):
+        print(f"  {line}")
+
+
+def state_text(state: "Status") -> str:
+    """A status in a few words."""
     where = f" in {state.stage}" if state.stage else ""
     step = f", step {state.step} of {state.steps}" if state.steps else ""
     waits = f", {state.message}" if state.place else ""
     still = " (paused)" if state.paused else " (stalled)" if state.stalled else ""
-    print(f"{folder.path.name}: {state.state}{waits}{still}{where}{step}")
-    for line in ("" if waits else state.message, state.hint):
-        if line:
-            print(f"  {line}")
+    return f"{state.state}{waits}{still}{where}{step}"
+
+
+def details(state: "Status") -> list[str]:
+    """What else a status says, and what to do about it."""
+    return [line for line in ("" if state.place else state.message, state.hint) if line]
+
+
+def several_statuses(run: str, hosts: Sequence[str]) -> None:
+    """A table of the latest run of each host; exit code 4 when one of them does not answer."""
+    from tunewright.cli.side_by_side import hosts_named, on_each, table, worst
+    from tunewright.contract.errors import UserError
+    from tunewright.contract.visible import one_line
+    from tunewright.remote.host import open_host
+    from tunewright.remote.job import list_runs, run_status
+
+    if run:
+        raise UserError("--run is on one host", "Leave --host away: ./inv status --run RUN")
+
+    def ask(host: str) -> tuple[str, str, list[str]]:
+        with open_host(host, ROOT) as machine:
+            rows = list_runs(ROOT, host)
+            if not rows:
+                return "-", "no run of this checkout", []
+            state = run_status(machine, find(rows[-1].id))
+        return rows[-1].id, state_text(state), details(state)
+
+    names = hosts_named(hosts)
+    rows, notes, codes = [("host", "run", "state")], list[str](), list[int]()
+    for host, answer in zip(names, on_each(names, ask)):
+        if isinstance(answer, UserError):
+            rows.append((host, "-", f"error: {one_line(answer.message, 100)}"))
+            notes += [f"{host}: {line}" for line in str(answer).split("\n")]
+            codes.append(int(answer.exit_code))
+        else:
+            rows.append((host, answer[0], answer[1]))
+            notes += [f"{host}: {line}" for line in answer[2]]
+    print(table(rows), *notes, sep="\n")
+    if code := worst(codes):
+        raise Exit(code=code)
 
 
 @command(

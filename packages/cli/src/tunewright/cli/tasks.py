@@ -5,6 +5,7 @@ Nothing heavy is imported before a task needs it: `--list` and `--help` answer a
 
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.exceptions import Exit
 
 from tunewright.cli import (
     cards,
@@ -21,24 +22,14 @@ from tunewright.cli import (
     suites,
     validating,
 )
-from tunewright.cli.inputs import prepare_inputs
 from tunewright.cli.invoke_program import ROOT, command, need_sources
-from tunewright.cli.pipeline import (
-    attach_to,
-    audit_gate,
-    choose_dataset,
-    come_back,
-    finish,
-    say_detached,
-    stop_it,
-    told_when_interrupted,
-)
-from tunewright.contract.console import say
+from tunewright.cli.pipeline import attach_to, finish, say_detached
 
 
 @command(
-    host=hosts.HOST,
-    recipe=hosts.CHOSEN_RECIPE,
+    iterable=["host", "recipe"],
+    host=f"{hosts.HOST} (default: local); repeatable: one run on each",
+    recipe=f"{hosts.CHOSEN_RECIPE}; repeatable: one for each host, in their order",
     data="a dataset: a folder with train.jsonl and valid.jsonl (default: the recipe's own, generated)",
     detach="start it and return; `attach` comes back to it",
     force="go on although the audit failed; the report says so",
@@ -46,66 +37,33 @@ from tunewright.contract.console import say
 )
 def train(
     c: Context,
-    host: str = "local",
-    recipe: str = "",
+    host: list[str] = [],
+    recipe: list[str] = [],
     data: str = "",
     detach: bool = False,
     force: bool = False,
     fresh: bool = False,
 ) -> None:
     """Audit, ship, train, fuse, quantize, check, predict, pull, score and report."""
-    from tunewright.cli.base_model import bring_base, pinned_recipe
-    from tunewright.cli.fitness import require_environment_fits, require_plan_fits
-    from tunewright.cli.host_settings import choose_recipe
-    from tunewright.remote.environment import install_environment
+    from tunewright.cli.side_by_side import hosts_named
+    from tunewright.cli.training import prepare_jobs, start_job
     from tunewright.remote.host import open_host
-    from tunewright.remote.job import go_on_with_earlier, new_run, ship_run, start_run
-    from tunewright.remote.packaged_model import install_base
 
     need_sources()
-    plan, lock = pinned_recipe(choose_recipe(recipe, host))
-    dataset = choose_dataset(plan, data)
-    audited = audit_gate(dataset, plan, force)
-    inputs = prepare_inputs(plan, dataset, host, audited.left_out)
-    with open_host(host, ROOT) as machine:
-        for finding in require_environment_fits(machine):
-            if finding.severity == "warn":
-                say(f"host      warning: {finding.message}\n  {finding.hint}")
-        with told_when_interrupted(
-            lambda: "nothing was started; the same command goes on where this one was"
-        ):
-            environment = install_environment(machine, ROOT, say)
-            require_plan_fits(plan, machine, lock, inputs.folder)
-            install_base(machine, environment, plan.model.base, say)
-            bring_base(machine, environment, lock)
-        run = new_run(
-            ROOT,
-            plan,
-            inputs.folder,
-            audited.report,
-            audited.forced,
-            machine,
-            environment,
-            prepared=inputs.suites,
-            origin=inputs.origin,
-            base_note=inputs.base_note,
-        )
-        run = go_on_with_earlier(run, say)
-        with told_when_interrupted(
-            lambda: (
-                "nothing was started, and what has arrived is kept; go on: the same command again, "
-                f"or ./inv resume --run {run.path.name}"
-            )
-        ):
-            ship_run(machine, run, say)
-        with told_when_interrupted(
-            lambda: f"the run may have been started: {come_back(run)}; {stop_it(run)}"
-        ):
-            status = start_run(machine, run, fresh=fresh)
+    jobs = prepare_jobs(hosts_named(host), recipe, data, force)
+    if len(jobs) > 1:
+        from tunewright.cli.sweep import sweep
+
+        if code := sweep(jobs, fresh=fresh, detach=detach):
+            raise Exit(code=code)
+        return
+    ((place, job),) = jobs.items()
+    with open_host(place, ROOT) as machine:
+        run, status = start_job(job, machine, fresh)
     if detach:
         say_detached(run, status)
     else:
-        attach_to(host, run)
+        attach_to(place, run)
         finish(run)
 
 

@@ -2,8 +2,12 @@
 
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 _spellings: list[tuple[str, str]] = []
+_speaker: ContextVar[str] = ContextVar("speaker", default="")
 
 
 def spell_commands(*spellings: tuple[str, str]) -> None:
@@ -20,7 +24,18 @@ def spelled(text: str) -> str:
 
 def say(text: str) -> None:
     """Print a line for the person watching. Standard output is kept for results."""
-    print(("\x1b[2K" if sys.stderr.isatty() else "") + spelled(text), file=sys.stderr, flush=True)
+    said = "\n".join(_speaker.get() + line for line in spelled(text).split("\n"))
+    print(("\x1b[2K" if sys.stderr.isatty() else "") + said, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def spoken_by(name: str) -> Generator[None]:
+    """Let every line that this thread says in the block begin with a name, as several speak at once."""
+    token = _speaker.set(f"{name}  ")
+    try:
+        yield
+    finally:
+        _speaker.reset(token)
 
 
 class Progress:
@@ -43,7 +58,7 @@ class Progress:
         if at - self.last < (0.2 if terminal else 2):
             return
         self.last = at
-        line = f"{self.name:<9} {what} {done:,} of {total:,}"
+        line = f"{_speaker.get()}{self.name:<9} {what} {done:,} of {total:,}"
         # On a terminal the cursor goes back to the line's start: whatever is said next writes over it.
         print(
             f"\x1b[2K{line}\r" if terminal else line,

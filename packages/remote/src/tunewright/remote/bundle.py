@@ -6,6 +6,7 @@ Made once for a state of the sources and kept; when nothing changed it is found 
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ PACKAGES = ("contract", "train")
 REQUIREMENTS = "requirements.txt"
 # Wheels are zip files with times in them; one fixed time makes the same source the same wheel.
 EPOCH = "315532800"
+_BUILDING = threading.Lock()  # what several hosts need is built once
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,10 @@ def prepare_shipment(root: Path, report: Callable[[str], None]) -> Shipment:
     """
     key = source_hash(root)
     folder = root / ".tunewright" / "shipments" / key
-    if read_manifest(folder) is None:
-        report("building the host's packages")
-        _build(root, folder, key)
+    with _BUILDING:
+        if read_manifest(folder) is None:
+            report("building the host's packages")
+            _build(root, folder, key)
     manifest = read_manifest(folder)
     if manifest is None:
         raise UserError(f"{folder} is damaged", f"Remove it: rm -r {folder}")

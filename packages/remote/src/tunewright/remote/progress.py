@@ -5,7 +5,7 @@ Takes events and nothing else; what is drawn can be told apart from how by `desc
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import IO, Any
 
@@ -34,6 +34,79 @@ def show_events(
         _draw_bars(events, recipe, target)
     else:
         _draw_lines(events, target, clock)
+
+
+def show_side_by_side(
+    heard: Iterable[tuple[str, Event | str]],
+    hosts: Sequence[str],
+    terminal: bool | None = None,
+    stream: IO[str] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Draw the events of one run on each of `hosts` until they end, on standard error: a bar for each host on a terminal,
+    else lines that begin with the host's name. Texts among the events are shown as they are."""
+    target = stream or sys.stderr
+    if target.isatty() if terminal is None else terminal:
+        _draw_bar_of_each(heard, hosts, target)
+        return
+    width = max(map(len, hosts))
+    said = dict.fromkeys(hosts, -QUIET)
+    for host, word in heard:
+        if isinstance(word, Event) and word.kind in ("progress", "loss"):
+            if clock() - said[host] < QUIET:
+                continue
+            said[host] = clock()
+        if (line := describe(word) if isinstance(word, Event) else word) is not None:
+            _write_line(target, f"{host:<{width}}  {line}")
+
+
+def _write_line(stream: IO[str], line: str) -> None:
+    """Write a line at once."""
+    stream.write(line + "\n")
+    stream.flush()
+
+
+def _draw_bar_of_each(
+    heard: Iterable[tuple[str, Event | str]], hosts: Sequence[str], stream: IO[str]
+) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    width = max(map(len, hosts))
+    progress = Progress(
+        TextColumn(f"{{task.fields[host]:<{width}}}"),
+        TextColumn(f"{{task.fields[stage]:<{NAME_WIDTH}}}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(file=stream, force_terminal=True),
+        refresh_per_second=8,
+    )
+    bars = {host: progress.add_task("", total=1, host=escape(host), stage="", note="") for host in hosts}
+    with progress:
+        for host, word in heard:
+            bar = bars[host]
+            if isinstance(word, str):
+                progress.update(bar, note=escape(word))
+                continue
+            step, total = _whole(word.data.get("step")), _whole(word.data.get("total"))
+            if word.kind == "stage_start":
+                stage = escape(visible(word.stage))
+                # A reset forgets every field that it is not given.
+                progress.reset(bar, total=total or 1, completed=step, host=escape(host), stage=stage, note="")
+            elif word.kind == "progress":
+                progress.update(
+                    bar, completed=step, total=total or None, note=_left(word.data.get("seconds_left"))
+                )
+            elif word.kind == "loss":
+                note = f"loss {_number(word.data.get('loss'))}{_pace(word.data)}"
+                progress.update(bar, completed=step, note=note)
+            elif word.kind == "stage_end":
+                progress.update(bar, completed=progress.tasks[bar].total or 1, note="done")
+            elif word.kind != "validation" and (line := describe(word)) is not None:
+                progress.console.print(escape(f"{host}  {line}"), highlight=False)
 
 
 def describe(event: Event) -> str | None:
@@ -88,8 +161,7 @@ def _draw_lines(events: Iterable[Event], stream: IO[str], clock: Callable[[], fl
                 continue
             said = clock()
         if (line := describe(event)) is not None:
-            stream.write(line + "\n")
-            stream.flush()
+            _write_line(stream, line)
 
 
 def _draw_bars(events: Iterable[Event], recipe: Recipe, stream: IO[str]) -> None:

@@ -126,7 +126,7 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
         must(done, f"{host.name}: cannot finish {final}", "Is the disk full?")
         return True
 
-    with _only_sender(sha256):
+    with _only_sender(host, sha256):
         for _ in range(3):
             if persist(attempt, report, lambda: meter.done):
                 return sent
@@ -145,9 +145,10 @@ def part_path(host: Host, sha256: str) -> PurePosixPath:
 
 
 @contextmanager
-def _only_sender(sha256: str) -> Generator[None]:
-    """One process of this laptop at a time sends that content; the next one finds it there."""
-    path = Path(tempfile.gettempdir(), f"tunewright-sending-{os.getuid()}-{sha256[:2]}.lock")
+def _only_sender(host: Host, sha256: str) -> Generator[None]:
+    """One process of this laptop at a time sends that content to that machine; the next one finds it there."""
+    name = sha256_bytes(f"{host.key or host.name} {sha256}".encode())[:2]
+    path = Path(tempfile.gettempdir(), f"tunewright-sending-{os.getuid()}-{name}.lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
