@@ -5,10 +5,11 @@ import io
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,25 @@ class Terminal(io.StringIO):
         return True
 
 
+@contextlib.contextmanager
+def help_kept() -> Generator[None]:
+    """Parsing takes the help texts out of the tasks, and a second time in the same process finds none."""
+    from invoke.collection import Collection
+
+    from tunewright.cli.tasks import ns
+
+    def tasks(collection: Collection) -> list[Any]:
+        inner = [task for sub in collection.collections.values() for task in tasks(sub)]
+        return [*collection.tasks.values(), *inner]
+
+    texts = [(task, dict(task.help)) for task in tasks(ns)]
+    try:
+        yield
+    finally:
+        for task, text in texts:
+            task.help = text
+
+
 def front(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     """What `./inv …` says and its exit code, in this process, which has loaded the code already.
 
@@ -51,7 +71,7 @@ def front(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     argv = ["inv", *map(str, arguments)]
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
     code = 0
-    with contextlib.chdir(ROOT), redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+    with contextlib.chdir(ROOT), redirect_stdout(streams[0]), redirect_stderr(streams[1]), help_kept():
         try:
             Front().run(argv)
         except SystemExit as ended_with:
@@ -74,7 +94,7 @@ def commands_on(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Inv:
         out, err = io.StringIO(), io.StringIO() if answer is None else Terminal()
         code = 0
         monkeypatch.setattr(sys, "stdin", io.StringIO() if answer is None else Terminal(answer))
-        with redirect_stdout(out), redirect_stderr(err):
+        with redirect_stdout(out), redirect_stderr(err), help_kept():
             try:
                 Front().run(["inv", *arguments])
             except SystemExit as exit_:

@@ -127,16 +127,17 @@ def main() -> None:
 
 def need_values(arguments: Sequence[str], collection: Collection) -> None:
     """Raise ParseError for a repeatable flag without a value: Invoke runs the task as if the flag had not been given."""
-    contexts = {
-        name: context for context in collection.to_contexts() for name in (context.name, *context.aliases)
+    # Not out of the parser's contexts: making them takes the help texts out of the tasks, and no later --help has any.
+    repeatable = {
+        spelled: {f"--{name.replace('_', '-')}" for name in collection[task].iterable}
+        for task, aliases in collection.task_names.items()
+        for spelled in (task, *aliases)
     }
-    flags: dict[str, Any] = {}  # of the task that was named last
+    flags: set[str] = set()  # of the task that was named last
     for token, following in zip(arguments, (*arguments[1:], "--")):
-        if token in contexts:
-            flags = dict(contexts[token].flags)
-        elif (flag := flags.get(token)) and flag.kind is list:
-            if following in flags or following.startswith("--"):
-                raise ParseError(f"Flag {token!r} needed value and was not given one!")
+        flags = repeatable.get(token, flags)
+        if token in flags and re.match("-.", following):
+            raise ParseError(f"Flag {token!r} needed value and was not given one!")
 
 
 def stats_without_query(arguments: Sequence[str]) -> list[str]:
