@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tunewright.contract.lazy import lazily
+from tunewright.train.file_limit import keep_file_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,8 @@ __getattr__ = lazily(
     __name__,
     {name: f"tunewright.contract.counts:{name}" for name in ("Counts", "Disk", "Training")},
 )
+
+keep_file_limit()  # before anything here imports mlx-lm
 
 
 def plan(recipe: "Recipe", config: "Mapping[str, Any] | str | Path", *, tokens: int = 0) -> "Counts":
