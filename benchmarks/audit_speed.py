@@ -33,7 +33,7 @@ import json, resource, sys
 from pathlib import Path
 from tunewright.audit.audited import audit_dataset
 from tunewright.audit.helpers import Helpers
-from tunewright.audit.report import terminal_text
+from tunewright.audit.terminal_report import terminal_text
 helping = []
 leave = Helpers.__exit__
 def watched(self, *error):

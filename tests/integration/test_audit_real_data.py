@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tunewright.audit.audited import AuditReport, audit_dataset
-from tunewright.audit.report import terminal_text
+from tunewright.audit.terminal_report import terminal_text
 
 REAL = os.environ.get("TUNEWRIGHT_REAL_DATA", "")
 pytestmark = pytest.mark.skipif(not REAL, reason="TUNEWRIGHT_REAL_DATA names no folder")

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tests.support.audit_rows import chat, openai, words_of
+from tunewright.audit.audit_steps import all_checks
 from tunewright.audit.audited import audit_dataset
 from tunewright.audit.config import read_config
 from tunewright.audit.findings import Finding
-from tunewright.audit.report import verdict_line
-from tunewright.audit.run import all_checks
+from tunewright.audit.terminal_report import verdict_line
 from tunewright.contract.errors import UserError
 
 

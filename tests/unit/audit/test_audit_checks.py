@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.audit_rows import ROOT, Case, Row, chat, good
 from tests.support.check_fixtures import FIXTURES, INFORMATION_ONLY
+from tunewright.audit.audit_steps import all_checks
 from tunewright.audit.audited import AuditReport, audit_dataset
-from tunewright.audit.run import all_checks
 
 
 def write(folder: Path, name: str, rows: Sequence[Row]) -> None:

@@ -204,7 +204,7 @@ def test_a_planted_cause_is_named_with_a_row_of_each_side(
 def test_how_requests_are_written_is_judged_among_the_rows_of_a_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunewright.audit.run.FORM_SAMPLE", 200)
+    monkeypatch.setattr("tunewright.audit.audit_steps.FORM_SAMPLE", 200)
     report = audit(tmp_path, rows(420, planted(0.9, shouted)))
     (finding,) = [f for f in of(report, "shortcut.feature") if f.feature == "request_case"]
     assert "written in capitals" in finding.message

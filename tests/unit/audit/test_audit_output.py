@@ -16,14 +16,14 @@ import pytest
 from jsonschema import Draft7Validator
 
 from tests.support.kept_schemas import kept_schema
+from tunewright.audit.audit_page import html_report
+from tunewright.audit.audit_steps import all_checks
 from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.checks import parse_check
 from tunewright.audit.config import read_config
-from tunewright.audit.page import html_report
-from tunewright.audit.report import silencing, terminal_text
-from tunewright.audit.run import all_checks
 from tunewright.audit.sarif import sarif
 from tunewright.audit.sql import run_query
+from tunewright.audit.terminal_report import silencing, terminal_text
 from tunewright.contract.errors import UserError
 
 HOSTILE = (

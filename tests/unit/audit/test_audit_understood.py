@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.audit_rows import Row, chat, good, last, openai, says, schema
+from tunewright.audit.audit_page import html_report
 from tunewright.audit.audited import AuditReport, audit_dataset
-from tunewright.audit.page import html_report
-from tunewright.audit.report import terminal_text
 from tunewright.audit.sql import run_query
+from tunewright.audit.terminal_report import terminal_text
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:,x"}}
 HALF_A_CALL = 'One moment.\n<tool_call>\n{"name": "search", "arguments": {"q":'

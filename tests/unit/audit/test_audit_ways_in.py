@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.audit.test_audit_weird_rows import OK, WEIRD
 from tunewright.audit import helpers as helpers_module
-from tunewright.audit import lines
+from tunewright.audit import load_lines
 from tunewright.audit.database import connect
 from tunewright.audit.helpers import Helpers
 from tunewright.chat.reading.batch import Batch
@@ -64,15 +64,17 @@ def loaded(folder: Path, texts: list[str], way: str, monkeypatch: pytest.MonkeyP
     """What stands in the tables after a batch of these lines went in one way."""
     with monkeypatch.context() as patch, Helpers() as helpers:
         if way == "doubted":
-            patch.setattr(lines, "TRUSTED", lines.DOUBTED)
+            patch.setattr(load_lines, "TRUSTED", load_lines.DOUBTED)
         elif way in ("mended", "helped"):
-            nothing = lines.RAW.replace("CASE WHEN messages IS NULL THEN false", "CASE WHEN true THEN false")
-            assert nothing != lines.RAW
-            patch.setattr(lines, "RAW", nothing)
+            nothing = load_lines.RAW.replace(
+                "CASE WHEN messages IS NULL THEN false", "CASE WHEN true THEN false"
+            )
+            assert nothing != load_lines.RAW
+            patch.setattr(load_lines, "RAW", nothing)
         if way == "helped":
             patch.setattr(helpers_module, "FEWEST", 1)
         connection = connect(folder)
-        lines.insert_batch(connection, 0, 0, Batch(texts, 1), helpers)
+        load_lines.insert_batch(connection, 0, 0, Batch(texts, 1), helpers)
         if way == "helped":
             assert helpers.running
         found = {

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tunewright.audit.audit_page import html_report
 from tunewright.audit.audited import audit_dataset
-from tunewright.audit.page import html_report
-from tunewright.audit.report import terminal_text
 from tunewright.audit.sarif import sarif
+from tunewright.audit.terminal_report import terminal_text
 from tunewright.contract.recipe import load_recipe
 
 ROOT = Path(__file__).parents[3]

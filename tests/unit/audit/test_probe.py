@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.support import many_shapes, planted_structure
 from tests.support.audit_rows import call, chat
 from tests.support.chat_shapes import ROWS
+from tunewright.audit.audit_page import html_report
 from tunewright.audit.audited import audit_dataset
-from tunewright.audit.page import html_report
 from tunewright.audit.probe.decisions import (
     CALL,
     LONGEST,
@@ -39,7 +39,7 @@ from tunewright.audit.probe.plan import ProbePlan, plan_probe
 from tunewright.audit.probe.saved import fingerprint, read_probes, save_probe
 from tunewright.audit.probe.terminal import probe_text
 from tunewright.audit.probe.verdict import ProbeResult
-from tunewright.audit.report import terminal_text
+from tunewright.audit.terminal_report import terminal_text
 from tunewright.chat.reading.files import find_files
 from tunewright.chat.reading.settings import Reading
 from tunewright.contract.atomic import write_jsonl

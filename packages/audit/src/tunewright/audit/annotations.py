@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tunewright.audit.report import verdict_line
+from tunewright.audit.terminal_report import verdict_line
 from tunewright.contract.visible import one_line
 
 if TYPE_CHECKING:

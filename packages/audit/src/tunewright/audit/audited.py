@@ -83,9 +83,9 @@ def audit_dataset(
     Raises UserError for a missing, empty or unreadable file and
     for a configuration that is not understood; bad rows are findings.
     """
-    from tunewright.audit import run
+    from tunewright.audit import audit_steps
 
-    return run.run_audit(
+    return audit_steps.run_audit(
         paths,
         recipe=recipe,
         config=config,

@@ -50,7 +50,7 @@ class Outputs:
         if self.json:
             write_result(self.json, report.to_json())
         if self.html:
-            from tunewright.audit.page import html_report
+            from tunewright.audit.audit_page import html_report
 
             write_page(self.html, spelled(html_report(report)))
             say(f"page      {self.html}")
@@ -65,7 +65,7 @@ class Outputs:
 
             print(spelled("\n".join(annotation_lines(report))))
         else:
-            from tunewright.audit.report import terminal_text
+            from tunewright.audit.terminal_report import terminal_text
 
             print(spelled(terminal_text(report)))
 

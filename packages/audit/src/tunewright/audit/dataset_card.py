@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunewright.audit.report import headline_text, verdict_line
+from tunewright.audit.terminal_report import headline_text, verdict_line
 from tunewright.audit.understood import summary_text
 from tunewright.contract.atomic import sha256_file
 from tunewright.contract.errors import UserError

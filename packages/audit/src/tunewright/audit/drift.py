@@ -6,7 +6,7 @@ import numpy as np
 
 from tunewright.audit.checks import Check
 from tunewright.audit.context import Context, Offence, PythonCheck
-from tunewright.audit.statistics import Counts
+from tunewright.audit.shortcut_statistics import Counts
 
 CHECK = Check(
     id="split.drift",

@@ -29,7 +29,7 @@ def _mend_rows(rows: list[Any], reading: Reading) -> list[Any]:
 
 
 def _read_turns(rows: list[Any], _reading: Reading) -> list[Any]:
-    from tunewright.audit.turns import read_turns
+    from tunewright.audit.turn_columns import read_turns
 
     return list(read_turns(rows))
 

@@ -19,7 +19,7 @@ import duckdb
 
 from tunewright.audit.database import THREADS, connect, insert, insert_columns, silent
 from tunewright.audit.helpers import Helpers
-from tunewright.audit.lines import insert_batch
+from tunewright.audit.load_lines import insert_batch
 from tunewright.audit.toolsets import find_kinds
 from tunewright.chat import arrow_nulls
 from tunewright.chat.calls import MARKER

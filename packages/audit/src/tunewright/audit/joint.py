@@ -6,7 +6,7 @@ import numpy as np
 
 from tunewright.audit.checks import Check
 from tunewright.audit.context import Context, Offence, PythonCheck
-from tunewright.audit.statistics import sign_flip_p
+from tunewright.audit.shortcut_statistics import sign_flip_p
 
 CHECK = Check(
     id="shortcut.joint",

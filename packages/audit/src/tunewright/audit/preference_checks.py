@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tunewright.audit.checks import Check
 from tunewright.audit.context import Context, Offence, PythonCheck
-from tunewright.audit.statistics import false_discovery_q
+from tunewright.audit.shortcut_statistics import false_discovery_q
 
 SHORTCUT = Check(
     id="shortcut.preference",

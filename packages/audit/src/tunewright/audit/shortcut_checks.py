@@ -13,9 +13,9 @@ from tunewright.audit.context_words import Described, WordRows, described_words,
 from tunewright.audit.features import BY_NAME, FEATURES
 from tunewright.audit.label_features import LABELS, among
 from tunewright.audit.listed_choice import ListedChoice, fit_choice, offered_kinds
+from tunewright.audit.shortcut_statistics import difference, fisher_p, log_factorials, phi
 from tunewright.audit.shortcut_words import evidence, in_words, plain_value, sides
 from tunewright.audit.shortcuts import FOLDS, RARE, Limits, Rows, Shortcut, Table, find_shortcuts
-from tunewright.audit.statistics import difference, fisher_p, log_factorials, phi
 
 FEATURE = Check(
     id="shortcut.feature",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tunewright.audit.statistics import (
+from tunewright.audit.shortcut_statistics import (
     ClusterTest,
     Counts,
     cross_fitted_accuracy,

@@ -170,7 +170,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 
 def make_dataset_views(connection: duckdb.DuckDBPyConnection, words: Iterable[str]) -> None:
     """Make the dataset's views in the schema `shown`; findings and clusters only when a query names them."""
-    from tunewright.audit.run import build_tables, find_all
+    from tunewright.audit.audit_steps import build_tables, find_all
 
     wanted = set(words)
     build_tables(connection, (), lambda _step, _share: None)

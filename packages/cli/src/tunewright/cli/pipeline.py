@@ -94,7 +94,7 @@ def audit_gate(data: Path, recipe: "Recipe", force: bool) -> "Audited":
     CheckFailed otherwise.
     """
     from tunewright.audit.audited import audit_dataset
-    from tunewright.audit.report import terminal_text
+    from tunewright.audit.terminal_report import terminal_text
     from tunewright.contract.atomic import sha256_json, write_json
     from tunewright.contract.errors import CheckFailed
     from tunewright.contract.run import Forced

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from tunewright.audit.drift import drift_p
 from tunewright.audit.order_checks import longest_run, neighbour_excess, place_excess
-from tunewright.audit.shortcuts import Limits, Rows, Table, find_shortcuts
-from tunewright.audit.statistics import (
+from tunewright.audit.shortcut_statistics import (
     ClusterTest,
     cross_fitted_accuracy,
     difference,
@@ -28,6 +27,7 @@ from tunewright.audit.statistics import (
     sign_flip_p,
     skewed_tail,
 )
+from tunewright.audit.shortcuts import Limits, Rows, Table, find_shortcuts
 
 
 def test_fisher_s_tea_tasting() -> None:

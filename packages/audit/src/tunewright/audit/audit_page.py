@@ -10,7 +10,7 @@ from typing import Any
 from tunewright.audit.audited import AuditReport
 from tunewright.audit.findings import Finding
 from tunewright.audit.probe.next_to_findings import probe_lines
-from tunewright.audit.report import (
+from tunewright.audit.terminal_report import (
     next_step,
     rows_command,
     same_in_other_splits,

@@ -9,7 +9,7 @@ import duckdb
 from tunewright.audit.argument_schemas import check_arguments
 from tunewright.audit.audited import AuditedFile, AuditReport
 from tunewright.audit.baseline import is_known, read_baseline
-from tunewright.audit.charts import draw_charts
+from tunewright.audit.chart_data import draw_charts
 from tunewright.audit.checks import (
     OFFENCES,
     OWN_CHECKS,
@@ -35,7 +35,7 @@ from tunewright.audit.preference_checks import LABEL_BALANCE, PREFERENCE
 from tunewright.audit.probe.saved import fingerprint, read_probes
 from tunewright.audit.results import RESULT_MISMATCH
 from tunewright.audit.shortcut_checks import FEATURE_CHECK
-from tunewright.audit.suites import load_suites
+from tunewright.audit.suite_tables import load_suites
 from tunewright.audit.suspects import SUSPECTS
 from tunewright.audit.toolsets import offer_catalog
 from tunewright.audit.understood import what_was_understood
