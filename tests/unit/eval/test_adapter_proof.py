@@ -14,7 +14,7 @@ from tunewright.contract.atomic import write_jsonl
 from tunewright.contract.run import RunFolder
 from tunewright.contract.suite import Prediction, Suite, read_suite
 from tunewright.eval.adapter_proof import NEEDED, PROMPTS, Proof, fixed_prompts, prove
-from tunewright.eval.endpoint import Endpoint, answer_suite
+from tunewright.eval.endpoint_client import Endpoint, answer_suite
 from tunewright.eval.predictions import read_predictions
 
 Text = Callable[[str, str, str], str]  # of the request, the run's answer and its base's

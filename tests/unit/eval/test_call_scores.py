@@ -12,8 +12,8 @@ from tunewright.contract.recipe import Gate, parse_recipe
 from tunewright.contract.suite import Case, Prediction, Suite
 from tunewright.eval.gates import judge_gates
 from tunewright.eval.perturb import REMOVED, perturb
+from tunewright.eval.score_text import suite_text
 from tunewright.eval.suite_score import METRIC_NAMES, SuiteScore, score_predictions
-from tunewright.eval.terminal import suite_text
 
 CATALOG = load_catalog("coding")
 RANDOM = Random(3)

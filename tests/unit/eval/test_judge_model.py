@@ -11,7 +11,7 @@ from tests.support.gold import gold_predictions, suite
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.errors import UserError
 from tunewright.contract.suite import Suite
-from tunewright.eval.endpoint import make_endpoint
+from tunewright.eval.endpoint_client import make_endpoint
 from tunewright.eval.judge_model import JudgeReport, ask_judge
 from tunewright.eval.suite_score import score_predictions
 

@@ -18,7 +18,7 @@ from tunewright.eval.live import may_go_live
 from tunewright.eval.promotion import promote_run
 from tunewright.eval.report import write_report
 from tunewright.eval.run_scores import score_run
-from tunewright.eval.terminal import scores_text
+from tunewright.eval.score_text import scores_text
 
 HOSTILE = (
     "</pre></script><script>alert(1)</script><img src=x onerror=alert(1)>"

@@ -8,7 +8,7 @@ import pytest
 from tests.support.made_run import make_run
 from tunewright.contract.errors import ExitCode, UserError
 from tunewright.eval.run_scores import judge_run, score_run
-from tunewright.eval.terminal import scores_text, suite_text
+from tunewright.eval.score_text import scores_text, suite_text
 
 
 def test_a_good_run_passes_its_own_gates(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from tests.support.made_calls import case_of, made_call, said
 from tunewright.contract.catalog import load_catalog
 from tunewright.contract.suite import Case, Prediction, ServedAnswer, Suite
+from tunewright.eval.score_text import suite_text
 from tunewright.eval.suite_score import SuiteScore, score_predictions
-from tunewright.eval.terminal import suite_text
 
 CALL = made_call(Random(5), "get_forecast")
 CASE = case_of("c", [CALL])

@@ -101,8 +101,8 @@ def score_file(
     from tunewright.contract.recipe import load_recipe
     from tunewright.contract.suite import read_suite
     from tunewright.eval.predictions import read_predictions
+    from tunewright.eval.score_text import suite_text
     from tunewright.eval.suite_score import score_predictions
-    from tunewright.eval.terminal import suite_text
 
     if dialect:
         from tunewright.chat.calls import DIALECTS
@@ -133,7 +133,7 @@ def judge_opinion(url: str, name: str, suite: "Suite", score: "SuiteScore") -> "
     """What a judge model says of the answers in words."""
     import os
 
-    from tunewright.eval.endpoint import make_endpoint
+    from tunewright.eval.endpoint_client import make_endpoint
     from tunewright.eval.judge_model import ask_judge
 
     bar = Progress("judge")
@@ -146,7 +146,7 @@ def score_place(place: Path, json: str, inspect_logs: str) -> int:
     from tunewright.contract.run import RunFolder
     from tunewright.eval.judged import read_judged
     from tunewright.eval.run_scores import judge_run
-    from tunewright.eval.terminal import scores_text, suite_text
+    from tunewright.eval.score_text import scores_text, suite_text
 
     check_outputs(json, inputs=files_of(place))
     if (place / "spec.json").is_file():

@@ -233,7 +233,7 @@ def finish(run: "RunFolder") -> None:
     from tunewright.eval.registry import in_use, read_registry
     from tunewright.eval.report import write_report
     from tunewright.eval.run_scores import score_run
-    from tunewright.eval.terminal import scores_text
+    from tunewright.eval.score_text import scores_text
 
     if run.manifest.is_file() and (changed := changed_files(run)):
         raise CheckFailed(

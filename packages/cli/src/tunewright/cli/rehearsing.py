@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tunewright.contract.manifest import DatasetManifest
     from tunewright.contract.recipe import Model
     from tunewright.contract.suite import Case
-    from tunewright.eval.endpoint import Endpoint
-    from tunewright.eval.rehearsal import Chosen
+    from tunewright.eval.endpoint_client import Endpoint
+    from tunewright.eval.rehearsal_rows import Chosen
     from tunewright.eval.validation import ValidationFolder
 
 REHEARSALS = WORK / "rehearsals"  # answers by the base that gave them
@@ -115,7 +115,7 @@ def who_answers(model: str, endpoint: str, name: str) -> Asked:
     from tunewright.contract.atomic import sha256_json
     from tunewright.contract.embedded import PREFIX
     from tunewright.contract.errors import UserError
-    from tunewright.eval.endpoint import make_endpoint
+    from tunewright.eval.endpoint_client import make_endpoint
 
     if bool(model) == bool(endpoint):
         raise UserError(
@@ -168,7 +168,7 @@ def gather(data: Path, prompts: Path | None, most: int) -> "tuple[Chosen, dict[s
     from tunewright.contract.errors import UserError
     from tunewright.contract.suite import read_suite
     from tunewright.datagen.decontamination import SuiteGuard
-    from tunewright.eval.rehearsal import choose_prompts, direct_prompts, with_structure
+    from tunewright.eval.rehearsal_rows import choose_prompts, direct_prompts, with_structure
 
     lineage = {str(file.path): sha256_file(file.path) for file in find_files([data])}
     rows = read_training_set(data).rows
@@ -205,7 +205,7 @@ def read_prompts(path: Path) -> "tuple[list[Case], list[str]]":
 
     from tunewright.contract.errors import UserError
     from tunewright.contract.example import Example, read_jsonl
-    from tunewright.eval.rehearsal import make_prompt
+    from tunewright.eval.rehearsal_rows import make_prompt
 
     if path.suffix != ".jsonl":
         try:
@@ -263,7 +263,7 @@ def rehearse_prompts(
     from tunewright.chat.dataset_folder import finished_dataset, write_dataset
     from tunewright.contract.atomic import sha256_json
     from tunewright.contract.errors import UserError
-    from tunewright.eval.rehearsal import rehearsal
+    from tunewright.eval.rehearsal_rows import rehearsal
     from tunewright.eval.validation import ValidationFolder
 
     place = sha256_json([asked.identity, max_tokens])[:16]
@@ -323,7 +323,7 @@ def ask_endpoint(
 ) -> None:
     """Ask an endpoint; each answer is kept when it comes. Raises as `answer_suite` does."""
     from tunewright.contract.suite import Suite
-    from tunewright.eval.endpoint import answer_suite
+    from tunewright.eval.endpoint_client import answer_suite
 
     bar = Progress("rehearse")
     answer_suite(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tunewright.contract.recipe import Data, Predict, Recipe
     from tunewright.contract.run import RunFolder
     from tunewright.contract.suite import Subset, Suite
-    from tunewright.eval.endpoint import Answers, Endpoint
+    from tunewright.eval.endpoint_client import Answers, Endpoint
     from tunewright.eval.suite_score import SuiteScore
     from tunewright.eval.validation import ValidationFolder
 
@@ -362,7 +362,7 @@ def start_validation(
     """Write down what will be asked. What is wrong with an endpoint is said before."""
     from tunewright.contract.atomic import sha256_file
     from tunewright.contract.errors import UserError
-    from tunewright.eval.endpoint import make_endpoint
+    from tunewright.eval.endpoint_client import make_endpoint
     from tunewright.eval.validation import Validation
 
     if endpoint:
@@ -444,7 +444,7 @@ def predict_at(folder: "ValidationFolder", limits: Limits, url: str = "") -> Non
     Raises CheckFailed when another model than the run's answers, and what `answer_suite` raises; what has been answered
     by then is kept.
     """
-    from tunewright.eval.endpoint import answer_suite, make_endpoint
+    from tunewright.eval.endpoint_client import answer_suite, make_endpoint
 
     spec = folder.read_spec()
     place = make_endpoint(url or spec.endpoint, spec.model, os.environ, limits.timeout, limits.concurrency)
@@ -477,7 +477,7 @@ def prove_model(run: "RunFolder", place: "Endpoint", deadline: float | None) -> 
     """Ask fixed prompts and say who answers. Raises CheckFailed when that is not the run's model."""
     from tunewright.contract.errors import CheckFailed
     from tunewright.eval.adapter_proof import prove
-    from tunewright.eval.endpoint import answer_suite
+    from tunewright.eval.endpoint_client import answer_suite
 
     limit = run.read_spec().recipe.predict.max_tokens
     proof = prove(
@@ -572,8 +572,8 @@ def report(folder: "ValidationFolder", recipe: "Recipe | None") -> int:
     from tunewright.contract.atomic import write_json
     from tunewright.contract.catalog import load_catalog
     from tunewright.eval.predictions import read_predictions
+    from tunewright.eval.score_text import suite_text
     from tunewright.eval.suite_score import score_predictions
-    from tunewright.eval.terminal import suite_text
 
     spec = folder.read_spec()
     tools = load_catalog(spec.catalog)
@@ -590,7 +590,7 @@ def report(folder: "ValidationFolder", recipe: "Recipe | None") -> int:
 def judge(recipe: "Recipe", scores: "dict[str, SuiteScore]", quiet: bool = False) -> int:
     """Decide those gates of a recipe that one model's scores alone can decide; print them; the exit code."""
     from tunewright.eval.gates import exit_code, judge_gates, overall_verdict
-    from tunewright.eval.terminal import aligned
+    from tunewright.eval.score_text import aligned
 
     gates = [
         gate

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from tunewright.contract.visible import one_line
 from tunewright.eval.charts import share_bars
 from tunewright.eval.gates import said_difference, said_p
-from tunewright.eval.page import render_report
+from tunewright.eval.page_style import render_report
 from tunewright.eval.statistics import Paired
 
 if TYPE_CHECKING:

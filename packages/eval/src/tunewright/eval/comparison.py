@@ -26,9 +26,9 @@ from tunewright.eval.gates import either_name, paired_cases, said_difference
 from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.judged import Judged, judged_run, judged_scores
 from tunewright.eval.run_scores import RunScores
+from tunewright.eval.score_text import aligned, question_lines
 from tunewright.eval.statistics import Paired, holm
 from tunewright.eval.suite_score import SCHEMA, SuiteScore
-from tunewright.eval.terminal import aligned, question_lines
 
 CompareVerdict = Literal["BETTER", "NOT WORSE", "WORSE", "INCONCLUSIVE"]
 ALPHA = 0.05

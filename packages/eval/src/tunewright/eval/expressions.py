@@ -7,7 +7,7 @@ in which Python evaluates it. `dataflow.py` adds the statements.
 import ast
 import builtins
 
-from tunewright.eval.calls import Calls, Env, text_of
+from tunewright.eval.program_calls import Calls, Env, text_of
 from tunewright.eval.trace import Guard
 from tunewright.eval.values import (
     UNKNOWN,

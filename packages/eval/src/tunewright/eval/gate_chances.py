@@ -12,8 +12,8 @@ from typing import Any
 from tunewright.contract.recipe import Gate
 from tunewright.contract.suite import Case, Suite
 from tunewright.eval.gates import GateResult
+from tunewright.eval.score_text import aligned
 from tunewright.eval.statistics import mcnemar_exact, wilson_interval
-from tunewright.eval.terminal import aligned
 
 TRUTHS = (0.8, 0.9, 0.95, 0.99)  # true shares of right answers
 POWER = 0.8  # the chance that `needed` cases give

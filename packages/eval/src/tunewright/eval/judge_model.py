@@ -12,7 +12,7 @@ from typing import Any
 from tunewright.contract.errors import UserError
 from tunewright.contract.example import Message
 from tunewright.contract.suite import Case, Suite
-from tunewright.eval.endpoint import Endpoint, answer_suite
+from tunewright.eval.endpoint_client import Endpoint, answer_suite
 from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.statistics import Proportion
 

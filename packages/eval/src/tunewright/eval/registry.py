@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tunewright.contract.atomic import dump_json, sha256_bytes, sha256_json, write_bytes, write_json
 from tunewright.contract.errors import UserError
 from tunewright.contract.manifest import now
-from tunewright.eval.terminal import aligned
+from tunewright.eval.score_text import aligned
 
 _START = "0" * 64
 _RESTORE = "Restore models/ from version control or a backup."

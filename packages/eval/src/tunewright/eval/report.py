@@ -23,14 +23,14 @@ from tunewright.eval.gates import paired_scores, said_difference
 from tunewright.eval.grade_answer import Outcome, said
 from tunewright.eval.history import History, read_history
 from tunewright.eval.live import may_go_live
-from tunewright.eval.page import render_report
+from tunewright.eval.page_style import render_report
 from tunewright.eval.registry import Entry, promoted_runs, read_registry
 from tunewright.eval.run_scores import RunScores, judge_run, read_json_object
+from tunewright.eval.score_text import MOST_TOOLS
 from tunewright.eval.served_calls import server_lines
 from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.suite_score import SuiteScore
 from tunewright.eval.summary import InUse, render_summary, stage_facts
-from tunewright.eval.terminal import MOST_TOOLS
 
 
 @dataclass(frozen=True)

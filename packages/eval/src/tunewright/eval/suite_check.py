@@ -17,9 +17,9 @@ from tunewright.eval.grade_answer import judge
 from tunewright.eval.grade_calls import grade_calls
 from tunewright.eval.mutants import mutants
 from tunewright.eval.parse import Answer, parse_answer, parse_code
+from tunewright.eval.score_text import aligned
 from tunewright.eval.statistics import Proportion
 from tunewright.eval.suite_score import METRIC_NAMES
-from tunewright.eval.terminal import aligned
 from tunewright.eval.trial import Trials
 from tunewright.eval.worlds import WORLDS, World
 

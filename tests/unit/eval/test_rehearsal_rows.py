@@ -14,7 +14,7 @@ from tunewright.contract.example import Example, Message
 from tunewright.contract.rehearsal import REHEARSED, answered_by, rehearsed_rows
 from tunewright.contract.suite import Case, Prediction
 from tunewright.eval.held_out import HeldOutRow, make_cases
-from tunewright.eval.rehearsal import (
+from tunewright.eval.rehearsal_rows import (
     choose_prompts,
     direct_prompts,
     make_prompt,

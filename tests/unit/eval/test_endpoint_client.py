@@ -29,9 +29,9 @@ from tunewright.chat.calls.code_mode import parse_turn, render_program
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.example import Function, Message, ToolCall
 from tunewright.contract.suite import Case, Prediction, Suite
-from tunewright.eval import endpoint as endpoint_module
+from tunewright.eval import endpoint_client as endpoint_module
 from tunewright.eval.chat_completion import NotACompletion, read_reply, same_model
-from tunewright.eval.endpoint import KEY, Answers, Clock, Endpoint, answer_suite, make_endpoint
+from tunewright.eval.endpoint_client import KEY, Answers, Clock, Endpoint, answer_suite, make_endpoint
 
 
 def question(number: int) -> Case:
