@@ -52,6 +52,17 @@ def test_nothing_is_lost_by_a_kill(
     assert "alive" in trial.seen or "open" in trial.seen, "the fault hit something"
 
 
+def test_five_cuts_in_one_training_lose_nothing_and_are_told(
+    server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short ones; `./inv bench --only faults` waits for a minute each."""
+    monkeypatch.setenv("TUNEWRIGHT_SSH_CONFIG", "")  # put back at the end
+    trial = run_trial(tmp_path, server, "cuts", "training", Random(1), cut_seconds=1)
+    assert trial.problems == ()
+    assert trial.seen.startswith("cut 5 times for 1 s, the last time at step 42 of 60; connection ")
+    assert trial.seen.endswith("was open")
+
+
 TRAIN = """
 schema = 1
 name = "light"
@@ -181,6 +192,10 @@ def no_way_back(lab: Lab) -> None:
     lab.victim = "ctrl-c"
 
 
+def cut_untold(lab: Lab) -> None:
+    lab.victim = "cuts"
+
+
 def end_late(lab: Lab) -> None:
     lab.ending = 100.0
 
@@ -196,6 +211,7 @@ def end_late(lab: Lab) -> None:
         (leave_a_part, "left on the host"),
         (start_twice, "2 workers were started"),
         (no_way_back, "it does not say how to come back"),
+        (cut_untold, "of 5 cuts it told 0, and 0 times"),
         (end_late, "it ended 100 s after Ctrl-C"),
         (no_fault, "the fault did not happen"),
     ],

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Literal, get_args
@@ -32,9 +33,11 @@ from tunewright.remote.new_run import new_run
 from tunewright.remote.pull import PULLED
 from tunewright.train.lock import LOCK, is_held, read_owner
 
-Victim = Literal["laptop", "host", "connection", "ctrl-c"]
+Victim = Literal["laptop", "host", "connection", "ctrl-c", "cuts"]
 Phase = Literal["shipping", "training", "pulling"]
-VICTIMS: tuple[Victim, ...] = get_args(Victim)
+VICTIMS: tuple[Victim, ...] = ("laptop", "host", "connection", "ctrl-c")
+CUTS = 5  # of one training, for a trial of cuts
+CUT_SECONDS = 60.0
 PHASES: tuple[Phase, ...] = get_args(Phase)
 REPOSITORY = Path(__file__).parents[2]
 CLIENT = (sys.executable, "-m", "tests.support.faults_client")
@@ -83,13 +86,23 @@ class Moment:
             self.seen = f"at byte {self._counted:,} {direction}; {self.strike()}"
 
 
-def run_trial(folder: Path, server: TestServer, victim: Victim, phase: Phase, random: Random) -> Trial:
-    """One run with one fault, in a new folder. `server` has no other run at work."""
+def run_trial(
+    folder: Path,
+    server: TestServer,
+    victim: Victim,
+    phase: Phase,
+    random: Random,
+    cut_seconds: float = CUT_SECONDS,
+) -> Trial:
+    """One run with one fault, in a new folder; for `cuts` with `CUTS` of them, in training. `server` has no other run."""
     began = time.monotonic()
     with faulty_proxy(server.port) as proxy:
         lab = Lab(folder, server, proxy, victim, phase, random)
         try:
-            lab.go()
+            if victim == "cuts":
+                lab.cut_often(cut_seconds)
+            else:
+                lab.go()
             problems = lab.problems()
         finally:
             lab.end()
@@ -143,6 +156,7 @@ class Lab:
             "host": self.kill_sessions,
             "connection": self.cut,
             "ctrl-c": self.interrupt,
+            "cuts": self.cut,
         }
         direction, goal, in_phase = (
             ("up", random.randrange(10_000, ROWS - 100_000), self.ships)
@@ -220,13 +234,7 @@ class Lab:
         until = time.monotonic() + PATIENCE
         self.start_client()
         if self.phase == "training":
-            checkpoint = self.there.path / ".train.partial" / "checkpoint.json"
-            least = self.step - self.step % EVERY
-            while not (
-                self.trains() and checkpoint.exists() and json.loads(checkpoint.read_text())[0] >= least
-            ):
-                assert time.monotonic() < until, f"it never came to step {self.step}: {self.said.read_text()}"
-                time.sleep(0.02)
+            self.wait_for_step(self.step, until)
             strike = {
                 "laptop": self.kill_laptop,
                 "host": self.kill_worker,
@@ -236,14 +244,55 @@ class Lab:
             self.seen = f"held at step {self.step} of {STEPS}; {strike()}"
             self.hold.unlink()
         while True:
-            assert self.client is not None
-            code = self.client.wait(max(1.0, until - time.monotonic()))
-            self.codes.append(code)
-            if code == INTERRUPTED:
-                self.ending = time.monotonic() - self.struck_at
+            code = self.wait_for_end(until)
             if code not in PARTS or self.clients > 2:
                 return
             self.start_client()
+
+    def cut_often(self, seconds: float) -> None:
+        """One command, whose connection is cut again and again in training while the worker goes on."""
+        until = time.monotonic() + PATIENCE + CUTS * seconds
+        steps = [STEPS * number // (CUTS + 2) for number in range(1, CUTS + 2)]
+        self.hold.write_text(str(steps[0]))
+        self.start_client()
+        for number, (step, later) in enumerate(pairwise(steps), 1):
+            self.wait_for_step(step, until)
+            self.wait_for_words("train     starts", 1, until)  # it follows
+            self.proxy.refusing = True
+            seen = self.cut()
+            self.hold.write_text(str(later))
+            time.sleep(seconds)
+            self.wait_for_step(later, until)  # without the laptop
+            self.proxy.refusing = False
+            self.wait_for_words("connected to mac again", number, until)
+            self.seen = (
+                f"cut {number} times for {seconds:g} s, the last time at step {step} of {STEPS}; {seen}"
+            )
+        self.hold.unlink()
+        self.wait_for_end(until)
+
+    def wait_for_step(self, step: int, until: float) -> None:
+        """Wait until the worker has come to that step, and has saved what it can of it."""
+        checkpoint = self.there.path / ".train.partial" / "checkpoint.json"
+        least = step - step % EVERY
+        while not (self.trains() and checkpoint.exists() and json.loads(checkpoint.read_text())[0] >= least):
+            assert time.monotonic() < until, f"it never came to step {step}: {self.said.read_text()}"
+            time.sleep(0.02)
+
+    def wait_for_words(self, words: str, times: int, until: float) -> None:
+        """Wait until the command has said something so often."""
+        while self.said.read_text().count(words) < times:
+            assert time.monotonic() < until, f"it never said {words!r}: {self.said.read_text()}"
+            time.sleep(0.02)
+
+    def wait_for_end(self, until: float) -> int:
+        """The exit code of the command that runs."""
+        assert self.client is not None
+        code = self.client.wait(max(1.0, until - time.monotonic()))
+        self.codes.append(code)
+        if code == INTERRUPTED:
+            self.ending = time.monotonic() - self.struck_at
+        return code
 
     def start_client(self, *command: str) -> None:
         """What a user does after his laptop's process was killed or interrupted: what `status` tells him."""
@@ -266,6 +315,14 @@ class Lab:
         found += [f"the commands ended with {self.codes}: {said[-600:]}"] if self.codes != wanted else []
         if self.victim == "ctrl-c" and not any(f"{words}\n" in said for words in self.ways_back()):
             found.append(f"it does not say how to come back: {said[-600:]}")
+        if self.victim == "cuts":
+            told = [
+                said.count(words) for words in ("the run goes on, trying again", "connected to mac again")
+            ]
+            if told[0] < CUTS or told[1] != CUTS:
+                found.append(
+                    f"of {CUTS} cuts it told {told[0]}, and {told[1]} times that it was connected again"
+                )
         if self.ending > PROMPT:
             found.append(f"it ended {self.ending:.0f} s after Ctrl-C")
         found += [f"it said {word!r}: {said[-600:]}" for word in ("Traceback", "ended as") if word in said]

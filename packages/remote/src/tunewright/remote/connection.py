@@ -6,6 +6,7 @@ the agent and from files and never a password, and is closed when the host stops
 """
 
 import base64
+import logging
 import socket
 import threading
 from collections.abc import Generator
@@ -45,6 +46,8 @@ MOST_HOPS = 8
 # paramiko makes new keys every 512 MiB, and a channel that closes meanwhile takes the connection with it.
 # OpenSSH's own default for these ciphers is 64 GiB.
 REKEY_BYTES = 1 << 32
+# Its threads log every broken connection with a traceback, which Python prints where nobody handles it.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 class _UnknownKey(SSHException):
