@@ -2,7 +2,7 @@
 
     python3 infra/get_uv.py FOLDER
 
-Where it is and what its hash must be stands in uv.lock, beside everything else that is installed. The file is
+Its address and its hash are in uv.lock, like those of everything else that is installed. The file is
 verified before it is unpacked, and appears under its name whole or not at all.
 """
 

@@ -120,7 +120,7 @@ def test_the_policy_holds_even_if_markup_got_through(tmp_path: Path, hits: tuple
 def test_the_page_fits_its_window(tmp_path: Path, width: int) -> None:
     """A probe in a copy without the policy measures how wide the page is with every case open.
 
-    The page stands in a frame, because a headless window is never narrower than 500 pixels.
+    The page is in a frame, because a headless window is never narrower than 500 pixels.
     """
     run = make_run(tmp_path, audit=audit_report(), forced=Forced(by="ada", reasons=("x" * 300,)))
     write_jsonl(

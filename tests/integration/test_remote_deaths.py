@@ -169,7 +169,7 @@ def test_a_loss_that_is_not_finite_is_told(inv: Inv, begin: Begin, model: Path) 
 
 
 def test_a_full_disk_is_told(inv: Inv, begin: Begin, model: Path) -> None:
-    """A limit on file sizes stands in for the disk: the adapters do not fit, the status does."""
+    """A limit on file sizes replaces a full disk: the adapters do not fit, the status does."""
     run = begin(real_recipe(model, steps=50), trains=False, limit=16)
     told = inv("attach", "--run", run.path.name)
     assert told.code == 1

@@ -221,7 +221,7 @@ def test_a_manifest_that_reaches_outside_writes_nothing(host: Host, checkout: Pa
 
 
 def files_of(checkout: Path) -> list[Path]:
-    """What stands on the laptop; a local host's folder is the host's."""
+    """What is on the laptop; a local host's folder is the host's."""
     return [path for path in checkout.rglob("*") if ".tunewright" not in path.parts]
 
 

@@ -31,7 +31,7 @@ def environment(host: Host) -> Environment:
 
 
 class Index(http.server.SimpleHTTPRequestHandler):
-    """A package index on loopback: what stands in its folder, and nothing said."""
+    """A package index on loopback: what is in its folder, and nothing said."""
 
     def log_message(self, format: str, *args: object) -> None:
         """Be quiet."""

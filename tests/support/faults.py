@@ -87,7 +87,7 @@ class FaultyProxy:
         return self._passing > 0
 
     def cut_now(self) -> None:
-        """Break every connection that stands."""
+        """Break every open connection."""
         for end in self._open:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

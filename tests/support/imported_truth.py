@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def bound_inside(tree: ast.Module) -> dict[ast.AST, set[str]]:
-    """Names bound in a function, a lambda, a comprehension or a class, for every node that stands in one."""
+    """Names bound in a function, a lambda, a comprehension or a class, for every node inside one."""
     found: dict[ast.AST, set[str]] = {}
 
     def visit(node: ast.AST, bound: set[str]) -> None:

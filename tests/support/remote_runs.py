@@ -77,5 +77,5 @@ def assert_whole(run: RunFolder, *stages: str) -> None:
 
 
 def on_host(host: Host, run: RunFolder, name: str) -> bytes:
-    """A file of the run as it stands on the host."""
+    """A file of the run as it is on the host."""
     return b"".join(host.stream(host.root / "runs" / run.path.name / name))

@@ -88,7 +88,7 @@ class SshClient:
         client_key: Path | None = None,
         options: Mapping[str, str] | None = None,
     ) -> str:
-        """Let `alias` lead to the server, at `port` when a proxy stands before it; return the alias."""
+        """Let `alias` lead to the server, at `port` when a proxy is in front of it; return the alias."""
         at = port or server.port
         settings = {
             "HostName": "127.0.0.1",

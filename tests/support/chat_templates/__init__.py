@@ -1,4 +1,4 @@
-"""Small copies of public chat templates, each with the quirk that it stands for; the file names say whose."""
+"""Small copies of public chat templates, each with the quirk that it shows; the file names say whose."""
 
 from functools import cache
 from pathlib import Path

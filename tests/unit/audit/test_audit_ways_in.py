@@ -1,4 +1,4 @@
-"""A row takes one of several ways into the tables: trusted, doubted, mended here or by a helper. All lead to the same."""
+"""A row takes one of several ways into the tables: trusted, doubted, repaired here or by a helper. All lead to the same."""
 
 import json
 import os
@@ -61,11 +61,11 @@ TABLES = ("rows", "messages", "calls", "toolset_texts", "faults")
 
 
 def loaded(folder: Path, texts: list[str], way: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
-    """What stands in the tables after a batch of these lines went in one way."""
+    """What is in the tables after a batch of these lines went in one way."""
     with monkeypatch.context() as patch, Helpers() as helpers:
         if way == "doubted":
             patch.setattr(load_lines, "TRUSTED", load_lines.DOUBTED)
-        elif way in ("mended", "helped"):
+        elif way in ("repaired", "helped"):
             nothing = load_lines.RAW.replace(
                 "CASE WHEN messages IS NULL THEN false", "CASE WHEN true THEN false"
             )
@@ -87,7 +87,7 @@ def loaded(folder: Path, texts: list[str], way: str, monkeypatch: pytest.MonkeyP
     return found
 
 
-@pytest.mark.parametrize("way", ["doubted", "mended", "helped"])
+@pytest.mark.parametrize("way", ["doubted", "repaired", "helped"])
 def test_every_way_in_leads_to_the_same_tables(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,7 +66,7 @@ def call_and_words(message: Row) -> tuple[list[Any], str]:
 
 
 def beside_text(message: Row) -> list[Any]:
-    """What a message has beside its text: keys, blocks of other kinds, keys of blocks."""
+    """What a message has next to its text: keys, blocks of other kinds, keys of blocks."""
     content = message["content"]
     blocks = [{**block, "text": ""} for block in content] if isinstance(content, list) else []
     others = [block for block in blocks if set(block) != {"type", "text"}]

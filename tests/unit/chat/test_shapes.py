@@ -289,7 +289,7 @@ ANY = st.recursive(st.none() | st.booleans() | st.integers() | WORDS | SAID, nes
 ROLES = st.sampled_from(["user", "assistant", "system", "tool", "human", "gpt", "function_call"])
 MESSAGES = st.fixed_dictionaries({"role": ROLES}, optional={"content": ANY, "value": ANY, "tool_calls": ANY})
 CHATS = st.lists(MESSAGES, min_size=1, max_size=3)
-# Some common companies of keys, and others beside them.
+# Some common companies of keys, and others next to them.
 PAIRS = st.sampled_from(
     [
         "prompt completion",

@@ -82,7 +82,7 @@ def test_gates_that_need_two_models_or_another_suite_are_left_out(capsys: pytest
 def test_targets_beside_the_gates_are_printed_and_decide_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert judge(with_gates(gate(required=False)), scored("navigation", 60)) == 0
     said = capsys.readouterr().out
-    assert "beside" in said
+    assert "optional" in said
     assert "PASS" not in said
 
 

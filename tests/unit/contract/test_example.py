@@ -1,4 +1,4 @@
-"""Reading training examples, and saying where a bad one stands."""
+"""Reading training examples, and saying where a bad one is."""
 
 import json
 from pathlib import Path

@@ -84,7 +84,7 @@ def shown(question: Question) -> ast.FunctionDef:
 def test_each_wording_has_the_answer_that_the_code_gives(wording: str, plain: str, gives: str) -> None:
     answers: dict[str, str] = {}
     for seed in range(200):
-        # With more or fewer functions beside them, these two meet other wordings.
+        # With more or fewer functions next to them, these two meet other wordings.
         padded = [f"def pad{n}():\n    x = {n}\n    return x\n" for n in range(seed % 9)]
         corpus = Corpus("x", "1", {"x/a.py": "\n\n".join([*padded, CODE])})
         found = snippet_questions([corpus], SuiteGuard(()), NearDuplicates(1.1), Random(seed))

@@ -82,9 +82,9 @@ def without_space(text: str) -> str:
     return text.replace("\n</parameter>\n</function>", "</parameter></function>")
 
 
-@pytest.mark.parametrize("mended", [unclosed, without_line_end, without_space])
-def test_an_answer_that_a_server_would_mend_is_told_and_not_passed(mended: Callable[[str], str]) -> None:
-    predictions = [Prediction(case=p.case, text=mended(p.text)) for p in gold_predictions("navigation")]
+@pytest.mark.parametrize("repaired", [unclosed, without_line_end, without_space])
+def test_an_answer_that_a_server_would_repair_is_told_and_not_passed(repaired: Callable[[str], str]) -> None:
+    predictions = [Prediction(case=p.case, text=repaired(p.text)) for p in gold_predictions("navigation")]
     score = score_predictions(suite("navigation"), predictions, CATALOG)
     changed = [p.case for p, q in zip(predictions, gold_predictions("navigation")) if p.text != q.text]
     broken = [outcome.case for outcome in score.outcomes if not outcome.passed]

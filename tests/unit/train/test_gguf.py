@@ -90,7 +90,7 @@ def test_the_tokenizer_is_the_files_own(tmp_path: Path) -> None:
 
 
 def changed(**values: Any) -> dict[str, Any]:
-    """The metadata with some values other; `_` stands for `.`, and None leaves a key out."""
+    """The metadata with some values other; `_` means `.`, and None leaves a key out."""
     found = metadata() | {key.replace("__", "."): item for key, item in values.items()}
     return {key: item for key, item in found.items() if item is not None}
 

@@ -98,10 +98,10 @@ def test_the_heartbeat_goes_on_while_a_stage_is_busy(run: RunFolder, monkeypatch
     assert second is not None
     assert second.heartbeat > first.heartbeat
     assert (second.state, second.stage, second.pid) == ("running", "train", 7)
-    status = journal.close("failed", "it broke", "mend it")
+    status = journal.close("failed", "it broke", "fix it")
     assert run.read_status() == status
-    assert (status.state, status.message, status.hint, status.pid) == ("failed", "it broke", "mend it", 0)
-    assert run.read_events()[-1].data == {"message": "it broke", "hint": "mend it"}
+    assert (status.state, status.message, status.hint, status.pid) == ("failed", "it broke", "fix it", 0)
+    assert run.read_events()[-1].data == {"message": "it broke", "hint": "fix it"}
 
 
 def test_an_event_that_does_not_fit_on_the_disk_leaves_no_half_line(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from tunewright.audit.features import BY_NAME
 MOST_CLASSES = 16
 MOST_SLICES = 40
 MOST_VALUES = 5  # of one feature
-# What the heat map shows, in its order: what stands before the answer, then what the answer is made of.
+# What the heat map shows, in its order: what comes before the answer, then what the answer is made of.
 HEAT = (
     "has_system",
     "system_text",

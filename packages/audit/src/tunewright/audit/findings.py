@@ -13,7 +13,7 @@ KEPT_ROWS = 20
 
 @dataclass(frozen=True)
 class RowRef:
-    """Where an offending row stands."""
+    """Where an offending row is."""
 
     file: str
     line: int

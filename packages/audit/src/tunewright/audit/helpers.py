@@ -21,11 +21,11 @@ from tunewright.chat.reading.settings import Reading, load_reading
 FEWEST = 1_000  # rows for which starting a process pays
 
 
-def _mend_rows(rows: list[Any], reading: Reading) -> list[Any]:
-    from tunewright.audit.slow_path import mend_rows
+def _repair_rows(rows: list[Any], reading: Reading) -> list[Any]:
+    from tunewright.audit.slow_path import repair_rows
 
-    mended, faults = mend_rows(rows, reading)
-    return [mended, [(fault.line, fault.kind, fault.detail) for fault in faults]]
+    repaired, faults = repair_rows(rows, reading)
+    return [repaired, [(fault.line, fault.kind, fault.detail) for fault in faults]]
 
 
 def _read_turns(rows: list[Any], _reading: Reading) -> list[Any]:
@@ -34,7 +34,7 @@ def _read_turns(rows: list[Any], _reading: Reading) -> list[Any]:
     return list(read_turns(rows))
 
 
-TASKS: dict[str, Callable[[list[Any], Reading], list[Any]]] = {"rows": _mend_rows, "turns": _read_turns}
+TASKS: dict[str, Callable[[list[Any], Reading], list[Any]]] = {"rows": _repair_rows, "turns": _read_turns}
 
 
 class Helpers:

@@ -12,21 +12,21 @@ from tunewright.chat.reading.settings import Reading
 from tunewright.chat.reading.turns import flat_text
 
 
-def mend_rows(
+def repair_rows(
     rows: Sequence[tuple[int, int, str, bool]], reading: Reading
 ) -> tuple[list[dict[str, Any]], list[Fault]]:
     """Rows as (number, line, text, whether the file ends in it): those that can be read, and what is wrong with them."""
     faults: list[Fault] = []
-    mended: list[dict[str, Any]] = []
+    repaired: list[dict[str, Any]] = []
     for number, line, text, torn in rows:
         if not text.strip(" \t\r"):
             faults.append(Fault(line, "blank", "a blank line"))
-        elif row := mend_row(line, text, torn, faults, reading):
-            mended.append({"number": number, "line": line, **row})
-    return mended, faults
+        elif row := repair_row(line, text, torn, faults, reading):
+            repaired.append({"number": number, "line": line, **row})
+    return repaired, faults
 
 
-def mend_row(
+def repair_row(
     line: int, text: str, torn: bool, faults: list[Fault], reading: Reading
 ) -> dict[str, Any] | None:
     """A row that SQL would not vouch for: parsed in Python, its faults noted, brought to the plain form."""
@@ -40,7 +40,7 @@ def mend_row(
             notes.append(
                 (
                     "duplicate_key",
-                    f"the key {twice!r} stands twice in one object; readers differ in which wins",
+                    f"the key {twice!r} occurs twice in one object; readers differ in which wins",
                 )
             )
         return found
@@ -80,7 +80,7 @@ def mend_row(
     blocks = list(_content_blocks(row.messages))
     marks = [kind for block in blocks if (kind := _mark(block))]
     faults += [
-        Fault(line, "block", f"a content block of the type {kind!r} is no text: a mark stands for it")
+        Fault(line, "block", f"a content block of the type {kind!r} is not text: a mark replaces it")
         for kind in marks
     ]
     kept = {key: value[key] for key in ("meta", "metadata", "source", "dataset", "template") if key in keys}

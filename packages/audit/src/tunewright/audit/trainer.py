@@ -101,7 +101,7 @@ def _call_start(message: dict[str, Any], whole: str, start: int, end: int) -> in
     first = next(iter(find(content).calls), None)
     if first is None:
         return -1
-    # Templates trim what is said, and some rewrite what stands before the call.
+    # Templates trim what is said, and some rewrite what comes before the call.
     at = whole.find(content.strip(), start, end)
     if at >= 0:
         return at + first.start - (len(content) - len(content.lstrip()))

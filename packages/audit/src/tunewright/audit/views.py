@@ -64,11 +64,11 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "tool": "name of the tool; NULL when it cannot be read",
         "arguments": 'JSON object; positional ones are "$0", "$1", …; computed ones {"$expression": source}',
         "error": "why it cannot be parsed; empty when it can",
-        "program": "code mode: the program it stands in",
+        "program": "code mode: the program it is in",
         "tool_call_id": "id of the call, if the row gives one",
     },
     "tools": {
-        "toolset": "hash of the list it stands in",
+        "toolset": "hash of the list it is in",
         "position": "place in the list, from 1",
         "tool": "name that it goes by there",
         "kind": "its own name: tools described alike are one tool",

@@ -603,7 +603,8 @@ def judge(recipe: "Recipe", scores: "dict[str, SuiteScore]", quiet: bool = False
         return 0
     results = judge_gates(gates, scores, None, None)
     rows = [
-        [r.verdict if r.gate.required else "beside", r.name, r.target, r.measured, r.reason] for r in results
+        [r.verdict if r.gate.required else "optional", r.name, r.target, r.measured, r.reason]
+        for r in results
     ]
     decides = any(gate.required for gate in gates)
     verdict = (

@@ -1,7 +1,7 @@
 """Charts as inline SVG, made by pure functions.
 
 Only shapes are drawn: they stretch with the page (`preserveAspectRatio="none"`, strokes that do not scale), and
-every letter is HTML beside them, so that a chart can be read on a telephone. Colours are classes, which the
+every letter is HTML next to them, so that a chart can be read on a telephone. Colours are classes, which the
 page's style gives a light and a dark value.
 """
 

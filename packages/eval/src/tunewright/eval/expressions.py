@@ -142,7 +142,7 @@ class Expressions(Calls):
         return derived(left, right)
 
     def _boolop(self, node: ast.BoolOp, env: Env) -> Value:
-        # What stands to the right of `and` and `or` runs only if the left allows it.
+        # What is to the right of `and` and `or` runs only if the left allows it.
         values = [self.evaluate(node.values[0], env)]
         opened = 0
         for part in node.values[1:]:

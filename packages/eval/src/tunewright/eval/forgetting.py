@@ -33,7 +33,7 @@ class Forgetting(BaseModel):
 
 
 def read_forgetting(fidelity: Mapping[str, Any]) -> Forgetting | None:
-    """Out of the facts of the fidelity stage; None where the data hold no such answers, or nobody can read what is there."""
+    """Out of the facts of the fidelity stage; None where the data hold no such answers, or what they hold cannot be read."""
     try:
         return Forgetting.model_validate(fidelity.get("forgetting"))
     except ValidationError:

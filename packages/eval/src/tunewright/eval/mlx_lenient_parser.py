@@ -1,6 +1,6 @@
 """What a server makes of an answer: mlx-lm's parser of Qwen3-Coder calls, in its own lenient way.
 
-Scores rest on the strict parser; where a server mends an answer, or damages it, the verdict may differ, and
+Scores rest on the strict parser; where a server repairs an answer, or damages it, the verdict may differ, and
 the score says in how many cases. Follows `mlx_lm/tool_parsers/qwen3_coder.py` 0.32.2, against which it is
 tested: a program is cut at the first `</parameter>` inside it, a second function of a block is taken for
 text of the first, of two values of one parameter the last is kept, and a block without a function is dropped.
@@ -16,7 +16,7 @@ _NAME = re.compile(r"\s*([^\s<>]+)>?")
 
 
 def served_call(block: str) -> tuple[str, dict[str, str]] | None:
-    """The function's name and its parameters in what stands between `<tool_call>` tags; None: call dropped.
+    """The function's name and its parameters in the text between `<tool_call>` tags; None: call dropped.
 
     The server's expressions, read as searches: theirs take quadratic time on tags that never close.
     """

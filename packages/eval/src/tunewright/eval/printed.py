@@ -121,7 +121,7 @@ def stems(field: str) -> frozenset[str]:
 
 
 def contains(words: str, phrase: str) -> bool:
-    """Whether a phrase stands in a text as whole words; both in lower case."""
+    """Whether a phrase occurs in a text as whole words; both in lower case."""
     return re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", words) is not None
 
 

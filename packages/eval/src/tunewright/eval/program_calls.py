@@ -130,7 +130,7 @@ class Calls(ABC):
         return result_of(name)
 
     def _apply(self, arguments: list[Value], container: Value, env: Env) -> Value:
-        """Functions given as arguments are called with the elements of what stands beside them."""
+        """Functions given as arguments are called with the elements of the arguments next to them."""
         functions = [a for value in arguments for a in value.atoms if a.kind == "function"]
         if not functions:
             return UNKNOWN

@@ -94,7 +94,7 @@ def write_report(run: RunFolder, scores: RunScores, models: Path | None = None) 
         spec=spec,
         suites=suites,
         required=[result for result in scores.gates if result.gate.required],
-        beside=[result for result in scores.gates if not result.gate.required],
+        optional=[result for result in scores.gates if not result.gate.required],
         fidelity=next((r for r in scores.gates if r.gate.metric == "fidelity" and r.value is not None), None),
         forgetting=read_forgetting(stage_facts(run, history).get("fidelity", {})),
         history=history,

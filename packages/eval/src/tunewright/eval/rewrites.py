@@ -88,7 +88,7 @@ def all_at_once(program: Program, change: Change) -> Iterator[str]:
 
 
 def wrapped(template: str) -> Operator:
-    """An operator that puts the whole program where `PROGRAM` stands in a template, indented as that is."""
+    """An operator that puts the whole program where `PROGRAM` is in a template, indented as that is."""
 
     def apply(program: Program) -> Iterator[str]:
         lines: list[str] = []

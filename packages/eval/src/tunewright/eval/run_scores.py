@@ -48,7 +48,7 @@ class RunScores:
 
     @property
     def badge(self) -> str:
-        """What stands at the top of a page: PASS only when the model may go live."""
+        """What is at the top of a page: PASS only when the model may go live."""
         return badge(self.gates, self.suites, self.forced)
 
     @property

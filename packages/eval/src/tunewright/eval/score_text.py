@@ -37,11 +37,11 @@ def scores_text(scores: RunScores) -> str:
             lines += [f"  {line}" for line in server_lines(tuned.firsts, tuned.served_differently)]
         lines.append("")
     required = [result for result in scores.gates if result.gate.required]
-    beside = [result for result in scores.gates if not result.gate.required]
+    optional = [result for result in scores.gates if not result.gate.required]
     if required:
         lines += ["gates that decide", *aligned([_gate_row(result) for result in required]), ""]
-    if beside:
-        lines += ["targets beside them", *aligned([_gate_row(result) for result in beside]), ""]
+    if optional:
+        lines += ["targets that do not decide", *aligned([_gate_row(result) for result in optional]), ""]
     lines += [*question_lines(may_go_live(scores).rows()), "", f"{scores.model}: {scores.badge}"]
     return "\n".join(lines) + "\n"
 

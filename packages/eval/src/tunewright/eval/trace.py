@@ -24,7 +24,7 @@ class Guard:
 
 @dataclass(frozen=True)
 class TracedCall:
-    """A tool call in the order of execution, with the conditions and loops it stands under."""
+    """A tool call in the order of execution, with the conditions and loops around it."""
 
     tool: str
     positional: tuple[Value, ...]

@@ -57,7 +57,7 @@ UNKNOWN = Value()
 
 
 def constant(value: Any) -> Value:
-    """A literal. Its type is kept beside it because `1 == True == 1.0`."""
+    """A literal. Its type is kept with it because `1 == True == 1.0`."""
     return Value((Atom("const", type=type(value).__name__, const=value),))
 
 
@@ -148,5 +148,5 @@ def attribute(value: Value, name: str, catalog: Catalog) -> tuple[Value, str | N
             wrong.append(f"a {atom.type} has no attribute {name}")
     if wrong and len(wrong) == len(value.atoms):
         return derived(value), wrong[0]
-    # What the value was computed from (an index, a list it stands in) is no dependency of one of its fields.
+    # What the value was computed from (an index, a list it is in) is no dependency of one of its fields.
     return join(*found).with_deps(() if found else value.deps), None

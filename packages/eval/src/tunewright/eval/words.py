@@ -1,6 +1,6 @@
 """Answers in words, judged by what they must and must not say, and by whether they are text at all.
 
-A fact is a list of wordings, one of which must occur. Letter case, punctuation and spaces do not count; `*` stands for
+A fact is a list of wordings, one of which must occur. Letter case, punctuation and spaces do not count; `*` is
 the rest of a word (`defin*`), `...` for up to twelve words, `^` for the start of the answer. Besides: no call in any
 dialect, no more than `longest` words, the language that was asked for, no text that repeats itself (prose does not say
 five words in a row twice), and not merely the request again.

@@ -5,7 +5,7 @@ independent calls does not matter. Values are unique where their type allows it 
 program prints tells where it came from. Results are consistent: a count is the length of its list, `success` follows
 from what was found, a file's line count is that of its content. The shapes that a world can have (nothing found, one
 entry, several, all good, all bad, a threshold minus one, exact, plus one) take turns over `WORLDS` worlds, shifted
-from tool to tool, so that each tool meets each shape beside different shapes of the others.
+from tool to tool, so that each tool meets each shape together with different shapes of the others.
 """
 
 import ast

@@ -1,7 +1,7 @@
 -- id: call.ungrounded
 -- severity: warn
 -- threshold: min_share = 0.05
--- reason: An argument that stands nowhere before the call is made up: the model learns to invent paths and numbers.
+-- reason: An argument that occurs nowhere before the call is made up: the model learns to invent paths and numbers.
 -- hint: Take arguments from the request or from an earlier result, or say them in the context.
 WITH arguments AS (
     SELECT c.example, c.message, c.tool, unnest(json_keys(c.arguments)) AS key, c.arguments::JSON AS written
@@ -59,7 +59,7 @@ WITH arguments AS (
     FROM graded GROUP BY ALL
 )
 SELECT p.example, p.split, said.bad / said.n AS effect, said.n AS support, said.severity,
-    format('Calls with an argument that stands nowhere before them: {}', said.names) AS message,
+    format('Calls with an argument that occurs nowhere before them: {}', said.names) AS message,
     format('message {}: {}', p.message, made_up[:120]) AS detail
 FROM placed p JOIN graded g USING (split, tool) JOIN said ON said.split = g.split AND said.severity = g.severity
 WHERE NOT p.grounded

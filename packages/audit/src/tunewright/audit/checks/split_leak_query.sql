@@ -1,8 +1,8 @@
 -- id: split.leak_query
 -- severity: fail
 -- threshold: fail_share = 0.01
--- reason: The same request with another answer beside it: the model has seen the question before.
--- hint: Split by cluster (data.merge), so that one request never stands on both sides.
+-- reason: The same request with another answer: the model has seen the question before.
+-- hint: Split by cluster (data.merge), so that no request is on both sides.
 WITH trained AS (
     SELECT request_hash, arg_min(path, example) AS path, arg_min(line, example) AS line FROM examples
     WHERE split = 'train' AND request <> '' GROUP BY 1

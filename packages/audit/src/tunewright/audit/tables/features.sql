@@ -1,5 +1,5 @@
 -- One row an example, one column a structural feature. Which of them a model can see before it answers, and what each
--- is called in plain words, stands in features.py.
+-- is called in plain words, is in features.py.
 CREATE TABLE feature_columns AS
 WITH sets AS (
     SELECT toolset, count(*) AS offered, md5(string_agg(kind, ' ' ORDER BY kind))[:8] AS names,

@@ -56,7 +56,7 @@ Site = Literal[
     "slow_command",
 ]
 
-# Ways to say where a symbol stands; `{at}` in a wording becomes one of them.
+# Ways to say where a symbol is; `{at}` in a wording becomes one of them.
 PLACES = (
     *("{file}:{line}", "{file}, line {line}", "line {line} of {file}", "{file} line {line}"),
     *("line {line} in {file}", "{file} on line {line}"),

@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=model_folder())
     parser.add_argument("--cases", type=int, default=300)
     parser.add_argument(
-        "--show", type=int, default=0, help="print this many wrong answers beside the expected ones"
+        "--show", type=int, default=0, help="print this many wrong answers next to the expected ones"
     )
     options = parser.parse_args()
     asked = [q for made in islice(clean_conversations(SEED), options.cases) for q in questions_of(made)]

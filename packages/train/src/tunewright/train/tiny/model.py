@@ -68,7 +68,7 @@ def parameter_count(model: Any) -> int:
 
 
 def save_array_file(path: Path, arrays: dict[str, Any], metadata: dict[str, str]) -> None:
-    """Writes a safetensors file beside its final name, then renames it: a reader never sees half of one."""
+    """Writes a safetensors file under a temporary name, then renames it: a reader never sees half of one."""
     import mlx.core as mx
 
     # mlx appends the suffix where it is missing, so the temporary name must carry it.

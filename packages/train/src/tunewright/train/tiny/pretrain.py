@@ -99,7 +99,7 @@ def prepare(out: Path, seed: int, windows: int) -> dict[str, Any]:
 
 
 class Trainer:
-    """The model, its optimizer and where the run stands."""
+    """The model, its optimizer and how far the run is."""
 
     def __init__(self, out: Path, steps: int, batch: int, seed: int) -> None:
         import mlx.nn as nn
@@ -187,7 +187,7 @@ def _say(line: str) -> None:
 
 
 def run(out: Path, *, steps: int, batch: int, windows: int, seed: int, every: int) -> None:
-    """Trains to `steps` from wherever the folder stands, then writes the model and its card."""
+    """Trains to `steps` from the step that the folder is at, then writes the model and its card."""
     out.mkdir(parents=True, exist_ok=True)
     made = prepare(out, seed, windows)
     trainer = Trainer(out, steps, batch, seed)

@@ -1,7 +1,7 @@
 """Small programs over tool results, with the request that asks for each and the output it prints.
 
 A task is drawn first (what somebody wants from a result); its request, program and output then follow
-from the same values, so that every copied name stands in the context it is copied from.
+from the same values, so that every copied name is in the context it is copied from.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _FALLBACK = ("for {v}", "{n} {v}", "with {n} {v}", "about {v}")
 
 
 def quoted(rng: Random, value: Value) -> str:
-    """The value as it stands in a sentence: bare, or in one of three quotes."""
+    """The value as it is written in a sentence: bare, or in one of three quotes."""
     text = str(value)
     if isinstance(value, int):
         return text
@@ -48,7 +48,7 @@ def quoted(rng: Random, value: Value) -> str:
 
 
 def _position(rng: Random, values: dict[str, Value]) -> str:
-    """Where something stands in a file, in one of the usual ways."""
+    """Where something is in a file, in one of the usual ways."""
     path, line, column = values["path"], values["line"], values.get("column")
     if column is None:
         return rng.choice(
