@@ -17,7 +17,7 @@ from tunewright.cli.plan_text import Plan, plan_text  # noqa: E402
 from tunewright.cli.planning import memory_budget  # noqa: E402
 from tunewright.contract.recipe import load_recipe  # noqa: E402
 from tunewright.contract.sizes import size  # noqa: E402
-from tunewright.remote.probe import parse_facts  # noqa: E402
+from tunewright.remote.host_facts import parse_facts  # noqa: E402
 from tunewright.train.counting import count  # noqa: E402
 
 MEMORIES = (16, 32, 64, 128)  # GiB

@@ -19,7 +19,7 @@ from tunewright.contract.recipe import load_recipe
 from tunewright.remote.environment import Environment
 from tunewright.remote.host import open_host
 from tunewright.remote.host_checks import check_access, check_product, check_queue
-from tunewright.remote.probe import HostFacts
+from tunewright.remote.host_facts import HostFacts
 
 ROOT = Path(__file__).parents[2]
 NOISE = "printf 'Welcome to the lab!\\n'; exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\""

@@ -11,8 +11,8 @@ from tunewright.cli.plan_text import plan_text
 from tunewright.cli.planning import make_plan, memory_budget
 from tunewright.contract.recipe import load_recipe
 from tunewright.remote.host import open_host
+from tunewright.remote.host_facts import parse_facts
 from tunewright.remote.local_host import LocalHost
-from tunewright.remote.probe import parse_facts
 
 MAC = parse_facts({"system": "Darwin", "home": "/Users/bob"})
 

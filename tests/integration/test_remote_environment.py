@@ -19,9 +19,9 @@ from tunewright.remote import environment as environments
 from tunewright.remote import follow
 from tunewright.remote.environment import Environment, install_environment
 from tunewright.remote.host import Host, open_host
+from tunewright.remote.host_facts import probe_host
 from tunewright.remote.job import follow_run, pull_run, ship_run, start_run
 from tunewright.remote.preflight import Need, judge_facts, require_fit
-from tunewright.remote.probe import probe_host
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.sshd, pytest.mark.slow]

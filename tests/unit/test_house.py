@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,51 @@ def test_the_files_that_the_architecture_page_names_exist() -> None:
 def _in_package(name: str) -> Path:
     package = name.partition("/")[0]
     return ROOT / "packages" / package / "src" / "tunewright" / name
+
+
+# Modules of one name in several packages, and the job that they do together.
+SAME_JOB = {
+    "fetch": ("remote train", "a base model is fetched: the laptop asks for it, the host does it"),
+    "probe": (
+        "audit train",
+        "a probe of a dataset: audit plans and judges it, train trains and asks the model",
+    ),
+}
+
+
+def shared_names(files: Iterable[Path]) -> dict[str, str]:
+    """The names of modules and folders of modules that several packages have, each with those packages.
+
+    `files` are named as in a wheel, below `tunewright/`.
+    """
+    found: dict[str, set[str]] = {}
+    for path in files:
+        package, *folders, file = path.parts
+        name = file.removesuffix(".py") if file != "__init__.py" else (folders or [""])[-1]
+        found.setdefault(name, set()).add(package)
+    del found[""]
+    return {name: " ".join(sorted(packages)) for name, packages in found.items() if len(packages) > 1}
+
+
+def test_packages_share_a_module_name_only_where_their_modules_do_the_same_job() -> None:
+    sources = [path.relative_to(ROOT).parts for path in MODULES if "src" in path.parts]
+    assert len(sources) > 300
+    below = (Path(*parts[parts.index("src") + 2 :]) for parts in sources)
+    assert shared_names(below) == {name: packages for name, (packages, _) in SAME_JOB.items()}
+
+
+def test_the_search_for_shared_names_finds_them() -> None:
+    files = [
+        "a/__init__.py",
+        "b/__init__.py",
+        "a/x.py",
+        "b/deep/x.py",
+        "b/y/__init__.py",
+        "c/y.py",
+        "b/y.py",
+        "c/z.py",
+    ]
+    assert shared_names(map(Path, files)) == {"x": "a b", "y": "b c"}
 
 
 def test_there_is_no_shared_namespace_module() -> None:

@@ -11,7 +11,7 @@ from tunewright.cli.plan_text import Plan, plan_text
 from tunewright.cli.planning import memory_budget
 from tunewright.contract.counts import Counts
 from tunewright.contract.recipe import load_recipe
-from tunewright.remote.probe import HostFacts, parse_facts
+from tunewright.remote.host_facts import HostFacts, parse_facts
 from tunewright.train.counting import count
 
 ROOT = Path(__file__).parents[3]

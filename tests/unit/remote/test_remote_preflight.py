@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 import pytest
 
 from tunewright.contract.errors import HostError
+from tunewright.remote.host_facts import HostFacts
 from tunewright.remote.preflight import GIB, Need, judge_disk, judge_facts, judge_memory, require_fit
-from tunewright.remote.probe import HostFacts
 
 ROOT = PurePosixPath("/Users/bob/tunewright")
 MAC = HostFacts(

@@ -33,7 +33,7 @@ def find_template(recipe: "Recipe", host: str) -> BaseTemplate | None:
 
 def template_on(recipe: "Recipe", host: "Host") -> BaseTemplate | None:
     """The template of a base that this machine does not have, brought from the host, or else from the hub."""
-    from tunewright.remote.probe import probe_host
+    from tunewright.remote.host_facts import probe_host
 
     base, revision = recipe.model.base, recipe.model.revision
     home = probe_host(host).home

@@ -22,8 +22,8 @@ def check_host(recipe: "Recipe", host: "Host", lock: "BaseLock | None") -> "list
     from tunewright.cli.planning import make_plan
     from tunewright.remote.environment import installed_environment
     from tunewright.remote.host_checks import check_access, check_product, check_queue, check_swap
+    from tunewright.remote.host_facts import probe_host
     from tunewright.remote.preflight import HostFinding, judge_facts, worst_first
-    from tunewright.remote.probe import probe_host
 
     access = check_access(host)
     if any(finding.severity == "fail" for finding in access):
@@ -49,8 +49,8 @@ def check_host(recipe: "Recipe", host: "Host", lock: "BaseLock | None") -> "list
 def require_environment_fits(host: "Host") -> "list[HostFinding]":
     """What is known of the host. Raises HostError when nothing can run there, or the environment has no room."""
     from tunewright.cli.planning import environment_cargo
+    from tunewright.remote.host_facts import probe_host
     from tunewright.remote.preflight import Need, judge_facts, require_fit
-    from tunewright.remote.probe import probe_host
 
     facts = probe_host(host)
     _, unpacked = environment_cargo(host, facts)

@@ -19,7 +19,7 @@ from tunewright.contract.recipe import Recipe, recipes_folder
 
 if TYPE_CHECKING:
     from tunewright.remote.host import Host
-    from tunewright.remote.probe import HostFacts
+    from tunewright.remote.host_facts import HostFacts
 
 EMBEDDED = ROOT / "packages" / "train" / "src" / "tunewright" / "train" / "tiny" / "model"
 LARGEST = 1 << 26  # bytes of a file from the hub

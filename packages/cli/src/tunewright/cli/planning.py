@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tunewright.contract.recipe import Recipe
     from tunewright.contract.suite import Subset
     from tunewright.remote.host import Host
-    from tunewright.remote.probe import HostFacts
+    from tunewright.remote.host_facts import HostFacts
 
 # A byte-level tokenizer of 150,000 words makes about 3.4 bytes of code a token; fewer is on the safe side.
 BYTES_PER_TOKEN = 3.0
@@ -43,8 +43,8 @@ def make_plan(
     trained on, where it is not the recipe's own.
     """
     from tunewright.contract.errors import UserError
+    from tunewright.remote.host_facts import probe_host
     from tunewright.remote.preflight import judge_facts
-    from tunewright.remote.probe import probe_host
 
     facts = facts or probe_host(host)
     findings = judge_facts(facts, host.root, None, host.name)

@@ -233,7 +233,7 @@ def _model_facts(draft: "Recipe", host: str) -> "tuple[ModelFacts, Callable[[int
     from tunewright.cli.planning import memory_budget
     from tunewright.contract.errors import UserError
     from tunewright.remote.host import open_host
-    from tunewright.remote.probe import probe_host
+    from tunewright.remote.host_facts import probe_host
 
     model, revision = draft.model.base, draft.model.revision or ""
 

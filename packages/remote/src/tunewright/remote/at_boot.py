@@ -9,7 +9,7 @@ from typing import Literal
 
 from tunewright.contract.errors import HostError
 from tunewright.remote.host import Host, must, run_script
-from tunewright.remote.probe import read_values
+from tunewright.remote.host_facts import read_values
 
 When = Literal["boot", "login", "never"]
 # $1 is our folder on the host, $2 is install, remove or show, $3 is macOS's /Library.

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from tunewright.contract.errors import HostError
 from tunewright.remote.bundle import REQUIREMENTS, Shipment, prepare_shipment
 from tunewright.remote.host import Host, must, read_file
-from tunewright.remote.probe import probe_host
+from tunewright.remote.host_facts import probe_host
 from tunewright.remote.retry import persist
 from tunewright.remote.transfer import link_blobs, put_blobs
 

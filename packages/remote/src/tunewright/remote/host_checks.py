@@ -7,9 +7,9 @@ from tunewright.contract.errors import HostError
 from tunewright.contract.visible import one_line
 from tunewright.remote.environment import Environment
 from tunewright.remote.host import LOCAL, Host
+from tunewright.remote.host_facts import probe_swap
 from tunewright.remote.host_queue import read_queue
 from tunewright.remote.preflight import HostFinding
-from tunewright.remote.probe import probe_swap
 from tunewright.remote.retry import Unreachable
 
 SWAPPING = 1 << 20  # bytes a second that are no accident

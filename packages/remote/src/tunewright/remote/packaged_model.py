@@ -11,7 +11,7 @@ from tunewright.contract.errors import HostError
 from tunewright.remote.bundle import group_file
 from tunewright.remote.environment import UV_SETTINGS, Environment, environment_folder, failure_reason
 from tunewright.remote.host import Host
-from tunewright.remote.probe import probe_host
+from tunewright.remote.host_facts import probe_host
 
 INSTALL_SECONDS = 900
 

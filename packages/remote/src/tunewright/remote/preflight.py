@@ -9,7 +9,7 @@ from typing import Literal
 from tunewright.contract.errors import HostError
 from tunewright.contract.sizes import size, size_pair
 from tunewright.remote.host import LOCAL
-from tunewright.remote.probe import HostFacts
+from tunewright.remote.host_facts import HostFacts
 
 GIB = 1 << 30
 CLOCK = 30.0  # seconds that two clocks may differ

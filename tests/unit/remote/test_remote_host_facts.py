@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.mac import BOOT, make_mac
-from tunewright.remote.local_host import LocalHost
-from tunewright.remote.probe import (
+from tunewright.remote.host_facts import (
     HostFacts,
     clock_ahead,
     parse_facts,
@@ -17,6 +16,7 @@ from tunewright.remote.probe import (
     probe_swap,
     read_values,
 )
+from tunewright.remote.local_host import LocalHost
 
 
 def mac_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> LocalHost:
