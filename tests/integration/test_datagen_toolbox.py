@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,10 @@ CALLS = [
     ("write_file", {"path": "../../escape.txt", "content": "x"}),
     ("run_command", {"command": "wc -l lib.py"}),
     ("run_command", {"command": "cat none.py"}),
+    ("stream_command", {"command": "cat lib.py", "lines": 1}),
+    ("stream_command", {"command": "cat none.py"}),
+    ("stream_tests", {"path": "test_lib.py", "failures": 1}),
+    ("stream_tests", {"path": "none.py"}),
 ]
 
 
@@ -72,7 +77,7 @@ CALLS = [
 def test_a_result_has_the_fields_and_types_of_the_catalog(
     box: Toolbox, tool: str, arguments: dict[str, object]
 ) -> None:
-    catalog = load_catalog("coding")
+    catalog = load_catalog("coding+streaming")
     entry = catalog.tool(tool)
     assert entry is not None
     with box.program():
@@ -82,7 +87,8 @@ def test_a_result_has_the_fields_and_types_of_the_catalog(
         check_type(catalog, annotation, result[field])
     for field in entry.result:
         listed = {"reference_count": "references", "symbol_count": "symbols", "error_count": "errors"}
-        listed |= {"violation_count": "violations"}
+        listed |= {"violation_count": "violations", "line_count": "lines", "test_count": "tests"}
+        listed = {count: name for count, name in listed.items() if name in entry.result}
         if field in listed:
             assert result[field] == len(result[listed[field]])
 
@@ -123,6 +129,84 @@ def test_checkers_report_what_is_wrong(box: Toolbox) -> None:
         "test_right": "passed",
         "test_wrong": "failed",
     }
+
+
+def test_a_stream_ends_at_its_line_with_its_command_or_with_its_time(box: Toolbox) -> None:
+    two = box.stream_command("echo a; echo b; echo c", lines=2)
+    assert (two["lines"], two["ended"], two["stopped_by"], two["exit_code"]) == (
+        ["a", "b"],
+        False,
+        "lines",
+        None,
+    )
+    whole = box.stream_command("echo a; echo b 1>&2; printf c; exit 3", lines=9)
+    assert (whole["lines"], whole["ended"], whole["stopped_by"], whole["exit_code"]) == (
+        ["a", "b", "c"],
+        True,
+        "",
+        3,
+    )
+    assert not whole["success"]
+    assert box.stream_command("true") == {
+        "success": True,
+        "ended": True,
+        "stopped_by": "",
+        "exit_code": 0,
+        "line_count": 0,
+        "lines": [],
+    }
+    began = time.monotonic()
+    late = box.stream_command("echo a; sleep 60", seconds=1)
+    assert (late["lines"], late["ended"], late["stopped_by"]) == (["a"], False, "seconds")
+    endless = box.stream_command("yes", lines=3)
+    assert endless["lines"] == ["y"] * 3
+    assert time.monotonic() - began < 20
+
+
+def test_nothing_of_a_stopped_stream_goes_on(box: Toolbox, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    for command in (
+        f"(sleep 2; touch {mark}) & echo a; sleep 60",
+        f"(sleep 2; touch {mark}) >/dev/null 2>&1 & echo a",
+    ):
+        box.stream_command(command, lines=1, seconds=1)
+    time.sleep(2.5)
+    assert not mark.exists()
+
+
+def test_a_stream_that_would_keep_data_generation_waiting_is_no_example(
+    box: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunewright.datagen.toolbox.LONGEST_WAIT", 0.5)
+    with pytest.raises(ToolTimeout, match="longer than"):
+        box.stream_command("sleep 60", seconds=50)
+
+
+def test_tests_are_run_up_to_a_number_of_failures(tmp_path: Path) -> None:
+    text = "import pytest\n\n\n@pytest.mark.parametrize('n', [0, 1, 2, 3, 4])\ndef test_n(n):\n    assert n not in (1, 3)\n"
+    skipped = "\n\n@pytest.mark.skip\ndef test_s():\n    pass\n"
+    corpus = replace(
+        CORPUS, files={"test_n.py": text + skipped, "test_bad.py": "import nothing_of_that_name\n"}
+    )
+    box = Toolbox(open_workspace(corpus, tmp_path / "n"))
+    names = [f"test_n[{n}]" for n in range(5)]
+    for failures, seen, ended in ((1, 2, False), (2, 4, False), (3, 6, True), (0, 6, True)):
+        result = box.stream_tests("test_n.py", failures=failures)
+        assert [test["name"] for test in result["tests"]] == [*names, "test_s"][:seen]
+        assert (result["ended"], result["stopped_by"]) == (ended, "" if ended else "failures")
+        assert (
+            result["failed"]
+            == sum(test["outcome"] == "failed" for test in result["tests"])
+            == min(seen // 2, 2)
+        )
+        assert result["passed"] == sum(test["outcome"] == "passed" for test in result["tests"])
+        assert not result["success"]
+    whole = box.pytest_run("test_n.py")
+    assert (whole["passed"], whole["failed"]) == (result["passed"], result["failed"])
+    with pytest.raises(Rejected, match="collected"):
+        box.stream_tests("test_bad.py")
+    with pytest.raises(ToolTimeout, match="time limit"):
+        box.stream_tests("test_n.py", seconds=0)
 
 
 def everything_in(folder: Path) -> dict[str, bytes | None]:
@@ -270,9 +354,9 @@ def test_what_fails_is_found_out_by_the_program_and_told(
 ) -> None:
     monkeypatch.setattr("tunewright.datagen.toolbox.COMMAND_SECONDS", 0.3)
     slots: Slots = {"symbol": "greet", "file": "app.py", "line": 2, "at": "app.py:2", "path": "../none.py"}
-    slots |= {"query": "no_such_name", "content": "x = 1"}
+    slots |= {"query": "no_such_name", "content": "x = 1", "count": 1}
     slots["command"] = "sleep 20" if scenario.needs == "slow_command" else "cat none.py"
-    parameters = {tool.name: tool.parameter_names for tool in load_catalog("coding").tools}
+    parameters = {tool.name: tool.parameter_names for tool in load_catalog("coding+streaming").tools}
     with Sandbox() as sandbox:
         done = sandbox.run(scenario.fill_program(slots), box.functions, parameters)
     said: list[str] = []

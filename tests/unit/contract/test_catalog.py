@@ -32,6 +32,17 @@ def test_the_shipped_catalog_has_the_tools_of_the_story() -> None:
     )
 
 
+def test_catalogs_are_joined_by_a_plus() -> None:
+    both = load_catalog("coding+streaming")
+    parts = load_catalog("coding"), load_catalog("streaming")
+    assert both.tools == parts[0].tools + parts[1].tools
+    assert both.types == {**parts[0].types, **parts[1].types}
+    assert "stream_command" not in parts[0].tool_names
+    for wrong in ("coding+coding", "coding+nothing", "+coding"):
+        with pytest.raises(UserError, match="No such file"):
+            load_catalog(wrong)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

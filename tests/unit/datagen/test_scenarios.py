@@ -30,7 +30,7 @@ SLOTS: dict[str, str | int] = {
     "query": "word",
     "source": "thing = 1",
 }
-CATALOG = load_catalog("coding")
+CATALOG = load_catalog("coding+streaming")
 
 
 @pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)

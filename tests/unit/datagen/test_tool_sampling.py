@@ -12,6 +12,7 @@ from tunewright.contract.catalog import Catalog, Tool, load_catalog
 from tunewright.datagen.example_builder import deal, true_beside
 from tunewright.datagen.families.direct import BEYOND, Question, questions
 from tunewright.datagen.families.family_file import shipped_families
+from tunewright.datagen.generate import select
 from tunewright.datagen.tool_sampling import (
     DECOYS,
     INSTEAD,
@@ -215,3 +216,22 @@ def test_tools_come_in_turn_each_by_its_share(weights: dict[str, float], count: 
         assert all(abs(taken[name] - share * end) <= len(shares) for name, share in shares.items())
     even = dict.fromkeys(shares, 1 / len(shares))
     assert in_turn(even, count) == [list(even)[n % len(even)] for n in range(count)]
+
+
+def test_a_shell_that_is_read_while_it_runs_is_not_offered_where_nothing_shall_fit() -> None:
+    both = load_catalog("coding+streaming")
+    for seed in range(40):
+        for tool, instead in (
+            ("typecheck", "stream_command"),
+            ("pytest_run", "stream_tests"),
+            ("stream_tests", "pytest_run"),
+        ):
+            offer = draw_offer(both, [tool], Random(seed), missing=True, mask=False)
+            assert not {tool, instead, "run_command", "stream_command"} & set(offer.names)
+
+
+def test_families_of_the_streaming_catalog_are_used_with_it_alone() -> None:
+    of_coding = {scenario.name for scenario in select(load_catalog("coding"))}
+    of_both = {scenario.name for scenario in select(load_catalog("coding+streaming"))}
+    assert {name.partition(".")[0] for name in of_both - of_coding} == {"stream"}
+    assert len(of_both - of_coding) == 8

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Data
 
+SHIPPED = ("coding", "streaming")
 SCALARS = frozenset({"str", "int", "float", "bool"})
 _TYPE = re.compile(r"^(?:list\[(?P<item>\w+)\]|(?P<name>\w+))(?P<optional> \| None)?$")
 
@@ -160,14 +161,19 @@ def recipe_catalog(data: Data) -> Catalog:
 
 @cache
 def load_catalog(name: str) -> Catalog:
-    """The shipped catalog of that name (`coding`), or the JSON file at that path."""
-    shipped = Path(__file__).parent / "catalogs" / f"{name}.json"
-    path = shipped if name.isidentifier() and shipped.exists() else Path(name)
+    """The shipped catalog of that name, several joined by `+` (`coding+streaming`), or the JSON file at that path."""
+    names = name.split("+")
+    if 1 < len(names) == len(set(names) & set(SHIPPED)):
+        parts = [load_catalog(each) for each in names]
+        types = {record: fields for part in parts for record, fields in part.types.items()}
+        return Catalog(name=name, types=types, tools=tuple(tool for part in parts for tool in part.tools))
+    path = Path(__file__).parent / "catalogs" / f"{name}.json" if name in SHIPPED else Path(name)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
-            f"catalog {name}: {error.strerror}", "Give a shipped name (coding) or a path."
+            f"catalog {name}: {error.strerror}",
+            f"Give a shipped name ({', '.join(SHIPPED)}, or both with a +) or a path.",
         ) from error
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error})", "A catalog is one JSON object.") from error

@@ -21,7 +21,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from tunewright.contract.catalog import Catalog, load_catalog, parse_catalog
+from tunewright.contract.catalog import SHIPPED, Catalog, load_catalog, parse_catalog
 from tunewright.contract.errors import UserError
 
 Function = Callable[..., Any]
@@ -67,7 +67,7 @@ def read_catalog(name: str) -> tuple[Catalog, dict[str, Function]]:
 
 def shipped_tools(catalog: Catalog) -> frozenset[str]:
     """The names of the tools that are ours, as we know them: a namesake with other arguments or results is another."""
-    shipped = load_catalog("coding")
+    shipped = load_catalog("+".join(SHIPPED))
     return frozenset(
         tool.name
         for tool in catalog.tools

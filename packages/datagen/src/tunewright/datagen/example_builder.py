@@ -21,7 +21,7 @@ from tunewright.datagen.reword import Reworder
 from tunewright.datagen.round_trip import unrenderable
 from tunewright.datagen.structure import Form, choose_preamble, draw_forms
 from tunewright.datagen.synthesize import VOLATILE, Maker
-from tunewright.datagen.tool_sampling import ALWAYS, Offer, decline, draw_offer
+from tunewright.datagen.tool_sampling import SHELLS, Offer, decline, draw_offer
 from tunewright.datagen.typing_habits import typed
 
 Row = dict[str, Any]
@@ -254,7 +254,7 @@ def true_beside(question: Question, offer: Offer | None) -> bool:
     """Whether a question and its answer fit a list of tools: they speak of no other, and deny nothing that it can do."""
     if offer is None:
         return True
-    if question.family == BEYOND and ALWAYS in offer.names:
+    if question.family == BEYOND and any(shell in offer.names for shell in SHELLS):
         return False
     return set(question.tools) <= set(offer.catalog.tool_names)
 

@@ -40,7 +40,7 @@ from tunewright.datagen.no_tool_questions import (
 from tunewright.datagen.rejections import Ledger
 from tunewright.datagen.reword import Reworder
 from tunewright.datagen.synthesize import Maker, open_engines
-from tunewright.datagen.tool_sampling import ALWAYS, calls_by_first_tool, first_tool_shares, in_turn
+from tunewright.datagen.tool_sampling import SHELLS, calls_by_first_tool, first_tool_shares, in_turn
 
 IRRELEVANT = 0.1  # share of examples whose tool is not offered, where enough of them list tools
 Report = Callable[[str, int, int], None]
@@ -175,7 +175,7 @@ def make_splits(
     for reason in without_scenarios(catalog, scenarios, own=own is not None):
         ledger.reject("(all)", reason)
     # A row of single calls without a list of its own lists all tools; a shell among them can do nearly anything.
-    denies = not (style.single_calls and data.offered < 1 and ALWAYS in catalog.tool_names)
+    denies = not (style.single_calls and data.offered < 1 and set(SHELLS) & set(catalog.tool_names))
     programs = not style.single_calls
     pools = split_questions(catalog, guard, Random(seed), ledger, beyond=denies, programs=programs)
     shares = {"train": 1 - data.valid, "valid": data.valid}

@@ -42,6 +42,8 @@ BY_TOOL = {
     "read_file": ("I'll read the file.", "Let me open that file."),
     "write_file": ("I'll write the file.", "Let me save that."),
     "run_command": ("I'll run the command.", "Let me use the shell."),
+    "stream_command": ("I'll start it and watch its output.", "Let me run it with a limit."),
+    "stream_tests": ("I'll run the tests and watch them.", "Let me follow the test run."),
 }
 
 

@@ -43,6 +43,7 @@ FOUND = {
         "git_diff": "hunks",
     },
     **{"typecheck": "errors", "ruff_check": "violations", "pytest_run": "tests"},
+    "stream_tests": "tests",
 }
 VOLATILE = {"pytest_run"}  # tools whose results differ from run to run in some field
 

@@ -1,8 +1,7 @@
-"""Which tools an example calls first, and which it offers, under which names: some left out, some look-alikes added, some
-names masked.
+"""Which tools an example calls first, and which it offers, under which names.
 
-Offers are drawn without looking at the request, except that the tools it needs are kept (or, where the honest answer is
-that none fits, taken away).
+Of an offer some tools are left out, some look-alikes added, some names masked. It is drawn without looking at the request,
+except that the tools it needs are kept (or, where the honest answer is that none fits, taken away).
 """
 
 import re
@@ -54,13 +53,16 @@ INSTEAD: Mapping[str, tuple[str, ...]] = {
     "hover": ("goto_definition", "document_symbols", "read_file"),
     "document_symbols": ("workspace_symbols", "read_file"),
     "workspace_symbols": ("document_symbols", "find_references"),
-    "pytest_run": ("pytest_collect",),
+    "pytest_run": ("pytest_collect", "stream_tests"),
+    "stream_tests": ("pytest_run", "pytest_collect"),
     "git_status": ("git_diff",),
     "git_log": ("git_blame",),
     "write_file": ("append_file",),
     "run_command": ("read_file",),
+    "stream_command": ("read_file",),
 }
 ALWAYS = "run_command"
+SHELLS = (ALWAYS, "stream_command")
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def draw_offer(
 ) -> Offer:
     """Tools in random order. With `missing`, neither those needed nor what could replace them are among them;
     otherwise all that are needed are. Where nothing would be left, look-alikes are offered."""
-    instead = {other for name in needed for other in INSTEAD.get(name, ())} | {ALWAYS}
+    instead = {other for name in needed for other in INSTEAD.get(name, ())} | {*SHELLS}
     kept_out = {*needed, *instead} if missing else set(needed)
     others = [tool for tool in catalog.tools if tool.name not in kept_out]
     random.shuffle(others)

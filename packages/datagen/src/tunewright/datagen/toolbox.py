@@ -21,6 +21,7 @@ from tunewright.datagen.written import Written
 RUFF_RULES = "E,F,W,I,B,UP,C4,SIM"  # more than ruff's default, as projects that care have it
 SECONDS = 120.0  # for one run of a checker or of tests
 COMMAND_SECONDS = 5.0  # for a shell command; one that takes longer is a result too
+LONGEST_WAIT = 10.0  # for a shell command whose limit is given in the call
 
 # The protocol's numbers for kinds of symbols, in words.
 KINDS = {2: "module", 5: "class", 6: "method", 7: "property", 8: "field", 9: "constructor", 10: "enum"} | {
@@ -91,6 +92,8 @@ class Toolbox:
             "pytest_run": self.pytest_run,
             "read_file": self.read_file,
             "run_command": self.run_command,
+            "stream_command": self.stream_command,
+            "stream_tests": self.stream_tests,
         }
         functions: dict[str, Callable[..., Record]] = {
             name: self._keeping(name, function, name in fixed) for name, function in (fixed | reading).items()
@@ -312,6 +315,55 @@ class Toolbox:
         code = done.returncode
         return {"success": code == 0, "exit_code": code, "stdout": done.stdout, "stderr": done.stderr}
 
+    # Read while they run, and stopped
+
+    def stream_command(self, command: str, lines: int = 0, seconds: int = 30) -> Record:
+        """Rejects a command that is still running when longer is asked for than data generation waits."""
+        limit = min(float(seconds), LONGEST_WAIT)
+        streamed = self.workspace.stream(
+            ["/bin/sh", "-c", command],
+            seconds=limit,
+            enough=lambda come: 0 < lines <= len(come),
+            cwd=self._folder,
+        )
+        if any(_prints_a_place(line, self.workspace.folder) for line in streamed.lines):
+            raise Rejected("the tool's message holds a path of this machine")
+        if streamed.late and seconds > limit:
+            raise ToolTimeout(f"{command} took longer than {limit:g} seconds")
+        code = streamed.returncode
+        return {
+            "success": code == 0,
+            "ended": code is not None,
+            "stopped_by": "" if code is not None else "seconds" if streamed.late else "lines",
+            "exit_code": code,
+            "line_count": len(streamed.lines),
+            "lines": list(streamed.lines),
+        }
+
+    def stream_tests(self, path: str, failures: int = 0, seconds: int = 120) -> Record:
+        """Rejects tests that reach the time limit: how far they get until then differs from run to run."""
+        if (target := self._target(path)) is None:
+            return _progress([], ended=True)
+        command = [sys.executable, "-u", "-m", "pytest", "-v", "-p", "no:cacheprovider", "-c", "/dev/null"]
+        command += ["--rootdir", ".", "--doctest-modules", "--tb=no", "-o", "console_output_style=classic"]
+        # pytest stops itself, so that a test's own files are removed.
+        command += [f"--maxfail={failures}"] if failures > 0 else []
+        runs = self.workspace.runs
+        streamed = self.workspace.stream(
+            [*command, target],
+            seconds=min(float(seconds), SECONDS),
+            enough=lambda _: False,
+            cwd=runs,
+            more={"PYTHONPATH": str(runs)},
+        )
+        if streamed.late:
+            raise ToolTimeout(f"the tests of {path} reached their time limit")
+        if any(line.startswith("ERROR ") for line in streamed.lines):
+            raise Rejected("a test file could not be collected")
+        found = [match for line in streamed.lines if (match := _TEST_LINE.match(line))]
+        tests = [{"name": match[1], "outcome": _OUTCOMES[match[2]]} for match in found]
+        return _progress(tests, ended=not any("! stopping after " in line for line in streamed.lines))
+
     def _target(self, path: str) -> str | None:
         real = self.workspace.inside(self._folder, path)
         return path if real is not None and real.exists() else None
@@ -326,6 +378,28 @@ def _symbol(item: Record, file: str) -> Record:
 
 def _prints_a_place(text: str, folder: Path) -> bool:
     return str(folder) in text or sys.prefix in text or str(Path.home()) in text
+
+
+# pytest -v prints `path::class::test OUTCOME` when a test is over.
+_TEST_LINE = re.compile(r"\S+?\.py::(\S.*) (PASSED|FAILED|SKIPPED|XFAIL|XPASS)\b")
+_OUTCOMES = {"PASSED": "passed", "XPASS": "passed", "FAILED": "failed"} | dict.fromkeys(
+    ("SKIPPED", "XFAIL"), "skipped"
+)
+
+
+def _progress(tests: list[Record], *, ended: bool) -> Record:
+    """What came of a test run that may have been stopped at a failure."""
+    passed = sum(test["outcome"] == "passed" for test in tests)
+    failed = sum(test["outcome"] == "failed" for test in tests)
+    return {
+        "success": ended and bool(passed) and not failed,
+        "ended": ended,
+        "stopped_by": "" if ended else "failures",
+        "passed": passed,
+        "failed": failed,
+        "test_count": len(tests),
+        "tests": tests,
+    }
 
 
 def _outcome(case: ElementTree.Element) -> Record:

@@ -1,17 +1,23 @@
 """A scratch copy of a corpus, laid out as a repository, in which the tools really run."""
 
+import contextlib
 import os
+import select
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import IO, cast
 
 from tunewright.contract.errors import UserError
 from tunewright.datagen.corpus import Corpus
+
+LONGEST = 1 << 20  # bytes that a command prints without a line end before they count as a line
 
 
 class ToolTimeout(Exception):
@@ -41,6 +47,15 @@ def engine_path(name: str) -> Path:
             f"{name} is not installed", "Install what datagen needs: uv sync --inexact (./inv does it)."
         )
     return Path(found)
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What was read of a process, line by line. `returncode` is None when it was stopped, `late` by its time limit."""
+
+    lines: tuple[str, ...]
+    returncode: int | None
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +124,43 @@ class Workspace:
             raise ToolTimeout(f"{command[0]} took longer than {timeout:g} seconds") from error
         return Finished(process.returncode, stdout, stderr)
 
+    def stream(
+        self,
+        command: Sequence[str],
+        *,
+        seconds: float,
+        enough: Callable[[Sequence[str]], bool],
+        cwd: Path | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> Streamed:
+        """Run a command and read what it prints, errors included, until it ends, `enough` says so of the lines that have
+        come, or the time is over. Whatever is left of its process group is killed then."""
+        process = subprocess.Popen(
+            list(command),
+            cwd=cwd or self.repo,
+            env=self.environment | dict(more or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        end = time.monotonic() + seconds
+        output = cast("IO[bytes]", process.stdout)
+        lines: list[str] = []
+        try:
+            for line in _lines(output.fileno(), end):
+                lines.append(line)
+                if enough(lines):
+                    return Streamed(tuple(lines), None)
+            return Streamed(tuple(lines), process.wait(max(0.0, end - time.monotonic())))
+        except (TimeoutError, subprocess.TimeoutExpired):
+            return Streamed(tuple(lines), None, late=True)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, 9)
+            process.wait()
+            output.close()
+
     def relative(self, path: Path) -> str | None:
         """`path` relative to the repository's root, with slashes; None when it lies outside."""
         for root in (self.repo, self.runs):
@@ -120,6 +172,23 @@ class Workspace:
         """The real place of a relative path below `root`; None when it would leave it."""
         real = Path(os.path.normpath(root / path))
         return real if real == root or real.is_relative_to(root) else None
+
+
+def _lines(pipe: int, end: float) -> Iterator[str]:
+    """Lines as they come, the last one without its line end too. Raises TimeoutError when the time is over."""
+    rest = b""
+    while select.select([pipe], [], [], max(0.0, end - time.monotonic()))[0]:
+        data = os.read(pipe, 1 << 16)
+        *whole, rest = (rest + data).split(b"\n")
+        for line in whole:
+            yield line.decode(errors="replace").rstrip("\r")
+        if not data or len(rest) > LONGEST:
+            if rest:
+                yield rest.decode(errors="replace")
+            rest = b""
+        if not data:
+            return
+    raise TimeoutError
 
 
 def open_workspace(corpus: Corpus, folder: Path) -> Workspace:
