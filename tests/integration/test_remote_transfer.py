@@ -5,6 +5,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,11 @@ from tunewright.contract.atomic import sha256_file
 from tunewright.contract.errors import HostError
 from tunewright.contract.manifest import FileEntry
 from tunewright.remote import retry
-from tunewright.remote.host import Host, open_host
+from tunewright.remote.host import Completed, Host, open_host
 from tunewright.remote.transfer import (
     blob_path,
     get_file,
+    get_files,
     link_blobs,
     part_path,
     put_blobs,
@@ -55,6 +57,21 @@ def make_file(path: Path, size: int = SIZE) -> tuple[Path, str]:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(os.urandom(size))
     return path, sha256_file(path)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this laptop has sent is no other test's matter."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def changed(path: Path, out: Path, new: int) -> tuple[Path, str]:
+    """A copy with so many new bytes in its middle, a few old ones less, and a byte changed near its end."""
+    data = bytearray(path.read_bytes())
+    data[-100_000] ^= 1
+    data[5_000_000:5_000_100] = os.urandom(new)
+    out.write_bytes(data)
+    return out, sha256_file(out)
 
 
 def entry_of(path: Path) -> FileEntry:
@@ -189,6 +206,60 @@ def test_a_half_sent_file_is_found_again_by_its_content(host: Host, tmp_path: Pa
     assert b"".join(host.stream(blob_path(host, sha256))) == source.read_bytes()
 
 
+def sent_of_a_changed_file(host: Host, tmp_path: Path, said: list[str], new: int = 1000) -> int:
+    """Send a file after one that is almost the same; what that took. It arrives whole."""
+    two, sha256 = changed(tmp_path / "file", tmp_path / "two", new)
+    sent = put_blobs(host, {sha256: two}, said.append)
+    assert b"".join(host.stream(blob_path(host, sha256))) == two.read_bytes()
+    assert ".part" not in host.run(["ls", "-A", str(host.root / "blobs")]).text
+    return sent
+
+
+def test_of_a_changed_file_only_what_is_new_is_sent(host: Host, tmp_path: Path) -> None:
+    source, sha256 = make_file(tmp_path / "file")
+    assert put_blobs(host, {sha256: source}, print) == SIZE
+    said: list[str] = []
+    assert 1000 < sent_of_a_changed_file(host, tmp_path, said) < 1_500_000
+    assert not any("damaged" in line for line in said)
+    # Positive control: a file that shares nothing.
+    other, different = make_file(tmp_path / "other")
+    assert put_blobs(host, {different: other}, print) == SIZE
+
+
+def test_what_the_host_has_damaged_is_sent_whole(host: Host, tmp_path: Path) -> None:
+    source, sha256 = make_file(tmp_path / "file")
+    put_blobs(host, {sha256: source}, print)
+    blob, data = blob_path(host, sha256), bytearray(source.read_bytes())
+    data[SIZE // 2] ^= 1
+    host.run(["chmod", "u+w", str(blob)])
+    host.append(blob, 0, [bytes(data)])
+    said: list[str] = []
+    assert sent_of_a_changed_file(host, tmp_path, said) > SIZE
+    assert "two arrived damaged; sending it again" in said
+
+
+def test_what_the_host_has_no_more_is_sent_whole(host: Host, tmp_path: Path) -> None:
+    source, sha256 = make_file(tmp_path / "file")
+    put_blobs(host, {sha256: source}, print)
+    host.run(["rm", "-f", str(blob_path(host, sha256))])
+    assert sent_of_a_changed_file(host, tmp_path, []) == SIZE + 900
+
+
+@pytest.mark.sshd
+@pytest.mark.parametrize("kind", ["cut", "stall", "corrupt"])
+def test_what_is_new_goes_on_where_it_was_cut(
+    kind: str, broken: Host, proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    source, sha256 = make_file(tmp_path / "file")
+    put_blobs(broken, {sha256: source}, print)
+    broken.close()
+    proxy.faults += [Fault(kind, "up", 2_000_000)]  # type: ignore[arg-type]
+    said: list[str] = []
+    # What had arrived of the new bytes was not sent a second time.
+    assert 0 < sent_of_a_changed_file(broken, tmp_path, said, new=4_000_000) < 4_000_000
+    assert any("trying again" in line for line in said)
+
+
 def test_a_file_that_is_not_what_its_manifest_says_is_refused(host: Host, tmp_path: Path) -> None:
     source, sha256 = make_file(tmp_path / "file", 300_000)
     put_blobs(host, {sha256: source}, print)
@@ -236,6 +307,58 @@ def test_two_who_send_the_same_file_at_once_both_succeed(host_name: str, tmp_pat
     assert not failures
     with open_host(host_name, tmp_path) as host:
         assert b"".join(host.stream(blob_path(host, sha256))) == one.read_bytes()
+
+
+def some_files(host: Host, tmp_path: Path, sizes: list[int]) -> list[tuple[PurePosixPath, Path, FileEntry]]:
+    """Files on a host on this machine, and where they are to be here."""
+    there = tmp_path / "there"
+    found: list[tuple[PurePosixPath, Path, FileEntry]] = []
+    for number, size in enumerate(sizes):
+        path, _ = make_file(there / f"file {number}'s", size)
+        found.append((PurePosixPath(path), tmp_path / "here" / str(number % 3) / str(number), entry_of(path)))
+    return found
+
+
+def test_many_small_files_come_by_a_few_commands(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = some_files(host, tmp_path, [0, 1, 20_000, 5_000_000, *range(1, 250)])
+    asked: list[Any] = []
+    run = host.run
+
+    def counted(*arguments: Any, **options: Any) -> Completed:
+        asked.append(arguments)
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(host, "run", counted)
+    total = sum(entry.size for _, _, entry in files)
+    assert get_files(host, files, print) == total
+    for source, target, _ in files:
+        assert target.read_bytes() == Path(source).read_bytes()
+    assert not list(tmp_path.glob("here/*/*.part"))
+    assert len(asked) <= 4  # 252 small files
+    assert get_files(host, files, print) == 0, "what is here is not fetched again"
+
+
+@pytest.mark.parametrize("wrong", ["longer", "shorter", "other", "gone", "pipe"])
+def test_of_many_small_files_the_wrong_one_is_named(host: Host, tmp_path: Path, wrong: str) -> None:
+    files = some_files(host, tmp_path, [3000] * 20)
+    source = Path(files[7][0])
+    if wrong == "longer":
+        source.write_bytes(source.read_bytes() + b"!")
+    elif wrong == "shorter":
+        source.write_bytes(source.read_bytes()[:-1])
+    elif wrong == "other":
+        source.write_bytes(os.urandom(3000))
+    else:
+        source.unlink()
+    if wrong == "pipe":
+        os.mkfifo(source)
+    with pytest.raises(HostError, match="file 7's"):
+        get_files(host, files, lambda _: None)
+    assert not files[7][1].exists()
+    for there, target, _ in files[:7]:
+        assert target.read_bytes() == Path(there).read_bytes()
 
 
 @pytest.mark.sshd

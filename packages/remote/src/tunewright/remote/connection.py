@@ -150,6 +150,7 @@ def _connect(alias: str, depth: int, through: SshLink | None = None) -> SshLink:
     # OpenSSH honours a hop's own ProxyJump for the first hop only; the others are reached through it.
     gateways = (through,) if through else _open_gateways(target, depth)
     options: dict[str, Any] = {
+        "transport_factory": _transport,
         "auth_strategy": (keys := LoginKeys(target)),
         "banner_timeout": target.connect_timeout,
         "auth_timeout": ANSWER,
@@ -183,6 +184,14 @@ def _connect(alias: str, depth: int, through: SshLink | None = None) -> SshLink:
     with suppress(OSError, AttributeError):  # a hop's channel and a ProxyCommand have no such option
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return link
+
+
+def _transport(*arguments: Any, **options: Any) -> Transport:
+    """paramiko's transport, with AES-GCM first: it takes half of the time of AES-CTR with an HMAC."""
+    transport = Transport(*arguments, **options)
+    security = transport.get_security_options()
+    security.ciphers = sorted(security.ciphers, key=lambda name: "gcm" not in name)
+    return transport
 
 
 def _open_gateways(target: SshTarget, depth: int) -> tuple[SshLink, ...]:

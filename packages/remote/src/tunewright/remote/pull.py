@@ -16,7 +16,7 @@ from tunewright.remote.follow import Mirror
 from tunewright.remote.host import Host, read_file, read_tail
 from tunewright.remote.retry import Unreachable, persist
 from tunewright.remote.safe_paths import safe_names
-from tunewright.remote.transfer import get_file
+from tunewright.remote.transfer import get_files
 from tunewright.remote.worker_client import HostRun, find_on_host
 
 SPARE = 64 << 20  # bytes that a pull leaves free on the laptop
@@ -81,11 +81,10 @@ def _pull_stage(host: Host, run: HostRun, stage: Stage, report: Callable[[str], 
     total = sum(entry.size for entry in manifest.files.values())
     _require_space(run.here.path, total)
     staging = run.here.path / f".{final.name}.pull"
-    received = 0
-    for name, entry in manifest.files.items():
-        target = staging / paths[name]
+    wanted = [(folder / paths[name], staging / paths[name], entry) for name, entry in manifest.files.items()]
+    for (_, target, entry), name in zip(wanted, manifest.files):
         _reuse(final / paths[name], target, entry.sha256)
-        received += get_file(host, folder / paths[name], target, entry, report)
+    received = get_files(host, wanted, report)
     _remove_strangers(staging, set(manifest.files))
     write_bytes(staging / MANIFEST, data)
     _put_in_place(staging, final)
