@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.support.commands import light_environment
-from tunewright.cli import base_files, host_settings, inputs, pipeline, runs, sweep, tasks, training
+from tunewright.cli import base_files, host_settings, inputs, pipeline, runs, start_job, sweep, tasks
 from tunewright.cli.invoke_program import Front
 from tunewright.contract.run import RunFolder
 from tunewright.remote import environment, follow, retry
@@ -37,7 +37,7 @@ def use_checkout(checkout: Path) -> None:
     """Let the commands work in a checkout of the test's own, with the light worker."""
     work = checkout / ".tunewright"
     places = {"ROOT": checkout, "RUNS": checkout / "runs", "WORK": work, "PROBES": work / "probes"}
-    for module in (base_files, inputs, pipeline, runs, sweep, tasks, training):
+    for module in (base_files, inputs, pipeline, runs, start_job, sweep, tasks):
         for name in places.keys() & vars(module).keys():
             setattr(module, name, places[name])
     host_settings.HOSTS = checkout / "hosts.toml"

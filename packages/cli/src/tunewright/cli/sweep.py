@@ -9,7 +9,7 @@ from invoke.exceptions import Exit
 from tunewright.cli.invoke_program import ROOT
 from tunewright.cli.pipeline import finish, left_alone, require_done, say_detached, told_when_interrupted
 from tunewright.cli.side_by_side import on_each, table, worst
-from tunewright.cli.training import Job, start_job
+from tunewright.cli.start_job import Job, start_job
 from tunewright.contract.console import say
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.visible import one_line

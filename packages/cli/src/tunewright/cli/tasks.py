@@ -46,7 +46,7 @@ def train(
 ) -> None:
     """Audit, ship, train, fuse, quantize, check, predict, pull, score and report."""
     from tunewright.cli.side_by_side import hosts_named
-    from tunewright.cli.training import prepare_jobs, start_job
+    from tunewright.cli.start_job import prepare_jobs, start_job
     from tunewright.remote.host import open_host
 
     need_sources()
