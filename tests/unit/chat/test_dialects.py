@@ -270,7 +270,6 @@ def pairs(turn: Any) -> list[tuple[str | None, dict[str, Any]]]:
     return [(call.name, call.arguments) for call in turn.calls]
 
 
-@pytest.mark.parametrize("dialect", WRITTEN)
 @given(
     calls=CALLS, before=st.sampled_from(["", "Let me see.\n\n", "`x`: é 漢\n", "<think>\nno\n</think>\n\n"])
 )
@@ -279,18 +278,24 @@ def pairs(turn: Any) -> list[tuple[str | None, dict[str, Any]]]:
     calls=[("tool_a", {"k_a": 'it\'s\n"so" \\ </x> é'}), ("tool_b", {"k_b": {"k_c": [[], {}, None]}})],
     before="",
 )
-def test_written_calls_read_back_equal(
-    dialect: str, calls: list[tuple[str, dict[str, Any]]], before: str
-) -> None:
+def test_written_calls_read_back_equal(calls: list[tuple[str, dict[str, Any]]], before: str) -> None:
+    """In each dialect: drawing the calls takes longer than writing and reading them."""
     unique = list(dict(calls).items())
-    text = before + write(unique, dialect)
     types = schemas(unique)
-    for strict in (False, True):
-        turn = find(text, strict=strict, tools=types)
-        assert pairs(turn) == unique
-        assert turn.syntaxes == (dialect,)
-        assert not turn.problems
-    assert re.search(MARKER, text)
+    for dialect in WRITTEN:
+        try:
+            text = before + write(unique, dialect)
+        except CallSyntaxError as refused:  # only for a value that spells a mark of a call
+            found = re.search(r"cannot contain (\S+): it would end the call early", str(refused))
+            assert found, dialect
+            assert found[1] in str(unique), dialect
+            assert re.fullmatch(r"</?(tool_call|function|parameter)", found[1]), (dialect, found[1])
+            continue
+        for strict in (False, True):
+            turn = find(text, strict=strict, tools=types)
+            assert (pairs(turn), turn.syntaxes) == (unique, (dialect,))
+            assert not turn.problems, dialect
+        assert re.search(MARKER, text), dialect
 
 
 @pytest.mark.parametrize("dialect", WRITTEN)
