@@ -82,7 +82,7 @@ def test_every_syntax_makes_the_same_calls(tmp_path: Path) -> None:
 
 def test_several_single_calls_stand_in_an_example_with_the_result_of_each(tmp_path: Path) -> None:
     plan = recipe(syntax="openai", navigation=40, other=1, structure=Structure(multi_turn=1.0))
-    generate_dataset(plan, tmp_path / "out", root=ROOT)
+    generate_dataset(plan, tmp_path / "out", repos=[checkout(tmp_path / "repo")], root=ROOT)
     catalog = load_catalog("coding")
     several = 0
     for row in rows(tmp_path / "out"):
