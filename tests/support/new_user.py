@@ -25,7 +25,7 @@ other = 120
 
 [train]
 steps = 24
-batch_size = 8
+batch_size = 4
 learning_rate = 2e-3
 warmup = 2
 max_seq_length = 512
@@ -38,7 +38,7 @@ validate_every = 12
 
 [predict]
 models = ["base", "quantized"]
-max_tokens = 24
+max_tokens = 8
 batch_size = 32
 
 [[suites]]
