@@ -1,15 +1,15 @@
 """A disk that is full, here or on the host: it is told, nothing is lost, and with room the same run goes on."""
 
 import os
+import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.commands import real_recipe, real_run
-from tests.support.fault_trials import CLIENT
+from tests.support.fault_trials import CLIENT, REPOSITORY
 from tests.support.light_worker import after
 from tests.support.ssh_files import SshClient, TestServer
 from tests.support.sshd import start_sshd
@@ -35,9 +35,9 @@ def server(tmp_path: Path, ssh: SshClient) -> Iterator[TestServer]:
 def laptop(checkout: Path, run: RunFolder, blocks: int = 0) -> subprocess.CompletedProcess[str]:
     """Ship, follow and pull as the commands do; with `blocks`, no file here may grow beyond so many KiB or half KiB."""
     limit = f"ulimit -f {blocks}; " if blocks else ""
-    line = f'{limit}exec "{sys.executable}" "{CLIENT}" "{checkout}" "{run.path}"'
+    line = limit + shlex.join(["exec", *CLIENT, str(checkout), str(run.path)])
     return subprocess.run(
-        ["/bin/sh", "-c", line], capture_output=True, text=True, check=False, env=os.environ
+        ["/bin/sh", "-c", line], cwd=REPOSITORY, capture_output=True, text=True, check=False, env=os.environ
     )
 
 
