@@ -79,6 +79,11 @@ class Corpus:
         return found
 
     @cached_property
+    def nodes(self) -> dict[str, tuple[ast.AST, ...]]:
+        """Every node of each tree, in the order of `ast.walk`: they are gone through again for each kind of request."""
+        return {path: tuple(ast.walk(tree)) for path, tree in self.trees.items()}
+
+    @cached_property
     def tests(self) -> tuple[str, ...]:
         """Files that pytest would collect."""
         return tuple(

@@ -51,15 +51,15 @@ def symbol_sites(corpus: Corpus) -> Iterator[Slots]:
     """Uses of names that the corpus itself defines: `symbol`, `file`, `line`. A name that is twice on its line
     is left out: which of the two is meant, file and line do not say."""
     defined: set[str] = set()
-    for tree in corpus.trees.values():
-        for node in ast.walk(tree):
+    for nodes in corpus.nodes.values():
+        for node in nodes:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 defined.add(node.name)
     defined = {name for name in defined if len(name) > 3 and not name.startswith("__")} - COMMON
-    for file, tree in corpus.trees.items():
+    for file, nodes in corpus.nodes.items():
         lines = corpus.files[file].split("\n")
         seen: set[tuple[int, str]] = set()
-        for node in ast.walk(tree):
+        for node in nodes:
             name = _name_of(node)
             line = getattr(node, "lineno", 0)
             if name in defined and line <= MAX_LINE and (line, name) not in seen:
@@ -161,8 +161,8 @@ def new_file_sites(corpus: Corpus, site: Site, random: Random) -> Iterator[Slots
     words = sorted(
         {
             node.name
-            for tree in corpus.trees.values()
-            for node in ast.walk(tree)
+            for nodes in corpus.nodes.values()
+            for node in nodes
             if isinstance(node, ast.FunctionDef)
             if 4 <= len(node.name) <= 14 and not node.name.startswith("_")
         }
@@ -224,8 +224,8 @@ def unique_query_sites(corpus: Corpus) -> Iterator[Slots]:
 
 def _named(corpus: Corpus) -> Iterator[tuple[str, str]]:
     """Functions and classes with the file of each; not the names that Python itself uses."""
-    for file, tree in corpus.trees.items():
-        for node in ast.walk(tree):
+    for file, nodes in corpus.nodes.items():
+        for node in nodes:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 continue
             if len(node.name) > 3 and not node.name.startswith("__") and node.name not in COMMON:
