@@ -208,7 +208,7 @@ def probed(data: Path, out: Path) -> str:
     flip = next((f for f in value["flips"] if f["feature"] == "has_system"), None)
     if flip is None:
         return value["verdict"]
-    return f"{value['verdict']}: tool changed in {flip['changed']} of {flip['n']} ({flip['low']:.0%} to {flip['high']:.0%})"
+    return f"{value['verdict']}: tool changed in {flip['changed']:.0%} of {flip['n']} ({flip['low']:.0%} to {flip['high']:.0%})"
 
 
 def figures(results: Sequence[dict[str, Any]], name: str) -> dict[str, Proportion]:
