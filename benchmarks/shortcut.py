@@ -208,11 +208,17 @@ def probed(data: Path, out: Path) -> str:
     flip = next((f for f in value["flips"] if f["feature"] == "has_system"), None)
     if flip is None:
         return value["verdict"]
-    return f"{value['verdict']}: tool changed in {flip['changed']:.0%} of {flip['n']} ({flip['low']:.0%} to {flip['high']:.0%})"
+    low, high = flip["low"], flip["high"]
+    return (
+        f"{value['verdict']}: tool changed in {flip['changed']:.0%} of {flip['n']} ({low:.0%} to {high:.0%})"
+    )
 
 
 def figures(results: Sequence[dict[str, Any]], name: str) -> dict[str, Proportion]:
-    """Of one way of asking, all seeds together: right of navigation, right of the others, and changed against `with`."""
+    """Of one way of asking: right of navigation, right of the others, and changed against `with`.
+
+    A request counts once, with the mean over the seeds: the same requests asked again are no further evidence.
+    """
     right, tools, changed = [0, 0], [0, 0], 0
     for result in results:
         for wanted, called, usual in zip(result["right"], result["called"][name], result["called"]["with"]):
@@ -220,10 +226,11 @@ def figures(results: Sequence[dict[str, Any]], name: str) -> dict[str, Proportio
             tools[kind] += 1
             right[kind] += called == wanted
             changed += called != usual
+    seeds = len(results)
     return {
-        "navigation": Proportion(right[0], tools[0]),
-        "others": Proportion(right[1], tools[1]),
-        "changed": Proportion(changed, sum(tools)),
+        "navigation": Proportion(right[0] / seeds, tools[0] // seeds),
+        "others": Proportion(right[1] / seeds, tools[1] // seeds),
+        "changed": Proportion(changed / seeds, sum(tools) // seeds),
     }
 
 
@@ -299,9 +306,14 @@ def main() -> int:
         if of:
             drawn.append((arm, found[arm, "with"], found[arm, "without"]))
     print(
-        "\n`changed`: against the same request asked with the system message. All seeds together; 95 % intervals (Wilson)"
+        "\n`changed`: against the same request asked with the system message. The mean over the seeds, with 95 % intervals"
     )
-    print("over requests: a request of several seeds counts several times.\n")
+    print("over requests (Wilson); of each seed, the share that changed without the system message:")
+    for arm, of in results.items():
+        shares = [f"{figures([result], 'without')['changed'].value:.0%}" for result in of]
+        if shares:
+            print(f"{arm:14}{' '.join(shares)}")
+    print()
     verdicts: dict[str, str] = {}
     for arm in ("biased", "contrastive", "normalized"):
         verdicts[arm] = audited(arms[arm])

@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from tests.support.commands import wait
 from tests.support.fault_trials import (
     PHASES,
     REPEAT,
@@ -90,10 +91,23 @@ def lab(server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         lab.end()
 
 
-def ended(lab: Lab, *command: str, ctrl_c: tuple[str, int] | None = None) -> tuple[int, str]:
-    """Run a command, with a Ctrl-C after so many bytes up or down; its exit code, and what it said."""
+def ended(
+    lab: Lab,
+    *command: str,
+    ctrl_c: tuple[str, int] | None = None,
+    written: Callable[[], int] = lambda: 1,
+) -> tuple[int, str]:
+    """Run a command, with a Ctrl-C after so many bytes up or down; its exit code, and what it said.
+
+    Nothing more passes until some of these bytes are `written`: what has passed may still be in memory.
+    """
     direction, goal = ctrl_c or ("up", 1 << 40)
-    lab.moment = Moment(direction, goal, lambda: True, lab.interrupt)
+
+    def strike() -> str:
+        wait(lambda: written() > 0)
+        return lab.interrupt()
+
+    lab.moment = Moment(direction, goal, lambda: True, strike)
     lab.proxy.watch = lab.moment.passed
     before = lab.said.stat().st_size if lab.said.exists() else 0
     lab.start_client(*command)
@@ -110,7 +124,11 @@ def test_train_again_after_ctrl_c_while_shipping_goes_on(lab: Lab) -> None:
     recipe.parent.mkdir()
     recipe.write_text(TRAIN)
     train = ("train", "--host", "mac", "--recipe", str(recipe), "--data", str(lab.checkout / "data"))
-    code, said = ended(lab, *train, ctrl_c=("up", ROWS // 2))
+
+    def sent() -> int:
+        return max((path.stat().st_size for path in (lab.root / "blobs").glob(".*.part")), default=0)
+
+    code, said = ended(lab, *train, ctrl_c=("up", ROWS // 2), written=sent)
     (run,) = (lab.checkout / "runs").iterdir()
     assert code == 130, said
     assert (
@@ -118,7 +136,7 @@ def test_train_again_after_ctrl_c_while_shipping_goes_on(lab: Lab) -> None:
         f"or ./inv resume --run {run.name}\n"
     ) in said
     assert not (lab.root / "runs" / run.name).exists()
-    arrived = max(path.stat().st_size for path in (lab.root / "blobs").glob(".*.part"))
+    arrived = sent()
     assert arrived > 0
     code, said = ended(lab, *train)
     assert code == 0, said
@@ -133,11 +151,15 @@ def test_ctrl_c_while_pulling_keeps_what_has_come(lab: Lab) -> None:
     assert code == 0, said
     shutil.rmtree(lab.run.stage("train"))
     pull = ("pull", "--run", lab.run.path.name, "--models")
-    code, said = ended(lab, *pull, ctrl_c=("down", REPEAT * 64))
+
+    def received() -> int:
+        return sum(path.stat().st_size for path in lab.run.path.glob(".train.pull/*"))
+
+    code, said = ended(lab, *pull, ctrl_c=("down", REPEAT * 64), written=received)
     assert code == 130, said
     assert f"what has come is kept; go on: ./inv {' '.join(pull)}\n" in said
     assert not lab.run.stage("train").exists(), "half a stage is never in its place"
-    came = sum(path.stat().st_size for path in lab.run.path.glob(".train.pull/*"))
+    came = received()
     assert came > 0
     code, said = ended(lab, *pull)
     assert code == 0, said

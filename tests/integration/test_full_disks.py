@@ -34,7 +34,8 @@ def server(tmp_path: Path, ssh: SshClient) -> Iterator[TestServer]:
 
 def laptop(checkout: Path, run: RunFolder, blocks: int = 0) -> subprocess.CompletedProcess[str]:
     """Ship, follow and pull as the commands do; with `blocks`, no file here may grow beyond so many KiB or half KiB."""
-    limit = f"ulimit -f {blocks}; " if blocks else ""
+    # Python 3.11 keeps bytecode that it could not write whole, and every later import of that module fails.
+    limit = f"ulimit -f {blocks}; export PYTHONDONTWRITEBYTECODE=1; " if blocks else ""
     line = limit + shlex.join(["exec", *CLIENT, str(checkout), str(run.path)])
     return subprocess.run(
         ["/bin/sh", "-c", line], cwd=REPOSITORY, capture_output=True, text=True, check=False, env=os.environ

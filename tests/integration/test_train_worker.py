@@ -288,7 +288,8 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(make: Make)
     def little_room() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 
-    failed = worker("run", run, preexec_fn=little_room)
+    # Python 3.11 keeps bytecode that it could not write whole, and every later import of that module fails.
+    failed = worker("run", run, preexec_fn=little_room, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
     assert failed["state"] == "failed"
     assert "disk is full" in failed["message"]
     assert "Free some space" in failed["hint"]

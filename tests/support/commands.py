@@ -111,7 +111,8 @@ def real_environment(folder: Path, limit: int = 0) -> Environment:
     """
     folder.mkdir(parents=True, exist_ok=True)
     python = folder / "python"
-    limited = f"ulimit -f {limit}\n" if limit else ""
+    # Python 3.11 keeps bytecode that it could not write whole, and every later import of that module fails.
+    limited = f"ulimit -f {limit}\nexport PYTHONDONTWRITEBYTECODE=1\n" if limit else ""
     python.write_text(f'#!/bin/sh\n{limited}exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     return Environment("1" * 64, str(python), {"python": "3.11"})

@@ -110,7 +110,9 @@ import resource
 from pathlib import Path
 from tunewright.contract.run import RunFolder
 from tunewright.train.run_events import Journal
+import sys
 journal = Journal(RunFolder(Path({str(tmp_path)!r})), 1)
+sys.dont_write_bytecode = True  # Python 3.11 keeps bytecode that it could not write whole
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 try:
     while True:
