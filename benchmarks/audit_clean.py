@@ -46,7 +46,7 @@ def main() -> int:
             judged = [
                 finding
                 for finding in audit_dataset([path]).findings
-                # That sources are built differently is so, and said; it is no shortcut.
+                # That sources are built differently is so, and said; it is not a shortcut.
                 if finding.check.startswith(("shortcut.", "coverage.")) and finding.severity != "info"
                 if finding.label != "source"
             ]

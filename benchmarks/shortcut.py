@@ -217,7 +217,7 @@ def probed(data: Path, out: Path) -> str:
 def figures(results: Sequence[dict[str, Any]], name: str) -> dict[str, Proportion]:
     """Of one way of asking: right of navigation, right of the others, and changed against `with`.
 
-    A request counts once, with the mean over the seeds: the same requests asked again are no further evidence.
+    A request counts once, with the mean over the seeds: the same requests asked again are not further evidence.
     """
     right, tools, changed = [0, 0], [0, 0], 0
     for result in results:

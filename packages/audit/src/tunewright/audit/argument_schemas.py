@@ -56,7 +56,7 @@ def check_arguments(connection: "duckdb.DuckDBPyConnection") -> None:
 
 
 def _validator(schema: Any) -> Any:
-    """A validator of a tool's parameters; None where they are no schema."""
+    """A validator of a tool's parameters; None where they are not a schema."""
     from jsonschema import Draft202012Validator, SchemaError
     from referencing import Registry
 

@@ -124,7 +124,7 @@ FEATURES = (
     Feature("keys", "unseen", "the keys {} in the row"),
     Feature("source", "unseen", "the source {}"),
 )
-# Words of the texts before the choice, digits masked; they are no columns.
+# Words of the texts before the choice, digits masked; they are not columns.
 WORDS = (
     Feature(
         "system_words",

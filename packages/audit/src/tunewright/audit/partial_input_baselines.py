@@ -58,7 +58,7 @@ def predict_tools(connection: duckdb.DuckDBPyConnection) -> Predictions | None:
     """Predict each row's first tool three ways; None when there is nothing to choose between.
 
     Where a row lists its tools, each of the three guesses among those: that a tool which is not offered is not called
-    is no shortcut.
+    is not a shortcut.
     """
     rows = connection.execute(
         rf"""

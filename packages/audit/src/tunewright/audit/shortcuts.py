@@ -25,7 +25,7 @@ from tunewright.audit.shortcut_statistics import (
 )
 
 FOLDS = 5
-RARE = "(rare)"  # values with too little support, put together: never tested, for it is no value
+RARE = "(rare)"  # values with too little support, put together: never tested, because it is not a value
 MAY_ADD = 0.05  # p of a class from which it is named among those that go with a value together
 JOINT_SHARE = 0.1  # of the false alarms that q allows, for values tested against all classes together
 MOST_JOINT = 5_000  # clusters

@@ -55,7 +55,7 @@ def repair_row(
         if reason.startswith("Extra data"):
             kind, detail = (
                 "unreadable",
-                "not JSON: more than one value on the line, or line ends that are no line feeds",
+                "not JSON: more than one value on the line, or line ends that are not line feeds",
             )
         elif torn:
             kind, detail = "torn", f"the file ends in the middle of a row: {reason}"

@@ -71,7 +71,7 @@ def run_query(
                 connection.execute(f"COPY ({query.strip().rstrip(';')}) TO '{quoted}' (FORMAT parquet)")
                 return out.read_bytes()
             cursor = connection.execute(query)
-            if cursor is None:  # pyright: ignore[reportUnnecessaryComparison] - comments alone are no statement
+            if cursor is None:  # pyright: ignore[reportUnnecessaryComparison] - comments alone are not a statement
                 return ""
             names = [column[0] for column in cursor.description or []]
             return _write(names, cursor, cast("Format", format), for_terminal=for_terminal)

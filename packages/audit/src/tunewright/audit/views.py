@@ -248,7 +248,7 @@ def make_dataset_views(connection: duckdb.DuckDBPyConnection, words: Iterable[st
 def make_run_views(connection: duckdb.DuckDBPyConnection, runs: Path | None, words: Iterable[str]) -> None:
     """Make the views over runs as tables of the schema `shown`, empty where there is no folder of runs yet.
 
-    Only the tables among `words` are filled. Raises UserError when `runs` is no folder.
+    Only the tables among `words` are filled. Raises UserError when `runs` is not a folder.
     """
     from tunewright.audit.database import insert
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tunewright.contract.recipe import Gate
     from tunewright.eval.held_out import HeldOutRow, HeldOutSuite
 
-SHOWN = 10  # answers that are no cases, and rows in both splits, that are named
+SHOWN = 10  # answers that are not cases, and rows in both splits, that are named
 
 
 @dataclass(frozen=True)

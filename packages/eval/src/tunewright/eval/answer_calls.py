@@ -47,7 +47,7 @@ class Answer:
 
 
 def read_answer(prediction: Prediction, schemas: Mapping[str, Schema]) -> Answer:
-    """An answer taken apart, strictly. Raises CallSyntaxError for what is no whole, well-formed call."""
+    """An answer taken apart, strictly. Raises CallSyntaxError for anything but whole, well-formed calls."""
     if prediction.tool_calls:
         return Answer(prediction.text, tuple(_native(call) for call in prediction.tool_calls), NATIVE)
     if len(prediction.text) > LONGEST:

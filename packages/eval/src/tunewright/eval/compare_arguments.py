@@ -158,7 +158,7 @@ class _Comparison:
 
 
 def same_scalar(expected: Any, actual: Any) -> bool:
-    """Numbers by value, so that 1 is 1.0; booleans are no numbers; null is null."""
+    """Numbers by value, so that 1 is 1.0; booleans are not numbers; null is null."""
     if isinstance(expected, bool) or expected is None:
         return type(actual) is type(expected) and actual == expected
     if isinstance(actual, bool) or not isinstance(actual, int | float):

@@ -132,7 +132,7 @@ class _Statements(Expressions):
 
     def _if(self, node: ast.If, env: Env) -> bool:
         test = self.evaluate(node.test, env)
-        if isinstance(node.test, ast.Constant):  # `if False:` is no condition, and its body is never run
+        if isinstance(node.test, ast.Constant):  # `if False:` is not a condition, and its body is never run
             return self.block(node.body if node.test.value else node.orelse, env)
         guard = self.trace.guard("if", test)
         self.trace.open_guards.append(guard)

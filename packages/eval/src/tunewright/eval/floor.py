@@ -22,7 +22,7 @@ def floor(suite: Suite, trials: Trials, dialect: str = "") -> dict[str, Proporti
         models["always makes the same call"] = lambda _: calls
 
     def right(case: Case, text: str) -> bool:
-        # A suite's own first case is that call; it is no merit of a model that makes it everywhere.
+        # A suite's own first case is that call; it is not to the credit of a model that makes it everywhere.
         own = text in case.gold
         return not own and judge(case, Prediction(case=case.id, text=text), trials, dialect).passed
 

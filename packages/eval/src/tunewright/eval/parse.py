@@ -38,7 +38,7 @@ def parse_code(code: str) -> ast.Module:
     function), but nothing is ever executed.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an invalid escape in a model's string is no warning of ours
+        warnings.simplefilter("ignore")  # an invalid escape in a model's string is not ours to warn of
         tree = parse_program(code)
         try:
             compile(tree, "<answer>", "exec", dont_inherit=True)

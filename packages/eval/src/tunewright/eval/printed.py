@@ -197,7 +197,7 @@ def _unnumbered(text: str) -> str:
 
 
 def failed(call: WorldCall) -> bool:
-    """Whether a call found nothing or did not work, as far as its result says; a list of problems is no failure."""
+    """Whether a call found nothing or did not work, as far as its result says; a list of problems is not a failure."""
     result = call.result
     if not isinstance(result, dict) or result.get("success") is not False:
         return False

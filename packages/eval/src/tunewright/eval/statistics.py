@@ -110,7 +110,7 @@ class Paired:
 def pair(a: Sequence[bool], b: Sequence[bool]) -> Paired:
     """Count paired outcomes of the same cases in the same order. Raises ValueError for unequal lengths."""
     if len(a) != len(b):
-        raise ValueError(f"{len(a)} and {len(b)} outcomes are no pairs")
+        raise ValueError(f"{len(a)} and {len(b)} outcomes are not pairs")
     counts = [0, 0, 0, 0]
     for x, y in zip(a, b):
         counts[(not x) * 2 + (not y)] += 1

@@ -148,5 +148,5 @@ def attribute(value: Value, name: str, catalog: Catalog) -> tuple[Value, str | N
             wrong.append(f"a {atom.type} has no attribute {name}")
     if wrong and len(wrong) == len(value.atoms):
         return derived(value), wrong[0]
-    # What the value was computed from (an index, a list it is in) is no dependency of one of its fields.
+    # What the value was computed from (an index, a list it is in) is not a dependency of one of its fields.
     return join(*found).with_deps(() if found else value.deps), None

@@ -57,7 +57,7 @@ def wrong_words(case: Case, prose: str, finish: str = "stop") -> list[str]:
 
 
 class Fault(NamedTuple):
-    """Why a text is no answer in words. `kind` is the same for all faults of a kind."""
+    """Why a text is not an answer in words. `kind` is the same for all faults of a kind."""
 
     kind: str
     detail: str
@@ -66,7 +66,7 @@ class Fault(NamedTuple):
 def no_answer(
     prose: str, request: str, finish: str = "stop", *, longest: int, language: str = ""
 ) -> Fault | None:
-    """Why a text is no answer in words to any request, whatever is right; None when it may be one.
+    """Why a text is not an answer in words to any request, whatever is right; None when it may be one.
 
     `longest` is in words. Without a `language` any will do.
     """

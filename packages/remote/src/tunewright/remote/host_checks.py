@@ -12,7 +12,7 @@ from tunewright.remote.host_queue import read_queue
 from tunewright.remote.preflight import HostFinding
 from tunewright.remote.retry import Unreachable
 
-SWAPPING = 1 << 20  # bytes a second that are no accident
+SWAPPING = 1 << 20  # bytes a second that are not an accident
 QUIET_SHELL = "at the top of its start file: case $- in *i*) ;; *) return ;; esac"
 BLAS = {
     "package": "OpenBLAS, which comes with the environment",

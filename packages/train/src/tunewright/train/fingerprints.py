@@ -6,7 +6,7 @@ from tunewright.contract.stage_code import StageCode
 
 _MODELS = ("mlx", "mlx-lm")
 _TOKENS = ("jinja2", "tokenizers", "transformers")
-# Journal, lock and queue are no part of a stage's code: they can change without changing a result.
+# Journal, lock and queue are not part of a stage's code: they can change without changing a result.
 CODE: dict[Stage, StageCode] = {
     "train": StageCode("train", 1, (*_MODELS, *_TOKENS, "numpy")),
     "fuse": StageCode("fuse", 1, _MODELS),

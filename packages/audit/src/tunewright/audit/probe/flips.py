@@ -108,7 +108,7 @@ class Taught:
         self._tools = Counter(decision.tool for decision in train)
         self.systems = [text for text, _ in Counter(d.system for d in train if d.system).most_common()]
         self.system = self.systems[0] if self.systems else ""
-        # Words that name a tool are no structure: whoever is made to say them has been told the tool.
+        # Words that name a tool are not structure: whoever is made to say them has been told the tool.
         named = [tool for tool in self._tools if tool != NO_TOOL]
         plain = (d.preamble for d in train if d.preamble and not any(tool in d.preamble for tool in named))
         self.preamble = next((text for text, _ in Counter(plain).most_common(1)), PREAMBLES[0])

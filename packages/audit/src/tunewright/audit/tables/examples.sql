@@ -92,7 +92,7 @@ WITH placed AS (
     -- What is shouted has no names that its letters tell.
     SELECT *, if(regexp_matches(start, '\p{Ll}'), start, lower(start)) AS spelled FROM shortened
 ), unquoted AS (
-    -- What is quoted as a whole is no quotation.
+    -- What is quoted as a whole does not count as a quotation.
     SELECT *, if(regexp_matches(spelled, '^[\s`"“”'']') OR regexp_matches(spelled, '[\s`"“”'']$'),
         trim(spelled, E' \n\r\t`"“”'''), spelled) AS spoken FROM spelled
 ), without_values AS (

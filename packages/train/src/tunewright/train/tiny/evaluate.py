@@ -33,7 +33,7 @@ Answers = Callable[[list[list[Message]]], list[tuple[str, bool]]]
 
 @dataclass(frozen=True)
 class Call:
-    """A function and its literal arguments; an argument that is no literal is its source."""
+    """A function and its literal arguments; any other argument is its source."""
 
     function: str
     arguments: tuple[Any, ...]
