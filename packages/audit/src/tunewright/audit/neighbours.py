@@ -9,7 +9,7 @@ from tunewright.audit.database import make_in_slices
 from tunewright.chat.similar import Clusters, find_near_texts
 
 SIMILARITY = 0.8  # from which two requests count as nearly the same
-# Wordings are compared without names and numbers, and only to count what is independent: "hi, " in front does not make another one.
+# Wordings are compared without names and numbers, and only to count what is independent: "hi, " in front changes nothing.
 SAME_WORDING = 0.6
 
 _JOINED = "SELECT example, string_agg(lower(content), ' ' ORDER BY position) AS text FROM"
