@@ -5,7 +5,9 @@ The same words are found in an exception's text and in the log of a worker that 
 
 import errno
 import re
+import shlex
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +97,13 @@ def explain(error: BaseException, folder: Path | None = None) -> Failure | None:
         return _full(folder)
     if isinstance(error, MemoryError):
         return recognise("MemoryError")
+    if isinstance(error, EOFError) and "marshal data" in str(error):
+        # Python 3.11 keeps bytecode that it could not write whole, and every later import of that module fails.
+        return Failure(
+            f"a module's bytecode in {sys.prefix} is damaged, as after a full disk",
+            f"Remove all of it, Python makes it again: find {shlex.quote(sys.prefix)} -name __pycache__ -prune "
+            "-exec rm -r {} +   Then resume.",
+        )
     found = recognise(str(error)) if isinstance(error, RuntimeError | OSError) else None
     return _full(folder) if found is DISK_FULL else found
 
