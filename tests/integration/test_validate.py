@@ -138,7 +138,8 @@ def test_a_server_that_dies_gives_no_score_and_the_rest_is_asked_later(oracle: L
     again = validate("--resume", name)
     assert again.returncode == 0, again.stderr
     assert "100% of 60" in again.stdout
-    assert len(oracle.asked) - asked == 35
+    # Each once by its text: a request of the first command may reach the server after that command has ended.
+    assert len({body["messages"][-1]["content"] for _, _, body in oracle.asked[asked:]}) == 35
     shutil.rmtree(folder_of(again))
 
 
