@@ -126,5 +126,5 @@ def test_coverage_of_wilson_is_near_what_it_says() -> None:
 
 
 def test_pairs_must_be_pairs() -> None:
-    with pytest.raises(ValueError, match="no pairs"):
+    with pytest.raises(ValueError, match="not pairs"):
         pair([True], [])
