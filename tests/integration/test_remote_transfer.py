@@ -61,7 +61,7 @@ def make_file(path: Path, size: int = SIZE) -> tuple[Path, str]:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this laptop has sent is no other test's matter."""
+    """Each test begins as a laptop that has sent nothing."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from jsonschema import Draft7Validator
 
@@ -379,3 +380,15 @@ def test_an_audit_loads_no_pydantic(data: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(data)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True False"
+
+
+def test_a_disk_without_room_is_a_mistake_that_names_tmpdir(data: Path) -> None:
+    def full(*_: object) -> None:
+        raise duckdb.IOException("could not write: No space left on device\nwith more lines")
+
+    with pytest.raises(
+        UserError, match="the audit ran out of room: could not write: No space left on device"
+    ) as error:
+        audit_dataset([data], report=full)
+    assert "TMPDIR" in error.value.hint
+    assert "more lines" not in error.value.message

@@ -71,15 +71,12 @@ def test_bars_show_stages_losses_and_what_went_wrong() -> None:
         assert part in text
 
 
+AGAIN = [*RUN[:2], event("stage_start", total=600, step=300), event("progress", step=301, total=600)]
+
+
 def test_a_stage_that_starts_again_has_one_bar() -> None:
     stream = io.StringIO()
-    again = [
-        RUN[0],
-        RUN[1],
-        event("stage_start", total=600, step=300),
-        event("progress", step=301, total=600),
-    ]
-    show_events(iter(again), small_recipe(), terminal=True, stream=stream)
+    show_events(iter(AGAIN), small_recipe(), terminal=True, stream=stream)
     assert "301/600" in stream.getvalue()
 
 
@@ -106,13 +103,7 @@ def test_runs_on_several_hosts_share_one_display() -> None:
 
 def test_a_host_that_starts_a_stage_again_keeps_its_bar() -> None:
     stream = io.StringIO()
-    again = [
-        RUN[0],
-        RUN[1],
-        event("stage_start", total=600, step=300),
-        event("progress", step=301, total=600),
-    ]
-    show_side_by_side(iter(("a", each) for each in again), ["a"], terminal=True, stream=stream)
+    show_side_by_side(iter(("a", each) for each in AGAIN), ["a"], terminal=True, stream=stream)
     assert "301/600" in stream.getvalue()
 
 

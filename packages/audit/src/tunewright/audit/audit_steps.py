@@ -1,6 +1,7 @@
 """The steps of an audit, one line each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -75,6 +76,20 @@ def _make_features(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute((TABLES / "features.sql").read_text(encoding="utf-8"), {"sample": FORM_SAMPLE})
 
 
+@contextmanager
+def _room_missing() -> Generator[None]:
+    """Tell a full disk or memory as a mistake that the user can do something about. Raises UserError."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"the audit ran out of room: {reason}",
+            "It works in a temporary folder of up to three times the data's size; point TMPDIR to a larger disk.",
+        ) from error
+
+
+@_room_missing()
 def run_audit(
     paths: Sequence[Path],
     *,
@@ -88,27 +103,6 @@ def run_audit(
     probes: Path | None,
 ) -> AuditReport:
     """See `audit.audit_dataset`."""
-    try:
-        return _audit(paths, recipe, config, baseline, suites, report, export, accept, probes)
-    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"the audit ran out of room: {reason}",
-            "It works in a temporary folder of up to three times the data's size; point TMPDIR to a larger disk.",
-        ) from error
-
-
-def _audit(
-    paths: Sequence[Path],
-    recipe: "Recipe | None",
-    config: Path | None,
-    baseline: Path | None,
-    suites: Sequence[Path],
-    report: Report,
-    export: Path | None,
-    accept: Mapping[str, str],
-    probes: Path | None,
-) -> AuditReport:
     own = all_checks()
     earlier = read_baseline(baseline)
     settings = accepting(read_config(config, own), accept, own)

@@ -186,7 +186,7 @@ def _take(path: Path, relative: str, files: dict[str, str], skipped: dict[str, s
 
 
 def commit_of(root: Path) -> str | None:
-    """The commit a checkout is at, read from its files; None where there is no git."""
+    """The commit a checkout is at, read from its files; None without git."""
     git = root / ".git"
     try:
         head = (git / "HEAD").read_text(encoding="ascii").strip()

@@ -105,7 +105,7 @@ class SentFiles:
         self.folder = folder or cache / "tunewright" / "chunks"
 
     def add(self, sha256: str, chunks: Chunks) -> None:
-        """Keep a file's chunks. What cannot be kept is no reason to stop: the next file is sent whole then."""
+        """Keep a file's chunks. An index that cannot be kept stops nothing: the next file is sent whole then."""
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_bytes(self.folder / sha256, json.dumps(chunks).encode())
