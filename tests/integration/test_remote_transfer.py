@@ -253,10 +253,11 @@ def test_what_is_new_goes_on_where_it_was_cut(
     source, sha256 = make_file(tmp_path / "file")
     put_blobs(broken, {sha256: source}, print)
     broken.close()
-    proxy.faults += [Fault(kind, "up", 2_000_000)]  # type: ignore[arg-type]
+    # A server may lose as much as its channel's window holds (2 MiB): only what is beyond that is on its disk.
+    proxy.faults += [Fault(kind, "up", 5_000_000)]  # type: ignore[arg-type]
     said: list[str] = []
     # What had arrived of the new bytes was not sent a second time.
-    assert 0 < sent_of_a_changed_file(broken, tmp_path, said, new=4_000_000) < 4_000_000
+    assert 0 < sent_of_a_changed_file(broken, tmp_path, said, new=8_000_000) < 8_000_000
     assert any("trying again" in line for line in said)
 
 
