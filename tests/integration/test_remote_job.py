@@ -75,7 +75,7 @@ def test_a_cancelled_run_can_go_on(host: Host, checkout: Path) -> None:
             break
     assert cancel_run(host, run).state == "cancelled"
     assert [event.kind for event in follow_run(host, run)][-1] == "cancelled"
-    pull_run(host, run, print)  # nothing is finished, and that is no error
+    pull_run(host, run, print)  # nothing is finished, and that is not an error
     assert_whole(run)
     resume_run(host, run)
     assert run_status(host, run).state in ("queued", "running")

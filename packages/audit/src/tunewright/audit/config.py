@@ -71,7 +71,7 @@ def read_config(path: Path | None, known: Iterable[Check]) -> Config:
         if feature not in BY_NAME or label not in LABELS:
             wrong = feature if feature not in BY_NAME else label
             raise UserError(
-                f"{path}: by_definition: {wrong!r} is no {'label' if wrong == label else 'feature'}",
+                f"{path}: by_definition: {wrong!r} is not a {'label' if wrong == label else 'feature'}",
                 f"Labels: {', '.join(LABELS)}. Features: {', '.join(BY_NAME)}.",
             )
     own = tuple(path.parent / folder for folder in folders)

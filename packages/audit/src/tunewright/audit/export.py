@@ -50,7 +50,7 @@ def export_rows(
 ) -> None:
     """Write every row once: as it is where it is clean, or under `row` next to its `reasons`.
 
-    `faulty(check, severity)` says whether a finding is held against a row. A line that is no JSON is under `text`.
+    `faulty(check, severity)` says whether a finding is held against a row. A line that is not JSON is under `text`.
     """
     own = {check.id: check for check in checks}
     reasons: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)

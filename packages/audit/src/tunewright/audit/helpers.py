@@ -92,7 +92,7 @@ class Helpers:
 
 
 def _ask(process: subprocess.Popen[bytes], task: str, rows: str) -> list[str]:
-    """One exchange. Raises OSError or ValueError when the helper is no more."""
+    """One exchange. Raises OSError or ValueError when the helper has ended."""
     if process.stdin is None or process.stdout is None:
         raise ValueError("a helper without pipes")
     process.stdin.write(f"{task}\n{rows}\n".encode())

@@ -220,7 +220,7 @@ def wait_for_turn(run: RunFolder, journal: Journal) -> Turn:
                 place, message, hint = place_of(queue, name)
                 if why:
                     place, message = max(1, place), f"{ordinal(max(1, place))}; {why}"
-                # A full disk is no reason to wait no more.
+                # A full disk is not a reason to stop waiting.
                 with contextlib.suppress(OSError):
                     journal.queued(place, message, hint)
                     if waited > SETTLE and now != told:

@@ -217,7 +217,7 @@ def _task(description: str, slots: dict[str, str]) -> str:
 
 
 def _verb(word: str) -> str:
-    """`Lists` and `List` are List; what is no verb that we know is nothing."""
+    """`Lists` and `List` are List; an unknown verb gives nothing."""
     lower = word.lower()
     known = next((form for form in (lower, lower[:-1], lower[:-2]) if form in _VERBS), "")
     return known.capitalize() if lower in (known, f"{known}s", f"{known}es") else ""
