@@ -3,14 +3,14 @@
 # Writes a SARIF file, and its name to $GITHUB_OUTPUT. Exit code: the audit's.
 set -euo pipefail
 set -f # pathspecs are git's to expand
-read -ra paths <<<"$PATHS"
+read -ra globs <<<"$PATHS"
 work=$(mktemp -d "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/tunewright.XXXXXX")
 
 # Into a file: a failing git must fail the step, not look like a change without datasets.
 if [ -n "${BASE:-}" ]; then
-    git diff --name-only -z --diff-filter=d --end-of-options "$BASE...HEAD" -- "${paths[@]}" >"$work/files"
+    git diff --name-only -z --diff-filter=d --end-of-options "$BASE...HEAD" -- "${globs[@]}" >"$work/files"
 else
-    git ls-files -z -- "${paths[@]}" >"$work/files"
+    git ls-files -z -- "${globs[@]}" >"$work/files"
 fi
 files=()
 while IFS= read -r -d '' file; do files+=("$file"); done <"$work/files"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Looks at a Mac that is to be a host, and with --apply sets its power settings. Downloads nothing.
+# What it changes is noted in ~/tunewright/power.before, from which takedown.sh sets it back.
 set -eu
 
 apply=no
@@ -47,12 +48,13 @@ echo 'Power, on mains'
 setting() {
   pmset -g custom | awk -v name="$1" '/^AC Power/ { ac = 1; next } /^[A-Z]/ { ac = 0 } ac && $1 == name { print $2; exit }'
 }
-todo=
+before=$HOME/tunewright/power.before
+todo='' changed=''
 want() { # name, wanted value, why
   now=$(setting "$1")
   if [ -z "$now" ]; then good "$1: this Mac does not have it"
   elif [ "$now" = "$2" ]; then good "$1 $now"
-  else bad "$1 is $now, wanted $2: $3" "sudo pmset -c $1 $2"; todo="$todo $1 $2"; fi
+  else bad "$1 is $now, wanted $2: $3" "sudo pmset -c $1 $2"; todo="$todo $1 $2" changed="$changed $1=$now"; fi
 }
 want sleep 0 'a sleeping Mac does not answer'
 want displaysleep 5 'macOS ends long GPU kernels while a display is lit'
@@ -62,8 +64,14 @@ want autorestart 1 'starts again after a power cut'
 
 if [ -n "$todo" ] && [ "$apply" = yes ]; then
   echo "Setting:$todo"
-  # shellcheck disable=SC2086 - a list of names and values of our own
+  # A list of names and values of our own.
+  # shellcheck disable=SC2086
   sudo pmset -c $todo
+  mkdir -p "${before%/*}"
+  # The oldest value of a setting is its owner's; a later one may be ours.
+  for name in $changed; do
+    grep -q "^${name%=*} " "$before" 2>/dev/null || echo "${name%=*} ${name#*=}" >>"$before"
+  done
   echo 'Done. Run it again without --apply to see.'
   exit 0
 fi

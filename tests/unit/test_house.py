@@ -38,6 +38,16 @@ def test_the_direction_test_can_fail(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout
 
 
+def test_shell_scripts_pass_shellcheck(tmp_path: Path) -> None:
+    shellcheck = str(Path(sys.executable).parent / "shellcheck")
+    scripts = [ROOT / "inv", ROOT / ".ci" / "run", *sorted((ROOT / "infra").rglob("*.sh"))]
+    done = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    bad = tmp_path / "bad.sh"
+    bad.write_text("#!/bin/sh\nrm -rf $1/*\n")
+    assert subprocess.run([shellcheck, bad], capture_output=True, check=False).returncode == 1
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_in_a_line_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))

@@ -49,12 +49,14 @@ def run_tests(c: Context, only: str = "", match: str = "", coverage: bool = Fals
     fix="fix what can be fixed",
 )
 def lint(c: Context, fix: bool = False) -> None:
-    """Ruff, pyright strict, and the direction of imports."""
+    """Ruff, pyright strict, the direction of imports, and ShellCheck."""
+    scripts = [ROOT / "inv", ROOT / ".ci" / "run", *sorted((ROOT / "infra").rglob("*.sh"))]
     codes = [
         with_tools("ruff", "check", *(["--fix"] if fix else []), "."),
         with_tools("ruff", "format", *([] if fix else ["--check"]), "."),
         with_tools("lint-imports"),
         with_tools("pyright"),
+        with_tools("shellcheck", *map(str, scripts)),
     ]
     leave_unless_done(max(codes))
 
