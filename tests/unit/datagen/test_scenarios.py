@@ -21,6 +21,7 @@ SLOTS: dict[str, str | int] = {
     "at": "a/b.py:7",
     "path": "a/b.py",
     "other": "c/d.py",
+    "report": "c/d.txt",
     "text": "word",
     "content": "x = 1",
     "command": "wc -l a/b.py",
@@ -67,7 +68,7 @@ def answers(scenario: Scenario, count: int) -> list[str]:
     """What is said when every number that was asked for or that came out is `count`, in as many lines."""
     slots = SLOTS | {"limit": count, "count": count, "minutes": count}
     outputs = list(scenario.when)
-    if any("{out1}" in answer for answer in scenario.answers):
+    if any("{out1}" in text for text in (*scenario.answers, scenario.row)):
         outputs.append(" ".join([str(count)] * 3))
     elif scenario.answers:
         outputs.append("\n".join([str(count)] * max(1, count)))
@@ -117,14 +118,19 @@ def test_an_answer_about_one_thing_is_in_the_singular_and_about_others_in_the_pl
 @pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)
 def test_an_answer_is_a_sentence_whatever_came_out(scenario: Scenario) -> None:
     values = ["class Unused(Message):", "Is it?", "It is.", "wc: x: No such file;", "3 3 3"]
-    fits = values[-1:] if re.search(r"\{out(?::|\d)", " ".join(scenario.answers)) else values
+    fits = values[-1:] if re.search(r"\{out(?::|\d)", " ".join([*scenario.answers, scenario.row])) else values
     fits = fits if scenario.answers else []
     outputs = [*scenario.when, *fits, *([""] if scenario.nothing else [])]
     for output, answer in ((out, said) for out in outputs for said in every_answer(scenario, SLOTS, out)):
         assert not re.search(r"[.:;,!?][.:;,]", answer), answer
         assert re.match(r"[A-Z`'\d]|[ac]/", answer) or answer.startswith(output), answer
         assert answer.strip() == answer
-        assert answer.endswith((".", "`", ":", "?", ";", "!")) or answer.endswith(output), answer
+        assert answer.endswith((".", "`", ":", "?", ";", "!")) or answer.endswith(ends(scenario, output)), answer
+
+
+def ends(scenario: Scenario, output: str) -> tuple[str, ...]:
+    """What an answer that repeats the output may end with."""
+    return (output, *scenario.rows(output)[-1:])
 
 
 @pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)
@@ -190,6 +196,29 @@ def test_a_long_list_is_cut_in_the_answer_and_says_so() -> None:
     assert answer == "`thing` is used at a.py:0, a.py:1, a.py:2, a.py:3 and 5 more."
     assert "in 1 file:" in every_answer(scenario, SLOTS, "a.py:1\na.py:2")[2]
     assert "in 2 files:" in every_answer(scenario, SLOTS, "a.py:1\nb.py:2")[2]
+
+
+def test_an_answer_may_have_every_line_and_say_columns_in_words() -> None:
+    scenario = next(s for s in shipped_families() if s.name == "ruff.each.line_code")
+    output = "\n".join(f"{n} E50{n}" for n in range(1, 7))
+    said = scenario.fill_answer(SLOTS, output, lambda _: "{n} violations{list}")
+    assert said.splitlines() == ["6 violations:", *(f"- E50{n} (line {n})" for n in range(1, 7))]
+    assert scenario.fill_answer(SLOTS, "3 E501", lambda _: "1 violation{list}") == "1 violation: E501 (line 3)"
+    assert scenario.fill_answer(SLOTS, output, lambda _: "{all}.").endswith("E505 (line 5) and E506 (line 6).")
+    message = next(s for s in shipped_families() if s.name == "ruff.each.line_message")
+    assert message.rows("7 Line too long\n\n9 `x` unused") == ["Line too long (line 7)", "`x` unused (line 9)"]
+
+
+def test_an_answer_shows_what_a_command_printed() -> None:
+    scenario = next(s for s in shipped_families() if s.name == "command.stdout")
+
+    def shown(output: str) -> str:
+        return scenario.fill_answer(SLOTS, output, lambda _: "It prints{shown}")
+
+    assert shown("  3 a.py") == "It prints `3 a.py`"
+    assert shown("a\n  b") == "It prints:\n```\na\n  b\n```"
+    assert shown("a `b`") == "It prints:\n```\na `b`\n```"
+    assert scenario.fill_answer(SLOTS, "0", lambda _: "{out1}, and{rest_shown}") == "0, and nothing."
 
 
 def test_names_in_words() -> None:

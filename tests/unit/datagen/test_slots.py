@@ -42,3 +42,16 @@ def test_slow_commands_name_a_file_of_the_repository_and_are_few() -> None:
     assert len(found) == len(SLOW_COMMANDS)
     assert all("{" not in str(slots["command"]) for slots in found)
     assert any(file in str(slots["command"]) for slots in found for file in FILES)
+
+
+def test_commands_that_may_be_slow_are_the_slow_ones_and_some_others() -> None:
+    found = [str(s["command"]) for s in sites_of(Corpus("demo", "1", FILES), "maybe_slow_command", Random(1))]
+    slow = [command for command in found if command.startswith(("tail", "while"))]
+    assert len(slow) == len(SLOW_COMMANDS)
+    assert set(found) - set(slow) == {"grep -rn import lib", "find lib -name '*.py'", "wc -l lib/*.py"}
+
+
+def test_a_report_is_a_text_named_after_its_file() -> None:
+    for slots in sites_of(Corpus("demo", "1", FILES), "file+report", Random(1)):
+        assert str(slots["path"]).removeprefix("lib/").removesuffix(".py") in str(slots["report"])
+        assert str(slots["report"]).endswith((".txt", ".md", ".log"))

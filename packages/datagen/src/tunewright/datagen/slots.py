@@ -25,8 +25,9 @@ MAX_PER_SYMBOL = 3  # requests that may speak of one name of a corpus
 MAX_LINE = 400  # line numbers above this are rare where people work, and long to write
 # Commands that take longer than a command may.
 SLOW_COMMANDS = (
-    *("sleep 60", "sleep 90 && wc -l {file}", "tail -f {file}", "sleep 120", "while true; do sleep 1; done"),
-    "until test -e {file}.done; do sleep 1; done",
+    *("tail -f {file}", "tail -n 3 -f {file}", "tail -n 20 -f {file}"),
+    *("while true; do wc -l {file}; sleep 60; done", "while true; do ls -l {file}; sleep 30; done"),
+    "while sleep 30; do wc -l {file}; done",
 )
 MISSING = ("_old", "_helpers", "_v2", "_new")  # ends of names that hardly any file has
 SHORT_FILE = 12  # lines; what a person would want printed whole
@@ -43,6 +44,10 @@ _TEXTS = {
     ".py": ("{a} = {n}", "import {m}", "print({a})", "{a} = [{b}]"),
     ".toml": ("{a} = {n}", "{a} = '{b}'", "{a} = true"),
     ".cfg": ("{a} = {b}", "[{a}]", "{a} = {n}"),
+}
+_ENDINGS = {
+    "other": ("_copy.py", "_backup.py", "_old.py", "_count.txt", "_result.txt", ".log"),
+    "report": ("_count.txt", "_result.txt", "_report.txt", ".log", "_notes.md", "_status.txt"),
 }
 _MODULES = ("os", "sys", "json", "math", "re", "time", "random", "logging", "itertools", "functools")
 
@@ -127,10 +132,11 @@ def command_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
             f"grep -c def {file}",
             f"grep -n class {file}",
             f"grep -c return {file}",
-            f"basename {file}",
-            f"dirname {file}",
+            f"grep -n import {file}",
+            f"wc -c {file}",
             f"wc -w {file}",
         )
+        listing = (f"grep -n class {file}", f"grep -n import {file}", f"grep -n def {file}")
         missing = f"{file.removesuffix('.py')}_old.py"
         bad = (
             f"cat {missing}",
@@ -145,13 +151,21 @@ def command_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
                 if site == "command_file":
                     slots["path"] = file
                 yield slots
+        if site == "listing_command":
+            for command in listing:
+                yield {"command": command}
         if site in ("failing_command", "any_command"):
             for command in bad:
                 yield {"command": command}
-    if site in ("command", "any_command"):
+    if site in ("command", "any_command", "listing_command"):
         for folder in folders:
             yield {"command": f"ls {folder}"}
             yield {"command": f"find {folder} -name __init__.py"}
+    if site == "maybe_slow_command":
+        for folder in folders:
+            yield {"command": f"grep -rn import {folder}"}
+            yield {"command": f"find {folder} -name '*.py'"}
+            yield {"command": f"wc -l {folder}/*.py"}
 
 
 def new_file_sites(corpus: Corpus, site: Site, random: Random) -> Iterator[Slots]:
@@ -178,14 +192,15 @@ def new_file_sites(corpus: Corpus, site: Site, random: Random) -> Iterator[Slots
 
 
 def with_more(sites: list[Slots], more: str, corpus: Corpus, random: Random) -> list[Slots]:
-    """Each site with a second thing to speak of: `other`, a file to be made, or a `command`."""
+    """Each site with a second thing to speak of: `other`, a file to be made, `report`, one that a result is written
+    to, or a `command`."""
     commands = [slots["command"] for slots in command_sites(corpus, "command")]
     found: list[Slots] = []
     for slots in sites:
-        if more == "other":
+        if more in _ENDINGS:
             stem = str(slots["path"]).rsplit("/", 1)[-1].removesuffix(".py").strip("_")
-            ending = random.choice(("_copy.py", "_backup.py", "_old.py", "_count.txt", "_result.txt", ".log"))
-            found.append({**slots, "other": f"{random.choice(_FOLDERS)}/{stem}{ending}"})
+            ending = random.choice(_ENDINGS[more])
+            found.append({**slots, more: f"{random.choice(_FOLDERS)}/{stem}{ending}"})
         elif commands:
             found.append({**slots, "command": random.choice(commands)})
     return found
@@ -287,6 +302,9 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         found = [
             slots | {"path": f"../{slots['path']}"} if n % 2 else slots for n, slots in enumerate(inside)
         ]
+    elif site == "maybe_slow_command":
+        fast = list(command_sites(corpus, site))
+        found = sites_of(corpus, "slow_command", random) + random.sample(fast, min(len(fast), 6))
     elif site.endswith(("command", "command_file")):
         found = list(command_sites(corpus, site))
     else:

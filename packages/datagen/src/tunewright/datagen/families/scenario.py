@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tunewright.datagen.families.fields import in_words
+
 Kind = Literal[
     "discrimination", "one_call", "field_access", "conditional", "iteration", "workflow", "failure"
 ]
@@ -38,8 +40,11 @@ Site = Literal[
     "failing_command",
     "any_command",
     "command_file",
+    "listing_command",
+    "maybe_slow_command",
     "file+command",
     "file+other",
+    "file+report",
     "test_file+command",
     "test_file+other",
     "query",
@@ -74,7 +79,13 @@ _BASE_SLOTS: Mapping[str, frozenset[str]] = {
     ),
     **dict.fromkeys(("text",), frozenset({"text", "path"})),
     **dict.fromkeys(("new_file", "new_module", "maybe_outside"), frozenset({"path", "content"})),
-    **dict.fromkeys(("command", "failing_command", "any_command", "slow_command"), frozenset({"command"})),
+    **dict.fromkeys(
+        (
+            *("command", "failing_command", "any_command"),
+            *("listing_command", "slow_command", "maybe_slow_command"),
+        ),
+        frozenset({"command"}),
+    ),
     "command_file": frozenset({"command", "path"}),
     **dict.fromkeys(("query", "maybe_query", "unique_query"), frozenset({"query"})),
     "symbol_in_file": frozenset({"query", "path"}),
@@ -94,8 +105,12 @@ class Scenario(BaseModel):
 
     An answer may use the request's slots and of the output `{out}` (all of it), `{out1}`, `{out2}` … (its words),
     `{n}` (its lines), `{files}` (how many different files they begin with), `{items}` (its lines in a row), `{quoted}`
-    (each of them in backticks) and `{rest}` (all lines but the first). `when` has the answers to outputs that are
-    words, such as yes or unused; `nothing` has those to an empty output.
+    (each of them in backticks) and `{rest}` (all lines but the first). Those leave out what is beyond four lines;
+    `{all}` (in a row), `{list}` (after a colon; several below each other, with dashes) and `{shown}` (a line in
+    backticks, several after a colon and in a fence) have every line, and `{rest_shown}` every line but the first.
+    `row` is how `{items}`, `{all}` and `{list}` say a line: `{out1}`, `{out2}` … are its words there, and `{after1}`
+    is what follows the first. `when` has the answers to outputs that are words, such as yes or unused; `nothing`
+    has those to an empty output.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -108,6 +123,7 @@ class Scenario(BaseModel):
     program: str
     answers: tuple[str, ...] = ()
     nothing: tuple[str, ...] = ()
+    row: str = ""
     when: Mapping[str, Texts] = {}
     volatile: bool = False  # prints what differs from run to run, so that its response cannot be shown
     printed_whole: bool = False  # prints whole files, so that its response is too long to be shown
@@ -190,11 +206,36 @@ class Scenario(BaseModel):
             return ended(fill(choose(self.nothing), slots))
         out = "\n".join(lines)
         answer = choose(self.when.get(out, self.answers) if self.answers else self.when[out])
-        words = {f"out{number}": word for number, word in enumerate(out.split(), start=1)}
+        rows = self.rows(stdout)
         files = {re.split(r"[:\s]", line, maxsplit=1)[0] for line in lines}
-        more = {"n": len(lines), "files": len(files), "items": _row(lines), "rest": _row(lines[1:])}
+        more = {"n": len(lines), "files": len(files), "items": _row(rows), "rest": _row(lines[1:])}
+        more |= {"all": in_words(rows), "list": _list(rows)}
+        more |= {"shown": _shown(lines), "rest_shown": _shown(lines[1:])}
         quoted = _row([f"`{line}`" if "`" not in line else line for line in lines])
-        return ended(fill(answer, {**words, **slots, "out": out, "quoted": quoted, **more}))
+        return ended(fill(answer, {**_words(out), **slots, "out": out, "quoted": quoted, **more}))
+
+    def rows(self, stdout: str) -> list[str]:
+        """The lines of an output as an answer says them."""
+        lines = [line for line in stdout.splitlines() if line.strip()]
+        if not self.row:
+            return lines
+        return [fill(self.row, _words(line) | {"after1": line.partition(" ")[2]}) for line in lines]
+
+
+def _words(text: str) -> dict[str, str]:
+    return {f"out{number}": word for number, word in enumerate(text.split(), start=1)}
+
+
+def _list(rows: Sequence[str]) -> str:
+    return f": {rows[0]}" if len(rows) == 1 else ":" + "".join(f"\n- {row}" for row in rows)
+
+
+def _shown(lines: Sequence[str]) -> str:
+    if not lines:
+        return " nothing."
+    if len(lines) == 1 and "`" not in lines[0]:
+        return f" `{lines[0].strip()}`"
+    return "\n".join([":", "```", *lines, "```"])
 
 
 def _row(lines: Sequence[str]) -> str:
