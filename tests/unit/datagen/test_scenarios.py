@@ -125,7 +125,9 @@ def test_an_answer_is_a_sentence_whatever_came_out(scenario: Scenario) -> None:
         assert not re.search(r"[.:;,!?][.:;,]", answer), answer
         assert re.match(r"[A-Z`'\d]|[ac]/", answer) or answer.startswith(output), answer
         assert answer.strip() == answer
-        assert answer.endswith((".", "`", ":", "?", ";", "!")) or answer.endswith(ends(scenario, output)), answer
+        assert answer.endswith((".", "`", ":", "?", ";", "!")) or answer.endswith(ends(scenario, output)), (
+            answer
+        )
 
 
 def ends(scenario: Scenario, output: str) -> tuple[str, ...]:
@@ -203,10 +205,17 @@ def test_an_answer_may_have_every_line_and_say_columns_in_words() -> None:
     output = "\n".join(f"{n} E50{n}" for n in range(1, 7))
     said = scenario.fill_answer(SLOTS, output, lambda _: "{n} violations{list}")
     assert said.splitlines() == ["6 violations:", *(f"- E50{n} (line {n})" for n in range(1, 7))]
-    assert scenario.fill_answer(SLOTS, "3 E501", lambda _: "1 violation{list}") == "1 violation: E501 (line 3)"
-    assert scenario.fill_answer(SLOTS, output, lambda _: "{all}.").endswith("E505 (line 5) and E506 (line 6).")
+    assert (
+        scenario.fill_answer(SLOTS, "3 E501", lambda _: "1 violation{list}") == "1 violation: E501 (line 3)"
+    )
+    assert scenario.fill_answer(SLOTS, output, lambda _: "{all}.").endswith(
+        "E505 (line 5) and E506 (line 6)."
+    )
     message = next(s for s in shipped_families() if s.name == "ruff.each.line_message")
-    assert message.rows("7 Line too long\n\n9 `x` unused") == ["Line too long (line 7)", "`x` unused (line 9)"]
+    assert message.rows("7 Line too long\n\n9 `x` unused") == [
+        "Line too long (line 7)",
+        "`x` unused (line 9)",
+    ]
 
 
 def test_an_answer_shows_what_a_command_printed() -> None:

@@ -55,3 +55,9 @@ def test_a_report_is_a_text_named_after_its_file() -> None:
     for slots in sites_of(Corpus("demo", "1", FILES), "file+report", Random(1)):
         assert str(slots["path"]).removeprefix("lib/").removesuffix(".py") in str(slots["report"])
         assert str(slots["report"]).endswith((".txt", ".md", ".log"))
+
+
+def test_a_command_that_is_called_a_list_finds_more_than_one_line_of_a_file() -> None:
+    files = {"a.py": "import os\nimport re\n\n\nclass A: ...\n", "b.py": "def f(): ...\n"}
+    found = {str(s["command"]) for s in sites_of(Corpus("demo", "1", files), "listing_command", Random(1))}
+    assert found == {"grep -n import a.py"}
