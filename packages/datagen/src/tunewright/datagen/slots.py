@@ -150,9 +150,9 @@ def command_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
                     slots["path"] = file
                 yield slots
         if site == "listing_command":
-            for word in ("class", "import", "def"):
-                if sum(word in line for line in corpus.files[file].split("\n")) > 1:
-                    yield {"command": f"grep -n {word} {file}"}
+            for words, quoted in (("class ", "'class '"), ("import", "import"), ("def ", "'def '")):
+                if sum(words in line for line in corpus.files[file].split("\n")) > 1:
+                    yield {"command": f"grep -n {quoted} {file}"}
         if site in ("failing_command", "any_command"):
             for command in bad:
                 yield {"command": command}
