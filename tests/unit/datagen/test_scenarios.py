@@ -194,7 +194,8 @@ def test_a_literal_is_read_back_as_the_value(value: str | int) -> None:
 
 def test_a_long_list_is_cut_in_the_answer_and_says_so() -> None:
     scenario = next(s for s in shipped_families() if s.name == "references.places")
-    answer = scenario.fill_answer(SLOTS, "\n".join(f"a.py:{n}" for n in range(9)))
+    output = "\n".join(f"a.py:{n}" for n in range(9))
+    answer = scenario.fill_answer(SLOTS, output, lambda _: "`{symbol}` is used at {items}.")
     assert answer == "`thing` is used at a.py:0, a.py:1, a.py:2, a.py:3 and 5 more."
     assert "in 1 file:" in every_answer(scenario, SLOTS, "a.py:1\na.py:2")[2]
     assert "in 2 files:" in every_answer(scenario, SLOTS, "a.py:1\nb.py:2")[2]
@@ -233,3 +234,16 @@ def test_an_answer_shows_what_a_command_printed() -> None:
 def test_names_in_words() -> None:
     assert in_words(["a"]) == "a"
     assert in_words(["a", "b", "c"]) == "a, b and c"
+
+
+def test_a_list_that_was_asked_for_has_every_line() -> None:
+    places = next(s for s in shipped_families() if s.name == "references.places")
+    output = "\n".join(f"a.py:{n}" for n in range(5))
+    said = every_answer(places, SLOTS, output)
+    assert said[0] == "`thing` is used at a.py:0, a.py:1, a.py:2, a.py:3 and a.py:4."
+    assert said[1].splitlines() == ["It's used in 5 places:", *(f"- a.py:{n}" for n in range(5))]
+    assert every_answer(places, SLOTS, "a.py:1")[1] == "It's used in 1 place: a.py:1"
+    checks = next(s for s in shipped_families() if s.name == "references.check_each.lint")
+    assert checks.fill_answer(SLOTS, "a.py 1\nb.py 0", lambda _: "{all}.") == (
+        "a.py has 1 lint violation and b.py has 0 lint violations."
+    )

@@ -17,6 +17,12 @@ def test_a_name_that_stands_twice_on_its_line_is_not_asked_about() -> None:
     assert found == {("double", 1), ("start", 5), ("double", 9)}
 
 
+def test_a_name_that_is_also_a_variable_of_the_file_is_not_asked_about() -> None:
+    text = "def count(items):\n    return len(items)\n\n\ndef show(count):\n    print(count)\n"
+    found = {(slots["symbol"], slots["line"]) for slots in symbol_sites(Corpus("demo", "1", {"a.py": text}))}
+    assert found == {("count", 1), ("show", 5)}
+
+
 FILES = {f"lib/part{n}.py": f"def part_{n}(x):\n    return x\n\n\nvalue = part_{n}(1)\n" for n in range(8)}
 
 
@@ -35,6 +41,25 @@ def test_where_work_may_fail_about_as_much_does_not(site: Site) -> None:
     found = [is_there(slots) for slots in sites_of(Corpus("demo", "1", FILES), site, Random(1))]
     assert 0.4 < sum(found) / len(found) < 0.6
     assert len(set(found[:8])) == 2
+
+
+USES = (
+    "class Box:\n    pass\n\n\ndef fill(box):\n    return box\n\n\ndef test_fill():\n    check = fill\n"
+    "    assert check(1) == fill(1)\n\n\ndef setUp():\n    return fill(Box())\n"
+)
+
+
+def test_nobody_asks_for_what_only_a_test_runner_calls() -> None:
+    corpus = Corpus("demo", "1", {"a.py": USES})
+    assert {slots["symbol"] for slots in sites_of(corpus, "definition", Random(1))} == {"fill"}
+    assert {slots["query"] for slots in sites_of(corpus, "query", Random(1))} == {"fill"}
+
+
+def test_a_signature_is_asked_for_where_there_is_one() -> None:
+    corpus = Corpus("demo", "1", {"a.py": USES.replace("Box", "Crate")})
+    calls = {(slots["symbol"], slots["line"]) for slots in sites_of(corpus, "call", Random(1))}
+    assert calls == {("fill", 11), ("fill", 15), ("Crate", 15)}
+    assert [slots["query"] for slots in sites_of(corpus, "unique_function", Random(1))] == ["fill"]
 
 
 def test_slow_commands_name_a_file_of_the_repository_and_are_few() -> None:

@@ -21,6 +21,7 @@ COMMON = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else 
     "self",
     "cls",
 }
+TEST_HOOKS = frozenset({"setUp", "tearDown", "setUpClass", "tearDownClass", "setUpModule", "tearDownModule"})
 MAX_PER_SYMBOL = 3  # requests that may speak of one name of a corpus
 MAX_LINE = 400  # line numbers above this are rare where people work, and long to write
 # Commands that take longer than a command may.
@@ -54,24 +55,48 @@ _MODULES = ("os", "sys", "json", "math", "re", "time", "random", "logging", "ite
 
 def symbol_sites(corpus: Corpus) -> Iterator[Slots]:
     """Uses of names that the corpus itself defines: `symbol`, `file`, `line`. A name that is twice on its line
-    is left out: which of the two is meant, file and line do not say."""
+    is left out: which of the two is meant, file and line do not say. So is one that the file also gives to a
+    variable or a parameter, because nobody asks where a local variable comes from."""
     defined: set[str] = set()
     for nodes in corpus.nodes.values():
         for node in nodes:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 defined.add(node.name)
-    defined = {name for name in defined if len(name) > 3 and not name.startswith("__")} - COMMON
+    defined = {name for name in defined if _asked_about(name)}
     for file, nodes in corpus.nodes.items():
         lines = corpus.files[file].split("\n")
         seen: set[tuple[int, str]] = set()
+        variables = {_variable_of(node) for node in nodes}
         for node in nodes:
             name = _name_of(node)
             line = getattr(node, "lineno", 0)
+            if isinstance(node, ast.Name) and name in variables:
+                continue
             if name in defined and line <= MAX_LINE and (line, name) not in seen:
                 seen.add((line, name))
                 if len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", lines[line - 1])) != 1:
                     continue
                 yield {"symbol": name, "file": file, "line": line}
+
+
+def _asked_about(name: str) -> bool:
+    """Whether somebody would ask about a name: not where only Python or pytest calls it."""
+    of_tests = name.lower().startswith("test") or name in TEST_HOOKS
+    return len(name) > 3 and not name.startswith("__") and name not in COMMON and not of_tests
+
+
+def call_sites(corpus: Corpus) -> Iterator[Slots]:
+    """Those uses that are calls, so that there is a signature to ask for."""
+    for slots in symbol_sites(corpus):
+        line = corpus.files[str(slots["file"])].split("\n")[int(slots["line"]) - 1]
+        if f"{slots['symbol']}(" in line and not defines(corpus, slots):
+            yield slots
+
+
+def _variable_of(node: ast.AST) -> str:
+    if isinstance(node, ast.arg):
+        return node.arg
+    return node.id if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else ""
 
 
 def _name_of(node: ast.AST) -> str:
@@ -227,22 +252,27 @@ def query_sites(corpus: Corpus) -> Iterator[Slots]:
 
 
 def unique_query_sites(corpus: Corpus) -> Iterator[Slots]:
-    """Those names that only one place defines: `query`, and `path`, the file of that place. Nobody looks for the uses
-    of a test."""
+    """Those names that only one place defines: `query`, and `path`, the file of that place."""
     places = list(_named(corpus))
     times = Counter(name for name, _ in places)
     for name, file in sorted(places):
-        if times[name] == 1 and not name.lower().startswith("test"):
+        if times[name] == 1:
             yield {"query": name, "path": file}
 
 
+def unique_function_sites(corpus: Corpus) -> Iterator[Slots]:
+    """Those of them that are functions: a class has no signature to show."""
+    classes = {node.name for nodes in corpus.nodes.values() for node in nodes if isinstance(node, ast.ClassDef)}
+    return (slots for slots in unique_query_sites(corpus) if slots["query"] not in classes)
+
+
 def _named(corpus: Corpus) -> Iterator[tuple[str, str]]:
-    """Functions and classes with the file of each; not the names that Python itself uses."""
+    """Functions and classes with the file of each; not the names that only Python or pytest uses."""
     for file, nodes in corpus.nodes.items():
         for node in nodes:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 continue
-            if len(node.name) > 3 and not node.name.startswith("__") and node.name not in COMMON:
+            if _asked_about(node.name):
                 yield node.name, file
 
 
@@ -253,6 +283,7 @@ _FIXED: Mapping[str, Callable[[Corpus], Iterable[Slots]]] = {
     "folder": lambda corpus: ({"path": folder} for folder in folders_of(corpus)),
     "query": query_sites,
     "unique_query": unique_query_sites,
+    "unique_function": unique_function_sites,
     "symbol_in_file": unique_query_sites,
     "nowhere": lambda _: ({},),
 }
@@ -263,8 +294,8 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
     base, _, more = site.partition("+")
     if more:
         return with_more(sites_of(corpus, cast(Site, base), random), more, corpus, random)
-    if site == "symbol":
-        found = list(symbol_sites(corpus))
+    if site in ("symbol", "call"):
+        found = list(symbol_sites(corpus) if site == "symbol" else call_sites(corpus))
         random.shuffle(found)
         used: dict[str, int] = defaultdict(int)
         kept: list[Slots] = []

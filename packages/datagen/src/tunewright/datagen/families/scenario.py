@@ -58,6 +58,8 @@ Site = Literal[
     "symbol_in_file",
     "maybe_outside",
     "definition",
+    "call",
+    "unique_function",
     "slow_command",
 ]
 
@@ -74,7 +76,7 @@ Texts = Annotated[tuple[str, ...], Field(min_length=1)]
 NUMBERS = frozenset({"limit", "count", "minutes"})
 _BASE_SLOTS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(
-        ("symbol", "absent_symbol", "maybe_symbol", "definition"),
+        ("symbol", "absent_symbol", "maybe_symbol", "definition", "call"),
         frozenset({"symbol", "file", "line", "at", "source"}),
     ),
     **dict.fromkeys(("text",), frozenset({"text", "path"})),
@@ -87,7 +89,7 @@ _BASE_SLOTS: Mapping[str, frozenset[str]] = {
         frozenset({"command"}),
     ),
     "command_file": frozenset({"command", "path"}),
-    **dict.fromkeys(("query", "maybe_query", "unique_query"), frozenset({"query"})),
+    **dict.fromkeys(("query", "maybe_query", "unique_query", "unique_function"), frozenset({"query"})),
     "symbol_in_file": frozenset({"query", "path"}),
     "nowhere": frozenset[str](),
 }
