@@ -45,14 +45,14 @@ def test_where_work_may_fail_about_as_much_does_not(site: Site) -> None:
 
 USES = (
     "class Box:\n    pass\n\n\ndef fill(box):\n    return box\n\n\ndef test_fill():\n    check = fill\n"
-    "    assert check(1) == fill(1)\n\n\ndef setUp():\n    return fill(Box())\n"
+    "    assert check(1) == fill(1)\n\n\ndef setUp():\n    return fill(Box())\n\n\nclass MyBox(Box):\n    pass\n"
 )
 
 
 def test_nobody_asks_for_what_only_a_test_runner_calls() -> None:
     corpus = Corpus("demo", "1", {"a.py": USES})
-    assert {slots["symbol"] for slots in sites_of(corpus, "definition", Random(1))} == {"fill"}
-    assert {slots["query"] for slots in sites_of(corpus, "query", Random(1))} == {"fill"}
+    assert {slots["symbol"] for slots in sites_of(corpus, "definition", Random(1))} == {"fill", "MyBox"}
+    assert {slots["query"] for slots in sites_of(corpus, "query", Random(1))} == {"fill", "MyBox"}
 
 
 def test_a_signature_is_asked_for_where_there_is_one() -> None:

@@ -89,7 +89,8 @@ def call_sites(corpus: Corpus) -> Iterator[Slots]:
     """Those uses that are calls, so that there is a signature to ask for."""
     for slots in symbol_sites(corpus):
         line = corpus.files[str(slots["file"])].split("\n")[int(slots["line"]) - 1]
-        if f"{slots['symbol']}(" in line and not defines(corpus, slots):
+        called = re.search(rf"(?<!\w){re.escape(str(slots['symbol']))}\(", line)
+        if called and not defines(corpus, slots):
             yield slots
 
 
@@ -262,7 +263,9 @@ def unique_query_sites(corpus: Corpus) -> Iterator[Slots]:
 
 def unique_function_sites(corpus: Corpus) -> Iterator[Slots]:
     """Those of them that are functions: a class has no signature to show."""
-    classes = {node.name for nodes in corpus.nodes.values() for node in nodes if isinstance(node, ast.ClassDef)}
+    classes = {
+        node.name for nodes in corpus.nodes.values() for node in nodes if isinstance(node, ast.ClassDef)
+    }
     return (slots for slots in unique_query_sites(corpus) if slots["query"] not in classes)
 
 
