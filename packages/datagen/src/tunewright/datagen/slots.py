@@ -21,7 +21,9 @@ COMMON = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else 
     "self",
     "cls",
 }
-TEST_HOOKS = frozenset({"setUp", "tearDown", "setUpClass", "tearDownClass", "setUpModule", "tearDownModule"})
+TEST_HOOKS = frozenset(
+    {"runTest"} | {f"{when}{what}" for when in ("setUp", "tearDown") for what in ("", "Class", "Module")}
+)
 MAX_PER_SYMBOL = 3  # requests that may speak of one name of a corpus
 MAX_LINE = 400  # line numbers above this are rare where people work, and long to write
 # Commands that take longer than a command may.
