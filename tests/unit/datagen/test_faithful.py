@@ -92,7 +92,7 @@ def test_what_a_program_rests_on_survives(request_: str, text: str, program: str
 
 SLOTS: dict[str, str | int] = {
     **{"symbol": "thing", "file": "a/b.py", "line": 7, "at": "a/b.py:7", "path": "a/b.py", "other": "c/d.py"},
-    "report": "c/d.txt",
+    "copy": "c/d.py",
     **{"text": "word", "content": "x = 1", "command": "wc -l a/b.py", "limit": 3, "count": 2, "minutes": 60},
     "query": "some_name",
     "source": "thing = 1",

@@ -21,7 +21,7 @@ SLOTS: dict[str, str | int] = {
     "at": "a/b.py:7",
     "path": "a/b.py",
     "other": "c/d.py",
-    "report": "c/d.txt",
+    "copy": "c/d.py",
     "text": "word",
     "content": "x = 1",
     "command": "wc -l a/b.py",

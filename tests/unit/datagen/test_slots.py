@@ -76,10 +76,10 @@ def test_commands_that_may_be_slow_are_the_slow_ones_and_some_others() -> None:
     assert set(found) - set(slow) == {"grep -rn import lib", "find lib -name '*.py'", "wc -l lib/*.py"}
 
 
-def test_a_report_is_a_text_named_after_its_file() -> None:
-    for slots in sites_of(Corpus("demo", "1", FILES), "file+report", Random(1)):
-        assert str(slots["path"]).removeprefix("lib/").removesuffix(".py") in str(slots["report"])
-        assert str(slots["report"]).endswith((".txt", ".md", ".log"))
+def test_a_file_for_a_number_is_a_text_named_after_its_subject() -> None:
+    for slots in sites_of(Corpus("demo", "1", FILES), "file+other", Random(1)):
+        assert str(slots["path"]).removeprefix("lib/").removesuffix(".py") in str(slots["other"])
+        assert str(slots["other"]).endswith((".txt", ".log"))
 
 
 def test_a_command_that_is_called_a_list_finds_more_than_one_line_of_a_file() -> None:

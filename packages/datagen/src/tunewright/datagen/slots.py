@@ -41,16 +41,17 @@ _NAMES = (
 )
 _SUFFIXES = (".md", ".txt", ".py", ".toml", ".cfg")
 _FOLDERS = ("docs", "notes", "tmp", "scripts", "extra", "doc/pages", "tools", "examples")
+# Names of files that are made from another one.
+_ENDINGS = {
+    "other": ("_count.txt", "_result.txt", "_stats.txt", "_report.txt", ".log"),
+    "copy": ("_copy.py", "_backup.py", "_old.py"),
+}
 _TEXTS = {
     ".md": ("# {a} {b}", "See {a} for {b}.", "- check {a}", "{a} before {b}"),
     ".txt": ("{a} and {b}", "remember {a}", "{a}: {b}", "done with {a}"),
     ".py": ("{a} = {n}", "import {m}", "print({a})", "{a} = [{b}]"),
     ".toml": ("{a} = {n}", "{a} = '{b}'", "{a} = true"),
     ".cfg": ("{a} = {b}", "[{a}]", "{a} = {n}"),
-}
-_ENDINGS = {
-    "other": ("_copy.py", "_backup.py", "_old.py", "_count.txt", "_result.txt", ".log"),
-    "report": ("_count.txt", "_result.txt", "_report.txt", ".log", "_notes.md", "_status.txt"),
 }
 _MODULES = ("os", "sys", "json", "math", "re", "time", "random", "logging", "itertools", "functools")
 
@@ -219,8 +220,8 @@ def new_file_sites(corpus: Corpus, site: Site, random: Random) -> Iterator[Slots
 
 
 def with_more(sites: list[Slots], more: str, corpus: Corpus, random: Random) -> list[Slots]:
-    """Each site with a second thing to speak of: `other`, a file to be made, `report`, one that a result is written
-    to, or a `command`."""
+    """Each site with a second thing to speak of: `other`, a file for a number, `copy`, a file for the same code, or a
+    `command`."""
     commands = [slots["command"] for slots in command_sites(corpus, "command")]
     found: list[Slots] = []
     for slots in sites:

@@ -144,7 +144,7 @@ class Maker:
             slots["at"] = fill(self.random.choice(PLACES), slots)
             slots["source"] = corpus.files[str(slots["file"])].split("\n")[int(slots["line"]) - 1].strip()
         request = typed(fill(template, slots), self.random, template)
-        names = [str(slots[name]) for name in ("symbol", "file", "path", "other", "report") if name in slots]
+        names = [str(slots[name]) for name in ("symbol", "file", "path", "other", "copy") if name in slots]
         if reason := self.guard.reason(request, template, names):
             self._used[template] += 1  # one that can never pass would be taken for ever
             return Rejected(reason)

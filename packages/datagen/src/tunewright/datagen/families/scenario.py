@@ -44,7 +44,7 @@ Site = Literal[
     "maybe_slow_command",
     "file+command",
     "file+other",
-    "file+report",
+    "file+copy",
     "test_file+command",
     "test_file+other",
     "query",
