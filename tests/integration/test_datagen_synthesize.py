@@ -39,17 +39,15 @@ def made_by(scenario: Scenario, folder: Path, count: int, corpus: Corpus = CORPU
                 yield made
 
 
-def test_the_lines_said_are_the_lines_written(tmp_path: Path) -> None:
+def test_the_text_said_is_the_text_written(tmp_path: Path) -> None:
     for made in made_by(SCENARIOS["write.read"], tmp_path / "s", 12):
         written, read = made.work.calls
         content = str(written.arguments["content"])
-        assert read.result["content"] == content
-        lines = len(content.splitlines())
-        assert made.work.stdout == str(lines)
+        assert read.result["content"] == made.work.stdout == content
         assert made.work.answer in (
-            f"{written.arguments['path']} is written and has {lines} line.",
-            f"Read back fine: {lines} line.",
-            f"{lines} line.",
+            f"{written.arguments['path']} now says `{content}`.",
+            f"It's written, and reading it back gives `{content}`.",
+            f"Done, the file says `{content}`.",
         )
 
 

@@ -76,13 +76,18 @@ def test_commands_that_may_be_slow_are_the_slow_ones_and_some_others() -> None:
     assert set(found) - set(slow) == {"grep -rn import lib", "find lib -name '*.py'", "wc -l lib/*.py"}
 
 
-def test_a_file_for_a_number_is_a_text_named_after_its_subject() -> None:
-    for slots in sites_of(Corpus("demo", "1", FILES), "file+other", Random(1)):
-        assert str(slots["path"]).removeprefix("lib/").removesuffix(".py") in str(slots["other"])
-        assert str(slots["other"]).endswith((".txt", ".log"))
-
-
 def test_a_command_that_is_called_a_list_finds_more_than_one_line_of_a_file() -> None:
     files = {"a.py": "import os\nimport re\n\n\nclass A: ...\n", "b.py": "def f(): ...\n"}
     found = {str(s["command"]) for s in sites_of(Corpus("demo", "1", files), "listing_command", Random(1))}
     assert found == {"grep -n import a.py"}
+
+
+@pytest.mark.parametrize(
+    ("site", "slot", "code"), [("file+other", "other", False), ("file+copy", "copy", True)]
+)
+def test_a_number_is_saved_under_another_kind_of_name_than_a_copy_of_code(
+    site: Site, slot: str, code: bool
+) -> None:
+    found = sites_of(Corpus("demo", "1", FILES), site, Random(1))
+    assert {str(slots["path"]) for slots in found} == set(FILES)
+    assert {str(slots[slot]).endswith(".py") for slots in found} == {code}

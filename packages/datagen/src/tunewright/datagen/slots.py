@@ -47,8 +47,8 @@ _ENDINGS = {
     "copy": ("_copy.py", "_backup.py", "_old.py"),
 }
 _TEXTS = {
-    ".md": ("# {a} {b}", "See {a} for {b}.", "- check {a}", "{a} before {b}"),
-    ".txt": ("{a} and {b}", "remember {a}", "{a}: {b}", "done with {a}"),
+    ".md": ("# Notes on {a}", "- {a}", "TODO: {a}", "## {a} and {b}"),
+    ".txt": ("TODO: test {a}", "{a} replaces {b}", "{a}, {b}", "{a}: done"),
     ".py": ("{a} = {n}", "import {m}", "print({a})", "{a} = [{b}]"),
     ".toml": ("{a} = {n}", "{a} = '{b}'", "{a} = true"),
     ".cfg": ("{a} = {b}", "[{a}]", "{a} = {n}"),
