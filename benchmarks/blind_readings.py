@@ -179,8 +179,8 @@ def newest(rows: Sequence[dict[str, Any]]) -> int:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSONL file; none where there is no file yet."""
-    if not path.is_file():
+    """The rows of a JSONL file. The sheet may not be there yet."""
+    if path == SHEET and not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 

@@ -179,9 +179,9 @@ def command_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
                     slots["path"] = file
                 yield slots
         if site == "listing_command":
-            for words, quoted in (("class ", "'class '"), ("import", "import"), ("def ", "'def '")):
-                if sum(words in line for line in corpus.files[file].split("\n")) > 1:
-                    yield {"command": f"grep -n {quoted} {file}"}
+            for word in ("class", "import", "def"):
+                if sum(word in line for line in corpus.files[file].split("\n")) > 1:
+                    yield {"command": f"grep -n {word} {file}"}
         if site in ("failing_command", "any_command"):
             for command in bad:
                 yield {"command": command}
@@ -192,7 +192,7 @@ def command_sites(corpus: Corpus, site: Site) -> Iterator[Slots]:
     if site == "maybe_slow_command":
         for folder in folders:
             yield {"command": f"grep -rn import {folder}"}
-            yield {"command": f"find {folder} -name '*.py'"}
+            yield {"command": f"grep -rn def {folder}"}
             yield {"command": f"wc -l {folder}/*.py"}
 
 
