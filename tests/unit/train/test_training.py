@@ -2,10 +2,10 @@
 
 import math
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import mlx.core as mx
@@ -18,6 +18,7 @@ from mlx.utils import tree_flatten
 from tests.support.conversations import conversation
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Train
+from tunewright.train import training
 from tunewright.train.base import Base, load_base, load_tokenizer, read_config
 from tunewright.train.batches import lay_out
 from tunewright.train.checkpoint import Checkpoints, LossPoint, Progress
@@ -52,14 +53,14 @@ class Recorder:
 
     def __init__(self, stop_at: int | None = None, error: Callable[[], BaseException] = Power) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.left: list[tuple[int, float | None, float]] = []
+        self.left: list[tuple[int, float | None]] = []
         self.stop_at, self.error = stop_at, error
 
     def event(self, kind: str, stage: str | None = None, /, **data: Any) -> None:
         self.events.append((kind, data))
 
     def progress(self, step: int, total: int | None = None, left: float | None = None) -> None:
-        self.left.append((step, left, time.perf_counter()))
+        self.left.append((step, left))
         if self.stop_at is not None and step >= self.stop_at:
             self.stop_at = None
             raise self.error()
@@ -329,17 +330,36 @@ def test_the_rate_warms_up_to_the_recipes_and_falls_to_almost_nothing() -> None:
     assert learning_rate(RECIPE.model_copy(update={"warmup": 0}), 1) == 5e-3
 
 
-def test_the_time_left_is_known_after_ten_steps_and_not_guessed_at_the_first(trainer: Make) -> None:
+def test_the_time_left_is_exact_from_the_second_step_when_every_token_takes_as_long(
+    trainer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     report = Recorder()
-    trainer(report=report, train=RECIPE.model_copy(update={"steps": 40, "validate_every": 20})).run()
-    end = report.left[-1][2]
-    assert all(left is None for step, left, _ in report.left if step < 2), (
-        "kernels are compiled in the first step"
-    )
-    told = [(left, end - at) for step, left, at in report.left if left is not None and 10 <= step < 30]
-    assert told
-    # Within 20 % on a quiet machine; this one may be shared, so that the middle one of many is looked at.
-    assert statistics.median(left / true for left, true in told) == pytest.approx(1, abs=0.35)
+    made = trainer(report=report, train=RECIPE.model_copy(update={"steps": 40, "validate_every": 20}))
+    clock = 0.0
+    ended: dict[int, float] = {}  # when each step was over
+    advance = made._advance  # pyright: ignore[reportPrivateUsage]
+
+    def one_millisecond_a_token(batch: Sequence[Encoded], **options: Any) -> Any:
+        nonlocal clock
+        clock += sum(map(len, batch)) / 1000
+        return lay_out(batch, **options)
+
+    def slow_at_first() -> int:
+        nonlocal clock
+        clock += 0 if ended else 900  # kernels are compiled
+        tokens = advance()
+        ended[made.progress.step] = clock
+        return tokens
+
+    monkeypatch.setattr(training, "PACES", 10)
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: clock))
+    monkeypatch.setattr(training, "lay_out", one_millisecond_a_token)
+    monkeypatch.setattr(made, "_advance", slow_at_first)
+    made.run()
+    assert all(left is None for step, left in report.left if step < 2)
+    # While a validation is under way, what is left of it is not counted.
+    told = {step: left for step, left in report.left if step >= 2 and step % 20}
+    assert told == pytest.approx({step: clock - ended[step] for step in [*range(2, 20), *range(21, 40)]})
 
 
 def test_events_say_what_a_display_needs(trainer: Make) -> None:

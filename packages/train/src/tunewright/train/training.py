@@ -91,7 +91,7 @@ class Trainer:
         # How long a step takes goes by its tokens.
         costs = [sum(len(self.rows[i]) for i in self.schedule.rows(step)) for step in range(self.train.steps)]
         self._cost_left = [*np.cumsum(costs[::-1])[::-1].tolist(), 0]
-        self._paces: list[tuple[int, float]] = []  # of the last steps: cost, seconds
+        self._paces: list[tuple[int, float]] = []  # of the last PACES + 1 steps: cost, seconds
         self._validating = 0.0  # seconds that the last validation took
         self.progress = Progress()
         self._resumed = self._resume()
@@ -149,7 +149,7 @@ class Trainer:
         The first is left out: kernels are compiled in it.
         """
         step, train = self.progress.step, self.train
-        measured = self._paces[1:] if len(self._paces) <= PACES else self._paces
+        measured = self._paces[1:]
         if not measured:
             return None
         pace = sum(seconds for _, seconds in measured) / sum(cost for cost, _ in measured)
