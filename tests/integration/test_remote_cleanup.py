@@ -30,7 +30,8 @@ from tunewright.remote.holdings import Holdings
 from tunewright.remote.host import Host, open_host
 from tunewright.remote.job import pull_run, resume_run
 from tunewright.remote.worker_client import write_record
-from tunewright.train.lock import LOCK, acquire
+from tunewright.train import detach
+from tunewright.train.lock import LOCK, acquire, is_held
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -129,11 +130,12 @@ def test_a_run_cancelled_pulled_resumed_and_finished_stays_until_it_is_pulled_ag
 ) -> None:
     run = real_run(checkout, real_recipe(model, steps=60))
     at_a_checkpoint(run)
-    inv("cancel", "--run", run.path.name)
+    # In this process: a command might start so slowly that the training is over.
+    assert detach.cancel(there(run), patience=120).state == "cancelled"
     assert inv("pull", "--run", run.path.name).code == 0
     with open_host("local", checkout) as host:
         resume_run(host, run)
-    wait(lambda: ended(run))
+    wait(lambda: ended(run) and not is_held(there(run).path))  # a worker that is still exiting keeps its run
     assert "not pulled" in inv("runs").out, "the note of the earlier pull is taken back"
     before = contents(there(run).path)
     done = inv("clean", "--keep", "0", "--yes")
@@ -144,9 +146,9 @@ def test_a_run_cancelled_pulled_resumed_and_finished_stays_until_it_is_pulled_ag
     inv("clean", "--keep", "0", "--yes")
     assert contents(there(run).path) == before
     # The control: pulled again, it goes.
-    inv("pull", "--run", run.path.name)
-    inv("clean", "--keep", "0", "--yes")
-    assert not there(run).path.exists()
+    pulled = inv("pull", "--run", run.path.name)
+    done = inv("clean", "--keep", "0", "--yes")
+    assert not there(run).path.exists(), pulled.out + pulled.err + done.out + done.err
 
 
 def test_a_cancelled_runs_checkpoint_stays(inv: Inv, checkout: Path, model: Path) -> None:

@@ -12,9 +12,11 @@ from tests.support.faults import FaultyProxy, faulty_proxy
 from tests.support.remote_runs import assert_whole, begin, on_host
 from tests.support.ssh_files import SshClient, TestServer
 from tunewright.contract.errors import HostError
+from tunewright.contract.run import Status
 from tunewright.remote import follow, retry
 from tunewright.remote.host import Host, open_host
 from tunewright.remote.job import (
+    cancel_run,
     follow_log,
     follow_run,
     run_log,
@@ -147,7 +149,7 @@ def test_following_survives_a_connection_that_comes_and_goes(
     monkeypatch.setattr(retry, "WAITS", (0.05,))
     ssh.add("mac", openssh, port=proxy.port)
     with open_host("mac", checkout) as host:
-        run = begin(host, checkout, steps=150)
+        run = begin(host, checkout, steps=20_000)
         seen: list[int] = []
         notices: list[str] = []
         for event in follow_run(host, run):
@@ -159,9 +161,13 @@ def test_following_survives_a_connection_that_comes_and_goes(
             if event.kind == "progress" and event.data["step"] in (30, 90):
                 proxy.refusing = event.data["step"] == 30
                 proxy.cut_now()
+            if event.kind == "progress" and event.data["step"] == 150:
+                with open_host("mac", checkout) as other:
+                    assert cancel_run(other, run).state == "cancelled"
         assert seen == list(range(1, len(seen) + 1))
         assert any("the run goes on" in notice for notice in notices)
         assert any("connected to mac again" in notice for notice in notices)
+        assert run.read_events()[-1].kind == "cancelled"
         assert_whole(run)
 
 
@@ -172,13 +178,16 @@ def test_following_stops_at_a_host_whose_key_has_changed(
     monkeypatch.setattr(retry, "WAITS", (0.05,))
     ssh.add("mac", openssh, port=proxy.port)
     with open_host("mac", checkout) as host:
-        run = begin(host, checkout, steps=150)
+        run = begin(host, checkout, steps=20_000)
         following = follow_run(host, run)
         next(following)
+        known = ssh.known_hosts.read_text()
         ssh.known_hosts.write_text("")
         proxy.cut_now()
         with pytest.raises(HostError, match="unknown host"):
             list(following)
+        ssh.known_hosts.write_text(known)
+        assert cancel_run(host, run).state == "cancelled"
 
 
 @pytest.mark.sshd
@@ -203,9 +212,9 @@ def test_asking_after_a_run_whose_host_is_away_says_what_was_heard_last(
     monkeypatch.setattr(retry, "WAITS", (0.01,))
     ssh.add("mac", openssh, port=proxy.port)
     with open_host("mac", checkout) as host:
-        run = begin(host, checkout, steps=300)
-        for event in follow_run(host, run):
-            if event.kind == "progress":
+        run = begin(host, checkout, steps=20_000)
+        for _ in follow_run(host, run):
+            if (run.read_status() or Status(state="queued")).step:
                 break
         proxy.refusing = True
         proxy.cut_now()
@@ -214,4 +223,5 @@ def test_asking_after_a_run_whose_host_is_away_says_what_was_heard_last(
         assert "Last heard at 20" in error.value.hint
         assert ": running in train, step" in error.value.hint
         proxy.refusing = False
-        assert run_status(host, run).state in ("running", "done")
+        assert run_status(host, run).state == "running"
+        assert cancel_run(host, run).state == "cancelled"

@@ -86,7 +86,7 @@ def test_a_worker_that_was_killed_is_reported_as_lost_and_resumed(
     host: Host, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "SILENCE", 0.3)
-    run = begin(host, checkout, steps=60)
+    run = begin(host, checkout, steps=300)
     os.kill(json.loads(on_host(host, run, "worker.lock"))["pid"], signal.SIGKILL)
     list(follow_run(host, run))
     status = run.read_status()

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from tunewright.contract.atomic import write_json
 from tunewright.contract.manifest import now, write_manifest
-from tunewright.contract.run import RunFolder, Status
+from tunewright.contract.run import RunFolder, Status, parse_events
 
+STOP = {signal.SIGTERM}
 STAGES = {
     "train": ["adapters.safetensors", "adapter_config.json"],
     "fuse": ["model.safetensors"],
@@ -53,23 +54,28 @@ def start(run: RunFolder) -> dict[str, object]:
 
 
 def work(run: RunFolder) -> dict[str, object]:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until it can be obeyed
     lock = (run.path / "worker.lock").open("a+")
     fcntl.flock(lock, fcntl.LOCK_EX)
     lock.truncate(0)
     lock.write(json.dumps({"pid": os.getpid()}))
     lock.flush()
     spec = run.read_spec()
-    seq = len(run.read_events())
+    known, whole = parse_events(run.events.read_bytes() if run.events.exists() else b"")
+    seq = len(known)
     events = run.events.open("ab", buffering=0)
+    events.truncate(whole)  # what a killed one was writing
     steps = spec.recipe.train.steps
 
     def event(stage: str, kind: str, **data: object) -> None:
         nonlocal seq
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # `stop` has an event of its own
         seq += 1
         line = json.dumps({"seq": seq, "time": now(), "stage": stage, "kind": kind, "data": data})
         # In two writes, so that whoever copies meets torn lines.
         events.write(line[:20].encode())
         events.write(line[20:].encode() + b"\n")
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def say(state: str, stage: str, step: int = 0) -> None:
         value = Status.model_validate({"state": state, "stage": stage, "step": step, "heartbeat": now()})
@@ -84,6 +90,7 @@ def work(run: RunFolder) -> dict[str, object]:
         os._exit(0)
 
     signal.signal(signal.SIGTERM, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
     for name, hashes in (("data", spec.data), ("suites", spec.suites)):
         for part in hashes:
             sys.stderr.write(f"{name}/{part}: {(run.inputs / name / f'{part}.jsonl').stat().st_size} bytes\n")
@@ -109,8 +116,9 @@ def work(run: RunFolder) -> dict[str, object]:
 
 
 def status(run: RunFolder) -> dict[str, object]:
+    held = _held(run)  # asked first: whoever holds it no more has said its last word
     found = run.read_status() or Status(state="queued")
-    if found.state in ("queued", "running") and run.status.exists() and not _held(run):
+    if found.state in ("queued", "running") and run.status.exists() and not held:
         found = found.model_copy(update={"state": "lost", "message": "the worker was killed"})
     return found.model_dump()
 
