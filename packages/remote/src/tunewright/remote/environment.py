@@ -22,7 +22,8 @@ MARKER = "environment.json"
 # A bare SSH shell knows no company certificates but the system's; nothing is compiled on a host.
 UV_SETTINGS = {"UV_SYSTEM_CERTS": "1", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 INSTALL_SECONDS = 1800
-# Runs on the host in the new environment: import what was installed, say what it is, put it in its place.
+# Runs on the host in the new environment: import what was installed, say what it is, put it in its place. Several may
+# run at once: each writes in its own folder alone, and renames.
 _FINISH = """
 import importlib.metadata as metadata, json, os, platform, shutil, sys
 import tunewright.contract.run, tunewright.train
@@ -38,6 +39,12 @@ with open(os.path.join(folder, "environment.json"), "w") as file:
     json.dump(value, file)
     file.flush()
     os.fsync(file.fileno())
+# For the machine's owner, by a name that stays.
+command = os.path.join(folder, "tunewright-host")
+with open(command, "w") as file:
+    file.write(sys.argv[3])
+os.chmod(command, 0o700)
+os.rename(command, os.path.join(os.path.dirname(os.path.dirname(final)), "tunewright-host"))
 try:
     os.rename(folder, final)
 except OSError:
@@ -47,12 +54,6 @@ except OSError:
         os.rename(final, folder + ".damaged")
         os.rename(folder, final)
         shutil.rmtree(folder + ".damaged", ignore_errors=True)
-# For the machine's owner, by a name that stays.
-command = os.path.join(os.path.dirname(os.path.dirname(final)), "tunewright-host")
-with open(command + ".part", "w") as file:
-    file.write(sys.argv[3])
-os.chmod(command + ".part", 0o700)
-os.rename(command + ".part", command)
 with open(os.path.join(final, "environment.json")) as file:
     sys.stdout.write(file.read())
 """
