@@ -137,6 +137,8 @@ def test_a_helper_that_dies_costs_nothing_but_time(monkeypatch: pytest.MonkeyPat
     with Helpers() as helpers:
         helpers.count = 1
         first = helpers.ask("turns", texts)
+        # Ctrl-C in a terminal goes to a group of processes, and may come before a helper could ignore it.
+        assert [os.getpgid(process) for process in helpers.running] == helpers.running
         for process in helpers.running:
             os.kill(process, signal.SIGKILL)
         assert helpers.ask("turns", texts) == first

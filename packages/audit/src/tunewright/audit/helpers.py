@@ -6,7 +6,6 @@ JSON, and answers each result in a line of JSON. Nothing but JSON goes either wa
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -86,6 +85,8 @@ class Helpers:
             [sys.executable, "-P", "-m", __name__, *([str(self._config)] if self._config else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # Ctrl-C goes to a terminal's whole group; who asks decides what becomes of the helpers.
+            process_group=0,
         )
         self._processes.append(process)
         return process
@@ -115,8 +116,6 @@ def serve(asked: IO[bytes], answered: IO[bytes], reading: Reading) -> None:
 
 
 if __name__ == "__main__":
-    # Ctrl-C goes to all processes of a terminal; who asks decides what becomes of the helpers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(BrokenPipeError):
         serve(sys.stdin.buffer, sys.stdout.buffer, load_reading(Path(sys.argv[1]) if sys.argv[1:] else None))
     os._exit(0)  # nobody may be left to take what is in the buffer
