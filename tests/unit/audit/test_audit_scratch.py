@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,13 +35,33 @@ def test_the_folder_of_work_that_was_killed_goes_with_the_next_of_its_kind(
     kind = tmp_path / f"tunewright-others-{ended.pid}-abc"
     for folder in (running, other, unknown, kind):
         folder.mkdir()
-    mine = scratch_folder(work)
+    with scratch_folder(work) as mine:
+        assert mine.is_dir()
+        (mine / "block").touch()
+    assert not mine.exists()
     assert not left.exists()
-    assert mine.is_dir()
     assert running.is_dir()
     assert other.is_dir()
     assert unknown.is_dir()
     assert kind.is_dir()
+
+
+def test_a_folder_goes_when_ctrl_c_comes_the_moment_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen: list[str] = []
+
+    def interrupted(*given: Any, mkdir: Callable[..., None] = os.mkdir, **options: Any) -> None:
+        mkdir(*given, **options)
+        seen.extend(path.name for path in tmp_path.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), scratch_folder("audit"):
+        pass
+    assert len(seen) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_audit_that_is_stopped_leaves_nothing_and_says_one_line(tmp_path: Path) -> None:

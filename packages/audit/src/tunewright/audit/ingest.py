@@ -7,10 +7,9 @@ call written as text, take the way through shapes.py and calls.py.
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import local
 from typing import Any
@@ -46,13 +45,13 @@ Report = Callable[[str, float], None]
 
 
 class Store:
-    """The tables of one dataset. Use as a context manager: its temporary folder goes with it."""
+    """The tables of one dataset. Use as a context manager: what is in `kept`, its temporary folder too, goes with it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, files: list[DataFile]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, files: list[DataFile]) -> None:
         self.connection = connection
         self.files = files
         self.bytes = sum(file.path.stat().st_size for file in files)
-        self._folder = folder
+        self.kept = ExitStack()
 
     @property
     def is_small(self) -> bool:
@@ -63,8 +62,7 @@ class Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.connection.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.kept.close()
 
 
 def load(paths: Sequence[Path], report: Report | None = None, config: Path | None = None) -> Store:
@@ -73,20 +71,13 @@ def load(paths: Sequence[Path], report: Report | None = None, config: Path | Non
     Raises UserError for what is missing, empty or holds no example, and for a column that no row has.
     """
     files = find_files(paths)
-    folder = scratch_folder("audit")
-    try:
-        connection = connect(folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    store = Store(connection, folder, files)
-    try:
+    with ExitStack() as stack:
+        connection = stack.enter_context(closing(connect(stack.enter_context(scratch_folder("audit")))))
+        store = Store(connection, files)
         with Helpers(config, 0 if store.is_small else None) as helpers:
             check_columns(files, helpers.reading)
             _fill(store, helpers, report)
-    except BaseException:
-        store.__exit__()
-        raise
+        store.kept = stack.pop_all()
     return store
 
 

@@ -1,15 +1,19 @@
 """Folders for what lies on the disk only while some work goes on. After work that was killed, they go with the next."""
 
 import os
+import secrets
 import shutil
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def scratch_folder(work: str) -> Path:
-    """A new folder below the system's temporary one, for a kind of work (`audit`, `data`).
+@contextmanager
+def scratch_folder(work: str) -> Generator[Path]:
+    """A new folder below the system's temporary one, for a kind of work (`audit`, `data`), removed at the end.
 
-    Those of the same kind whose processes have ended are removed first. Whoever makes one removes it in the end.
+    Those of the same kind whose processes have ended are removed first.
     """
     above = Path(tempfile.gettempdir())
     name = f"tunewright-{work}-"
@@ -17,7 +21,13 @@ def scratch_folder(work: str) -> Path:
         owner = folder.name.removeprefix(name).partition("-")[0]
         if owner.isdecimal() and not _lives(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{name}{os.getpid()}-", dir=above))
+    # Its name is known before it is made: a Ctrl-C at any moment after that removes it.
+    folder = above / f"{name}{os.getpid()}-{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lives(pid: int) -> bool:

@@ -1,6 +1,5 @@
 """The whole way from a recipe to a dataset folder."""
 
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -192,10 +191,9 @@ def make_splits(
     for side in sides.values():
         for corpus in side:
             _ = corpus.trees  # parsed here, because threads may not silence warnings on their own
-    scratch = scratch_folder("data")
     ledgers = {group: Ledger() for group in GROUPS}
 
-    def make_group(group: str) -> dict[str, list[Row]]:
+    def make_group(group: str, scratch: Path) -> dict[str, list[Row]]:
         near = NearDuplicates()  # one for both splits: valid may not repeat train
         made: dict[str, list[Row]] = {}
         with open_engines(own, catalog) as engines:
@@ -217,21 +215,18 @@ def make_splits(
                 ledgers[group].add(maker.ledger)
         return made
 
-    try:
-        with ThreadPoolExecutor(len(GROUPS)) as pool:
-            futures = [pool.submit(make_group, group) for group in GROUPS]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-                # Whichever failed by itself tells why; the other one was only stopped.
-                failed = [future for future in futures if future.done() and future.exception()]
-                for future in failed:
-                    future.result()
-            except BaseException:
-                progress.stopped.set()
-                raise
-            groups = [future.result() for future in futures]
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with scratch_folder("data") as scratch, ThreadPoolExecutor(len(GROUPS)) as pool:
+        futures = [pool.submit(make_group, group, scratch) for group in GROUPS]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            # Whichever failed by itself tells why; the other one was only stopped.
+            failed = [future for future in futures if future.done() and future.exception()]
+            for future in failed:
+                future.result()
+        except BaseException:
+            progress.stopped.set()
+            raise
+        groups = [future.result() for future in futures]
     for group in GROUPS:
         ledger.add(ledgers[group])
     splits: dict[str, list[Row]] = {}
