@@ -1,5 +1,6 @@
 """The engines behind the tools: one that dies, hangs or disagrees costs its row and no more."""
 
+import signal
 from contextlib import closing
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from tests.support.demo_corpus import CORPUS
 from tunewright.contract.catalog import load_catalog
 from tunewright.datagen.corpus import Corpus, installed_corpus
-from tunewright.datagen.crosscheck import CrossCheck, Jedi
+from tunewright.datagen.crosscheck import TIMEOUT, CrossCheck, Jedi
 from tunewright.datagen.language_server import LanguageServer, ServerDied, character_of, utf16_length
 from tunewright.datagen.program import Call, ProgramFailed, Sandbox
 from tunewright.datagen.toolbox import Rejected, Toolbox
@@ -30,20 +31,23 @@ def test_a_server_that_dies_is_noticed_and_replaced(tmp_path: Path) -> None:
 
 def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     with LanguageServer(open_workspace(CORPUS, tmp_path / "demo")) as server:
-        server.timeout = 0.0001
+        server._process.send_signal(signal.SIGSTOP)  # pyright: ignore[reportPrivateUsage]
+        server.timeout = 0.1
         with pytest.raises(ToolTimeout):
             server.workspace_symbols("greet")
 
 
 def test_jedi_that_hangs_is_given_up_and_started_afresh(box: Toolbox) -> None:
-    jedi = Jedi(timeout=0.0001)
-    try:
+    with closing(Jedi()) as jedi:
+        found = jedi.ask("definition", box, "app.py", 7, 11)
+        process = jedi._worker._process  # pyright: ignore[reportPrivateUsage]
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        jedi.timeout = 0.1
         with pytest.raises(ToolTimeout):
             jedi.ask("definition", box, "app.py", 7, 11)
-        jedi.timeout = 20
-        assert jedi.ask("definition", box, "app.py", 7, 11) == [(("lib.py", 1, 5), True)]
-    finally:
-        jedi.close()
+        jedi.timeout = TIMEOUT
+        assert jedi.ask("definition", box, "app.py", 7, 11) == found == [(("lib.py", 1, 5), True)]
 
 
 def test_jedi_leaves_nothing_in_the_users_cache(

@@ -13,6 +13,12 @@ from mlx_lm.models.base import scaled_dot_product_attention as fused
 from tunewright.train import cpu_math
 
 
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    """The same numbers every time, whatever other tests drew before."""
+    mx.random.seed(1)
+
+
 def close(a: Any, b: Any) -> bool:
     return bool(mx.allclose(a, b, rtol=2e-5, atol=2e-6).item())
 
