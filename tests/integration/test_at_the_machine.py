@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Inv, commands_on, ended, real_recipe, real_run, there, wait
+from tests.support.commands import Inv, commands_on, end_worker, ended, real_recipe, real_run, there, wait
 from tests.support.random_qwen3 import write_model
 from tunewright.contract.run import RunFolder, Status
 from tunewright.train.courtesy import processes
@@ -45,9 +44,7 @@ def begin(checkout: Path) -> Generator[Begin]:
 
     yield start
     for run in reversed(runs):
-        owner = read_owner(there(run).path)
-        if owner is not None and is_held(there(run).path):
-            os.killpg(os.getpgid(owner.pid), signal.SIGKILL)
+        end_worker(there(run).path)
 
 
 def owner_says(root: Path, command: str, code: int = 0) -> str:
@@ -151,9 +148,7 @@ def test_a_paused_training_of_two_processes_computes_nothing(
         wait(lambda: status(run).step > step)
         assert seconds_of(group) > seconds
     finally:
-        owner = read_owner(there(run).path)
-        if owner is not None and is_held(there(run).path):
-            os.killpg(os.getpgid(owner.pid), signal.SIGKILL)
+        end_worker(there(run).path)
 
 
 def test_stop_ends_everything_and_each_may_be_resumed(inv: Inv, root: Path, begin: Begin) -> None:

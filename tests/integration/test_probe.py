@@ -32,7 +32,7 @@ def _clean() -> Any:
     before = set(PROBES.glob("*"))
     yield
     for path in set(PROBES.glob("*")) - before:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Inv, commands_on, real_recipe, real_run, wait
+from tests.support.commands import Inv, commands_on, end_worker, real_recipe, real_run, wait
 from tests.support.remote_runs import make_checkout
 from tests.support.ssh_files import SshClient, TestServer
 from tunewright.contract.run import RunFolder, Status
@@ -68,7 +68,7 @@ def lab(place: str) -> Generator[Lab]:
     lab = Lab(place)
     yield lab
     for run in reversed(lab.begun):
-        lab.kill(run)
+        end_worker(run.path)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Inv, commands_on, real_recipe, real_run, there, wait
+from tests.support.commands import Inv, commands_on, end_worker, real_recipe, real_run, there, wait
 from tests.support.random_qwen3 import write_model
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import RunFolder, Status
@@ -56,7 +56,7 @@ def begin(checkout: Path, model: Path) -> Generator[Begin]:
 
     yield start
     for run in runs:
-        kill(run)
+        end_worker(there(run).path)
 
 
 def kill(run: RunFolder, number: int = signal.SIGKILL) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.commands import Inv, commands_on, ended, real_recipe, real_run, there, wait
+from tests.support.commands import Inv, commands_on, end_worker, ended, real_recipe, real_run, there, wait
 from tests.support.light_worker import after
 from tunewright.contract.run import RunFolder, Status
 from tunewright.remote import follow
@@ -51,15 +51,15 @@ def begin(checkout: Path) -> Generator[Callable[..., RunFolder]]:
 
     yield start
     for run in reversed(runs):
-        kill_all(run)
+        end_worker(there(run).path)
 
 
 def kill_all(run: RunFolder) -> None:
-    """Kill worker and guard, as a power cut does."""
+    """Kill worker and guard, which are there, as a power cut does."""
     owner = read_owner(there(run).path)
-    if owner is not None and is_held(there(run).path):
-        os.killpg(os.getpgid(owner.pid), signal.SIGKILL)
-        wait(lambda: not is_held(there(run).path))
+    assert owner is not None
+    os.killpg(os.getpgid(owner.pid), signal.SIGKILL)
+    wait(lambda: not is_held(there(run).path))
 
 
 def guard_of(pid: int) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import end_worker
 from tests.support.conversations import conversation
 from tests.support.random_qwen3 import write_model
 from tunewright.contract.atomic import sha256_file, write_jsonl
@@ -93,9 +94,7 @@ def make(tmp_path: Path, model: Path) -> Generator[Make]:
 
     yield new
     for run in runs:
-        owner = read_owner(run.path)
-        if owner is not None and is_held(run.path):
-            os.kill(owner.pid, signal.SIGKILL)
+        end_worker(run.path)
 
 
 def worker(command: str, run: RunFolder, *flags: str, **options: Any) -> dict[str, Any]:

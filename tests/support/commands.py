@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.conversations import conversation
+from tests.support.remote_runs import write_program
 from tunewright.contract.atomic import write_jsonl
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import FINAL_STATES, RunFolder
@@ -21,6 +24,7 @@ from tunewright.remote.environment import Environment
 from tunewright.remote.host import open_host
 from tunewright.remote.job import ship_run, start_run
 from tunewright.remote.new_run import new_run
+from tunewright.train.lock import is_held, read_owner
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,7 @@ def real_environment(folder: Path, limit: int = 0) -> Environment:
     python = folder / "python"
     # Python 3.11 keeps bytecode that it could not write whole, and every later import of that module fails.
     limited = f"ulimit -f {limit}\nexport PYTHONDONTWRITEBYTECODE=1\n" if limit else ""
-    python.write_text(f'#!/bin/sh\n{limited}exec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
+    write_program(python, f'#!/bin/sh\n{limited}exec "{sys.executable}" "$@"\n')
     return Environment("1" * 64, str(python), {"python": "3.11"})
 
 
@@ -123,11 +126,11 @@ def light_environment(folder: Path) -> Environment:
     folder.mkdir(parents=True, exist_ok=True)
     python = folder / "python"
     script = Path(__file__).with_name("light_worker.py")
-    python.write_text(
+    write_program(
+        python,
         f'#!/bin/sh\n[ "$2 $3" = "-m tunewright.train.worker" ] || exec "{sys.executable}" "$@"\nshift 3\n'
-        f'exec "{sys.executable}" -P "{script}" "{python}" "$@"\n'
+        f'exec "{sys.executable}" -P "{script}" "{python}" "$@"\n',
     )
-    python.chmod(0o755)
     return Environment("2" * 64, str(python), {"python": "3.11"})
 
 
@@ -184,6 +187,23 @@ def real_run(
 def there(run: RunFolder) -> RunFolder:
     """The run on the local host."""
     return RunFolder(run.path.parent.parent / ".tunewright" / "host" / "runs" / run.path.name)
+
+
+def end_worker(folder: Path) -> None:
+    """Kill worker and guard of the run in that folder, as a power cut does; they may be ending by themselves."""
+
+    def gone() -> bool:
+        if not is_held(folder):
+            return True
+        if (owner := read_owner(folder)) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                if owner.leader:
+                    os.killpg(os.getpgid(owner.pid), signal.SIGKILL)
+                else:
+                    os.kill(owner.pid, signal.SIGKILL)
+        return False
+
+    wait(gone)
 
 
 def wait(until: Callable[[], bool]) -> None:

@@ -40,14 +40,24 @@ def make_checkout(folder: Path) -> Path:
     return folder
 
 
+def write_program(path: Path, text: str) -> None:
+    """A program that another process may be starting at this moment: never half of it, and never open for writing."""
+    if path.exists() and path.read_text() == text:
+        return
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    part.chmod(0o755)
+    part.replace(path)
+
+
 def fake_environment(folder: Path) -> Environment:
     """An environment whose `python -P -m tunewright.train.worker` is the fake worker."""
     folder.mkdir(parents=True, exist_ok=True)
     python = folder / "python"
-    python.write_text(
-        f'#!/bin/sh\n[ "$2" = -m ] || exec "{sys.executable}" "$@"\nshift 3\nexec "{sys.executable}" "{WORKER}" "$@"\n'
+    write_program(
+        python,
+        f'#!/bin/sh\n[ "$2" = -m ] || exec "{sys.executable}" "$@"\nshift 3\nexec "{sys.executable}" "{WORKER}" "$@"\n',
     )
-    python.chmod(0o755)
     return Environment("0" * 64, str(python), {"python": "3.11"})
 
 
