@@ -136,6 +136,8 @@ def test_train_again_after_ctrl_c_while_shipping_goes_on(lab: Lab) -> None:
         f"or ./inv resume --run {run.name}\n"
     ) in said
     assert not (lab.root / "runs" / run.name).exists()
+    lab.proxy.cut_now()
+    wait(lambda: not lab.proxy.alive() and not lab.sessions())  # nobody writes to the part any more
     arrived = sent()
     assert arrived > 0
     code, said = ended(lab, *train)

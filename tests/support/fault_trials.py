@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal, get_args
 
-from tests.support.commands import light_environment, real_recipe
+from tests.support.commands import end_worker, light_environment, real_recipe
 from tests.support.faults import FaultyProxy, faulty_proxy
 from tests.support.light_worker import FILES, after
 from tests.support.remote_runs import make_checkout
@@ -122,9 +122,9 @@ class Lab:
     ) -> None:
         self.server, self.proxy, self.victim, self.phase = server, proxy, victim, phase
         ssh = SshClient(folder / "ssh")
-        ssh.add(
-            "mac", server, port=proxy.port, options={"ServerAliveInterval": "1", "ServerAliveCountMax": "2"}
-        )
+        # Cuts are counted: there a keepalive that comes late on a busy machine must not make one more.
+        patience = {"ServerAliveInterval": "1", "ServerAliveCountMax": "60" if victim == "cuts" else "2"}
+        ssh.add("mac", server, port=proxy.port, options=patience)
         self.environment = {**os.environ, "TUNEWRIGHT_SSH_CONFIG": str(ssh.config)}
         self.checkout = make_checkout(folder / "checkout")
         row = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "hi"}]}\n'
@@ -201,13 +201,16 @@ class Lab:
 
     def kill_sessions(self) -> str:
         """The host's side of every connection: sshd's children, and theirs."""
-        listener = int((self.server.home.parent / "sshd.pid").read_text())
-        killed = [pid for pid in descendants(listener) if b"tunewright" not in command_of(pid)]
+        killed = [pid for pid in self.sessions() if b"tunewright" not in command_of(pid)]
         assert killed, "no session is there"
         for pid in killed:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return f"{len(killed)} processes of the host's sessions were alive"
+
+    def sessions(self) -> list[int]:
+        """The processes of the host's side of every connection."""
+        return descendants(int((self.server.home.parent / "sshd.pid").read_text()))
 
     def cut(self) -> str:
         before = self.proxy.connections
@@ -222,11 +225,10 @@ class Lab:
         if not self.restarts:
             os.kill(owner.pid, signal.SIGKILL)
             return f"worker {owner.pid} was alive"
-        os.killpg(os.getpgid(owner.pid), signal.SIGKILL)
-        while is_held(self.there.path):
-            time.sleep(0.01)
+        # Before the kill: whoever asked between the two would find a worker that was killed without a restart.
         lock = self.there.path / LOCK
         lock.write_text(json.dumps(json.loads(lock.read_text()) | {"boot": "the one before"}))
+        os.killpg(os.getpgid(owner.pid), signal.SIGKILL)
         return f"worker {owner.pid} and its guard were alive, and the machine was restarted"
 
     def go(self) -> None:
@@ -235,6 +237,7 @@ class Lab:
         self.start_client()
         if self.phase == "training":
             self.wait_for_step(self.step, until)
+            self.wait_for_words("train     starts", 1, until)  # it follows
             strike = {
                 "laptop": self.kill_laptop,
                 "host": self.kill_worker,
@@ -388,9 +391,7 @@ class Lab:
             self.client.wait()
         for name in ("hold", "repeat"):
             (self.root / name).unlink(missing_ok=True)
-        owner = read_owner(self.there.path)
-        if owner is not None and is_held(self.there.path):
-            os.killpg(os.getpgid(owner.pid), signal.SIGKILL)
+        end_worker(self.there.path)
 
 
 def descendants(pid: int) -> list[int]:
