@@ -15,7 +15,7 @@ import pytest
 from tests.support.asyncssh_server import start_asyncssh
 from tests.support.faults import Fault, FaultyProxy, faulty_proxy
 from tests.support.remote_runs import begin
-from tests.support.ssh_files import SshClient, TestServer, free_port, make_key, public_key
+from tests.support.ssh_files import SshClient, TestServer, make_key, public_key, refusing_port
 from tests.support.sshd import start_sshd
 from tunewright.contract.errors import HostError
 from tunewright.remote.connection import open_connection
@@ -207,9 +207,8 @@ def test_a_key_in_the_agent_opens_the_door(
 
 
 def test_a_port_where_nothing_listens_is_worth_another_try(ssh: SshClient, openssh: TestServer) -> None:
-    ssh.add("mac", openssh, port=free_port())
-    with pytest.raises(Unreachable, match="refused") as error:
-        open_connection("mac")
+    with refusing_port() as port, pytest.raises(Unreachable, match="refused") as error:
+        open_connection(ssh.add("mac", openssh, port=port))
     assert "Remote Login" in error.value.hint
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.support.commands import Said, wait
 from tests.support.fault_trials import CLIENT, REPOSITORY
 from tests.support.remote_runs import make_checkout
-from tests.support.ssh_files import SshClient, TestServer, free_port
+from tests.support.ssh_files import SshClient, TestServer, refusing_port
 from tests.support.sshd import start_sshd
 from tunewright.contract.run import RunFolder
 from tunewright.remote.pull import PULLED
@@ -91,11 +91,11 @@ def laptop(tmp_path: Path) -> Iterator[Laptop]:
     for name, steps in (("short", 10), ("long", 100_000)):
         (checkout / "recipes" / f"{name}.toml").write_text(RECIPE.format(name=name, steps=steps))
     ssh = SshClient(tmp_path / "ssh")
-    with start_sshd(tmp_path / "one") as one, start_sshd(tmp_path / "two") as two:
+    with start_sshd(tmp_path / "one") as one, start_sshd(tmp_path / "two") as two, refusing_port() as port:
         servers = {"one": one, "two": two}
         for name, server in servers.items():
             ssh.add(name, server)
-        ssh.add("gone", one, port=free_port())
+        ssh.add("gone", one, port=port)
         yield Laptop(checkout, ssh, servers)
 
 

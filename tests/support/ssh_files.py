@@ -3,7 +3,8 @@
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,17 @@ def public_key(path: Path) -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that was free a moment ago."""
+    """A port of loopback that was free a moment ago. Another process may have it by the time that it is used."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
+
+
+@contextmanager
+def refusing_port() -> Generator[int]:
+    """A port of loopback that refuses connections: held, so that nobody can listen there."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 def uv_cache() -> Path:

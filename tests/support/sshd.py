@@ -39,13 +39,8 @@ def start_sshd(
     """
     require_sshd()
     home = make_home(folder, uv)
-    server = TestServer(
-        port=free_port(),
-        home=home,
-        host_key=make_key(folder / "host_key"),
-        client_key=make_key(folder / "client_key"),
-    )
-    (folder / "authorized_keys").write_text(public_key(server.client_key) + "\n")
+    host_key, client_key = make_key(folder / "host_key"), make_key(folder / "client_key")
+    (folder / "authorized_keys").write_text(public_key(client_key) + "\n")
     session = {
         "HOME": str(home),
         "PATH": path or "/usr/bin:/bin:/usr/sbin:/sbin",
@@ -53,9 +48,8 @@ def start_sshd(
         **(environment or {}),
     }
     settings = [
-        f"Port {server.port}",
         "ListenAddress 127.0.0.1",
-        f"HostKey {server.host_key}",
+        f"HostKey {host_key}",
         f"AuthorizedKeysFile {folder / 'authorized_keys'}",
         f"PidFile {folder / 'sshd.pid'}",
         "StrictModes no",
@@ -75,26 +69,36 @@ def start_sshd(
         script.write_text(f"#!/bin/sh\n{subsystem}\n{login_shell}\n")
         script.chmod(0o755)
         settings.append(f"ForceCommand {script}")
-    config = folder / "sshd_config"
-    config.write_text("\n".join(settings) + "\n")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    log = folder / "sshd.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(SSHD), "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
+    process, port = _start(folder, settings)
     try:
-        _wait(process, log)
-        yield server
+        yield TestServer(port=port, home=home, host_key=host_key, client_key=client_key)
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    while b"Server listening" not in log.read_bytes():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise AssertionError(f"sshd did not start: {log.read_text(errors='replace')}")
-        time.sleep(0.02)
+def _start(folder: Path, settings: list[str]) -> tuple[subprocess.Popen[bytes], int]:
+    """An sshd that listens, and its port."""
+    config, log = folder / "sshd_config", folder / "sshd.log"
+    for _ in range(5):  # another process may take the port first
+        port = free_port()
+        config.write_text("\n".join([f"Port {port}", *settings]) + "\n")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [str(SSHD), "-D", "-e", "-f", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if b"Server listening" in log.read_bytes():
+                return process, port
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        if b"Address already in use" not in log.read_bytes():
+            break
+    raise AssertionError(f"sshd did not start: {log.read_text(errors='replace')}")
