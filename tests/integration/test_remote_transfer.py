@@ -151,7 +151,9 @@ def test_a_download_that_breaks_goes_on_where_it_was(
     target = tmp_path / "back"
     received = get_file(broken, blob_path(broken, sha256), target, entry_of(source), said.append)
     assert target.read_bytes() == source.read_bytes()
-    assert len([line for line in said if "trying again" in line]) == 2
+    # On a busy machine a connection whose keepalive comes late may break by itself, too.
+    assert not proxy.faults
+    assert len([line for line in said if "trying again" in line]) >= 2
     assert received == SIZE
 
 

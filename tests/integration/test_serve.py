@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import wait
 from tests.support.faults import faulty_proxy
-from tests.support.ssh_files import SshClient, TestServer, free_port
+from tests.support.ssh_files import SshClient, TestServer
 from tunewright.contract.errors import HostError, UserError
 from tunewright.remote.connection import open_connection
 from tunewright.remote.host import open_host
@@ -246,11 +247,11 @@ def test_a_log_gets_each_chat_request_with_its_answer_and_no_secret(tmp_path: Pa
                 == 200
             )
 
-            def wait() -> None:
+            def collect() -> None:
                 with pytest.raises(HostError):
                     served.wait(rows.append)
 
-            waiting = Thread(target=wait)
+            waiting = Thread(target=collect)
             waiting.start()
             ask(port, "POST", path, body)
             deadline = time.monotonic() + 20
@@ -293,6 +294,8 @@ def test_over_ssh_it_answers_here_and_ends_there_when_the_connection_breaks(
             assert ask(port, "POST", "/v1/chat/completions", {"model": unique, **ASKED})[0] == 200
             assert ask(port, "POST", "/v1/chat/completions", {"model": "other", **ASKED})[0] == 404
             assert processes_of(unique)
+            lines = served.process._lines  # pyright: ignore[reportPrivateUsage]
+            wait(lambda: not lines.empty())  # the log's row comes after the client's answer
             proxy.cut_now()
             began = time.monotonic()
             rows: list[Any] = []
@@ -335,6 +338,6 @@ def test_an_environment_that_is_gone_is_said_so(tmp_path: Path) -> None:
     with (
         open_host("local", tmp_path) as host,
         pytest.raises(HostError, match="cannot be started"),
-        serve_model(host, "/nowhere/python", PurePosixPath(model_folder()), NAME, free_port(), print),
+        serve_model(host, "/nowhere/python", PurePosixPath(model_folder()), NAME, 0, print),
     ):
         pass

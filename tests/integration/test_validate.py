@@ -130,7 +130,7 @@ def test_a_case_without_an_answer_is_wrong_and_can_be_asked_again(oracle: LookAl
 def test_a_server_that_dies_gives_no_score_and_the_rest_is_asked_later(oracle: LookAlike) -> None:
     plain = oracle.behave
     then(oracle, 25, RESET)
-    done = validate("--endpoint", oracle.url, *FLAGS, "--timeout", "1")
+    done = validate("--endpoint", oracle.url, *FLAGS, "--timeout", "5")
     assert done.returncode == 4
     assert done.stdout == ""
     assert "25 of 60 cases are answered and kept" in done.stderr
