@@ -141,12 +141,15 @@ def test_a_tool_without_a_result_says_why_and_the_next_call_works(
 def test_a_tool_that_hangs_every_time_is_soon_called_no_more(
     own: OwnTools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def ask(*_: object) -> None:
+        pytest.fail("it was called")
+
     tools = own.bound(Path("/r"))
     for _ in range(LIVES):
         with pytest.raises(Rejected, match="took longer"), impatient(own):
             tools["slow"](path="a")
     with monkeypatch.context() as patch:
-        patch.setattr(own._worker, "ask", lambda *_: pytest.fail("it was called"))  # pyright: ignore[reportPrivateUsage]
+        patch.setattr(own._worker, "ask", ask)  # pyright: ignore[reportPrivateUsage]
         with pytest.raises(Rejected, match="slow is given up") as given_up:
             tools["slow"](path="a")
     assert given_up.value.detail == f"took longer than 0.5 seconds, {LIVES} times"
