@@ -18,7 +18,7 @@ from tunewright.contract.errors import HostError
 from tunewright.contract.recipe import load_recipe
 from tunewright.remote import host_checks
 from tunewright.remote.environment import Environment
-from tunewright.remote.host import open_host
+from tunewright.remote.host import Host, open_host
 from tunewright.remote.host_checks import check_access, check_product, check_queue
 from tunewright.remote.host_facts import HostFacts
 
@@ -222,7 +222,11 @@ def test_a_busy_host_says_that_a_new_run_waits(tmp_path: Path) -> None:
 def test_several_hosts_are_one_table_with_what_is_wrong_below(
     check: Check, ssh: SshClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_checks, "probe_swap", lambda _: 0.0)  # what it is differs from look to look
+
+    def no_swapping(_: Host) -> float:  # a real rate differs from look to look
+        return 0.0
+
+    monkeypatch.setattr(host_checks, "probe_swap", no_swapping)
     inv: Inv = commands_on(ROOT, monkeypatch)
     with start_sshd(tmp_path / "sshd", login_shell=NOISE) as server, refusing_port() as port:
         ssh.add("lab", server)
