@@ -76,6 +76,30 @@ def test_a_result_that_jedi_does_not_share_is_refused(box: Toolbox) -> None:
         jedi.close()
 
 
+def test_completions_that_jedi_does_not_share_are_refused(box: Toolbox) -> None:
+    arguments: dict[str, object] = {"file": "app.py", "line": 7, "prefix": "gree"}
+    true = box.completion("app.py", 7, "gree")
+    (only,) = true["completions"]
+    assert only["label"] == "greet"
+    with closing(Jedi()) as jedi:
+        assert CrossCheck(jedi).reason(Call("completion", arguments, true), box) is None
+        assert CrossCheck(jedi).reason(
+            Call("completion", arguments, {**true, "completions": [only] * 2}), box
+        )
+        for wrong in (
+            {"completions": []},
+            {"completions": [{**only, "label": "greeting"}]},
+            {"truncated": True},
+        ):
+            call = Call("completion", arguments, true | wrong)
+            assert CrossCheck(jedi).reason(call, box) == "ty and jedi disagree"
+        cut = box.completion("app.py", 7, "", limit=1)
+        asked: dict[str, object] = {"file": "app.py", "line": 7, "prefix": "", "limit": 1}
+        assert cut["truncated"]
+        wrong_cut = Call("completion", asked, cut | {"truncated": False})
+        assert CrossCheck(jedi).reason(wrong_cut, box) == "ty and jedi disagree"
+
+
 def test_the_sandbox_runs_programs_with_tools_and_nothing_else(box: Toolbox) -> None:
     catalog = load_catalog("coding")
     parameters = {tool.name: tool.parameter_names for tool in catalog.tools}

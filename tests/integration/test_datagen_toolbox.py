@@ -3,6 +3,8 @@
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +14,13 @@ from hypothesis import strategies as st
 
 from tests.support.commands import wait
 from tests.support.demo_corpus import CORPUS, LIB
-from tunewright.contract.catalog import Catalog, is_list, item_type, load_catalog
+from tunewright.contract.catalog import SHIPPED, Catalog, is_list, item_type, load_catalog
 from tunewright.datagen.corpus import installed_corpus
 from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.program import Sandbox
 from tunewright.datagen.slots import SLOW_COMMANDS, Slots
-from tunewright.datagen.toolbox import Rejected, Toolbox
+from tunewright.datagen.toolbox import Rejected, Toolbox, fitting_names
 from tunewright.datagen.workspace import ToolTimeout, open_workspace
 
 
@@ -71,6 +73,10 @@ CALLS = [
     ("stream_command", {"command": "cat none.py"}),
     ("stream_tests", {"path": "test_lib.py", "failures": 1}),
     ("stream_tests", {"path": "none.py"}),
+    ("completion", {"file": "app.py", "line": 7, "prefix": "gre"}),
+    ("completion", {"file": "app.py", "line": 7, "prefix": "", "limit": 3}),
+    ("completion", {"file": "app.py", "line": 7, "prefix": "none"}),
+    ("completion", {"file": "none.py", "line": 1, "prefix": "gre"}),
 ]
 
 
@@ -78,7 +84,7 @@ CALLS = [
 def test_a_result_has_the_fields_and_types_of_the_catalog(
     box: Toolbox, tool: str, arguments: dict[str, object]
 ) -> None:
-    catalog = load_catalog("coding+streaming")
+    catalog = load_catalog("+".join(SHIPPED))
     entry = catalog.tool(tool)
     assert entry is not None
     with box.program():
@@ -89,6 +95,7 @@ def test_a_result_has_the_fields_and_types_of_the_catalog(
     for field in entry.result:
         listed = {"reference_count": "references", "symbol_count": "symbols", "error_count": "errors"}
         listed |= {"violation_count": "violations", "line_count": "lines", "test_count": "tests"}
+        listed |= {"completion_count": "completions"}
         listed = {count: name for count, name in listed.items() if name in entry.result}
         if field in listed:
             assert result[field] == len(result[listed[field]])
@@ -108,6 +115,138 @@ def test_navigation_finds_what_stands_there(box: Toolbox) -> None:
     ]
     everything = box.find_references("lib.py", 1, "greet", include_declaration=True)
     assert everything["reference_count"] == len(without) + 3
+
+
+SHAPES = """\
+import shapes_base as base
+
+
+class Square(base.Shape):
+    side: int = 1
+
+    def scale(self, by: float) -> None:
+        self._scaled = True
+        print("ä𝄞", self.sid, self.side)
+        self.scale(2).real
+
+    def _hidden(self) -> str:
+        return base.UNIT
+
+
+def area(square: Square) -> int:
+    return square.side * square.side + unknown.side
+"""
+BASE = """\
+UNIT = "cm"
+
+
+class Shape:
+    sides = 4
+
+    def same_as(self, other: "Shape") -> bool:
+        return self is other
+"""
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Iterator[Toolbox]:
+    corpus = replace(CORPUS, files={"shapes.py": SHAPES, "shapes_base.py": BASE})
+    with closing(Toolbox(open_workspace(corpus, tmp_path / "shapes"))) as box:
+        yield box
+
+
+def test_completions_are_what_an_object_has_by_itself_and_from_its_base(shapes: Toolbox) -> None:
+    everything = shapes.completion("shapes.py", 10, "self.")
+    assert [(item["label"], item["kind"], item["detail"]) for item in everything["completions"]] == [
+        ("same_as", "method", "bound method Square.same_as(other: Shape) -> bool"),
+        ("scale", "method", "bound method Square.scale(by: float) -> None"),
+        ("side", "object", "int"),
+        ("sides", "object", "int"),
+        ("_hidden", "method", "bound method Square._hidden() -> str"),
+        ("_scaled", "object", "bool"),
+    ]
+    assert (everything["success"], everything["completion_count"], everything["truncated"]) == (
+        True,
+        6,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "prefix", "labels"),
+    [
+        (9, "self.sid", ["side", "sides"]),  # behind a character that is two units of UTF-16
+        (10, "self.s", ["same_as", "scale", "side", "sides"]),  # inside a name
+        (10, "self.sc", ["scale"]),
+        (10, "elf.sc", []),  # begins inside a word
+        (13, "base.", ["Shape", "UNIT"]),
+        (13, "base.U", ["UNIT"]),
+        (13, ".U", ["UNIT"]),
+        (13, "UNIT", ["UNIT"]),
+        (17, "square.si", ["side", "sides"]),
+        (17, "unknown.", []),  # nothing is known of it
+        (10, "self.side", []),  # not on this line
+        (99, "self.", []),
+        (0, "self.", []),
+        (16, "Squ", ["Square"]),
+    ],
+)
+def test_completions_go_on_where_the_prefix_stops(
+    shapes: Toolbox, line: int, prefix: str, labels: list[str]
+) -> None:
+    result = shapes.completion("shapes.py", line, prefix)
+    assert [item["label"] for item in result["completions"]] == labels
+    assert (result["success"], result["prefix"]) == (bool(labels), prefix)
+
+
+def test_completions_are_cut_off_at_the_limit_and_that_is_said(shapes: Toolbox) -> None:
+    everything = shapes.completion("shapes.py", 10, "self.")["completions"]
+    for limit in (-1, 0, 1, 5, 6, 7):
+        result = shapes.completion("shapes.py", 10, "self.", limit=limit)
+        assert result["completions"] == everything[: max(limit, 0)]
+        assert result["truncated"] == (limit < len(everything))
+        assert result["completion_count"] == len(result["completions"])
+    assert shapes.completion("shapes.py", 17, "")["truncated"]
+
+
+def test_names_in_two_underscores_are_offered_once_one_is_typed(shapes: Toolbox) -> None:
+    corpus = replace(CORPUS, files={"a.py": "class A:\n    _b = 1\n\n\nA._b\nA.__doc__\n"})
+    with closing(Toolbox(open_workspace(corpus, shapes.workspace.folder / "a"))) as box:
+        assert not any(
+            item["label"].startswith("__")
+            for item in box.completion("a.py", 5, "A.", limit=99)["completions"]
+        )
+        labels = [item["label"] for item in box.completion("a.py", 5, "A._", limit=99)["completions"]]
+        assert {"_b", "__doc__", "__name__"} <= set(labels)
+        assert "mro" not in labels
+        assert [i["label"] for i in box.completion("a.py", 6, "A.__do")["completions"]] == ["__doc__"]
+
+
+def test_asking_for_completions_changes_nothing_that_is_asked_later(shapes: Toolbox, tmp_path: Path) -> None:
+    with closing(Toolbox(open_workspace(shapes.workspace.corpus, tmp_path / "other"))) as other:
+        before = everything_in(shapes.workspace.repo)
+        for prefix in ("self.", "self.sc", "s"):
+            assert shapes.completion("shapes.py", 10, prefix) == shapes.completion("shapes.py", 10, prefix)
+        for line, symbol in ((10, "scale"), (9, "side"), (17, "square")):
+            assert shapes.hover("shapes.py", line, symbol) == other.hover("shapes.py", line, symbol)
+        assert shapes.typecheck("shapes.py") == other.typecheck("shapes.py")
+        assert shapes.document_symbols("shapes.py") == other.document_symbols("shapes.py")
+        assert other.completion("shapes.py", 10, "self.") == shapes.completion("shapes.py", 10, "self.")
+        assert everything_in(shapes.workspace.repo) == before
+
+
+@given(st.sets(st.text("_aB1", min_size=1, max_size=4)), st.text("_aB1.", max_size=5))
+def test_of_completions_those_fit_that_begin_like_the_last_name(names: set[str], prefix: str) -> None:
+    typed = prefix.rpartition(".")[2]
+    found = fitting_names(names, prefix)
+    assert found == fitting_names(sorted(names, reverse=True), prefix)
+    assert len(set(found)) == len(found)
+    assert set(found) <= {name for name in names if name.startswith(typed)}
+    assert {name for name in names if name.startswith(typed)} - set(found) == {
+        name for name in names if name.startswith("__") and not typed
+    }
+    public = [name for name in found if not name.startswith("_")]
+    assert found == sorted(public) + sorted(set(found) - set(public))
 
 
 def test_what_is_defined_outside_the_repository_is_no_example(box: Toolbox) -> None:
@@ -359,9 +498,9 @@ def test_what_fails_is_found_out_by_the_program_and_told(
 ) -> None:
     monkeypatch.setattr("tunewright.datagen.toolbox.COMMAND_SECONDS", 0.3)
     slots: Slots = {"symbol": "greet", "file": "app.py", "line": 2, "at": "app.py:2", "path": "../none.py"}
-    slots |= {"query": "no_such_name", "content": "x = 1", "count": 1}
+    slots |= {"query": "no_such_name", "content": "x = 1", "count": 1, "prefix": "greet"}
     slots["command"] = "sleep 20" if scenario.needs == "slow_command" else "cat none.py"
-    parameters = {tool.name: tool.parameter_names for tool in load_catalog("coding+streaming").tools}
+    parameters = {tool.name: tool.parameter_names for tool in load_catalog("+".join(SHIPPED)).tools}
     with Sandbox() as sandbox:
         done = sandbox.run(scenario.fill_program(slots), box.functions, parameters)
     said: list[str] = []

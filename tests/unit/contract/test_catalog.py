@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tunewright.contract.catalog import load_catalog, parse_catalog
+from tunewright.contract.catalog import SHIPPED, load_catalog, parse_catalog
 from tunewright.contract.errors import UserError
 
 
@@ -32,12 +32,16 @@ def test_the_shipped_catalog_has_the_tools_of_the_story() -> None:
     )
 
 
-def test_catalogs_are_joined_by_a_plus() -> None:
-    both = load_catalog("coding+streaming")
-    parts = load_catalog("coding"), load_catalog("streaming")
-    assert both.tools == parts[0].tools + parts[1].tools
-    assert both.types == {**parts[0].types, **parts[1].types}
-    assert "stream_command" not in parts[0].tool_names
+@pytest.mark.parametrize("names", [("coding", "streaming"), ("coding", "completion"), SHIPPED])
+def test_catalogs_are_joined_by_a_plus(names: tuple[str, ...]) -> None:
+    joined = load_catalog("+".join(names))
+    parts = [load_catalog(name) for name in names]
+    assert joined.tools == tuple(tool for part in parts for tool in part.tools)
+    assert joined.types == {record: fields for part in parts for record, fields in part.types.items()}
+    assert not {"stream_command", "completion"} & set(parts[0].tool_names)
+
+
+def test_what_is_no_catalog_is_not_joined() -> None:
     for wrong in ("coding+coding", "coding+nothing", "+coding"):
         with pytest.raises(UserError, match="No such file"):
             load_catalog(wrong)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.chat.calls.code_mode import calls_in
-from tunewright.contract.catalog import load_catalog
+from tunewright.contract.catalog import SHIPPED, load_catalog
 from tunewright.datagen.families.family_file import shipped_families
 from tunewright.datagen.families.fields import in_words
 from tunewright.datagen.families.scenario import Scenario, fill, literal
@@ -30,8 +30,10 @@ SLOTS: dict[str, str | int] = {
     "minutes": 60,
     "query": "word",
     "source": "thing = 1",
+    "prefix": "self.th",
+    "member": "thing",
 }
-CATALOG = load_catalog("coding+streaming")
+CATALOG = load_catalog("+".join(SHIPPED))
 
 
 @pytest.mark.parametrize("scenario", shipped_families(), ids=lambda scenario: scenario.name)

@@ -1,5 +1,6 @@
 """Places that requests can point at."""
 
+import re
 from random import Random
 
 import pytest
@@ -60,6 +61,52 @@ def test_a_signature_is_asked_for_where_there_is_one() -> None:
     calls = {(slots["symbol"], slots["line"]) for slots in sites_of(corpus, "call", Random(1))}
     assert calls == {("fill", 11), ("fill", 15), ("Crate", 15)}
     assert [slots["query"] for slots in sites_of(corpus, "unique_function", Random(1))] == ["fill"]
+
+
+CLASS = """\
+class Reader:
+    def __init__(self, source):
+        self.source = source
+        self.buffer = ReaderBuffer(source, self.source_name)
+
+    def read(self):
+        return self.buffer.read() or self.buffer.rest()
+
+    def size(self):
+        print(self.__doc__)
+        return len(self.source)
+"""
+CODE = Corpus("demo", "1", {f"lib/part{n}.py": CLASS.replace("Reader", f"Reader{n}") for n in range(24)})
+
+
+def line_of(slots: Slots) -> str:
+    return CODE.files[str(slots["file"])].split("\n")[int(slots["line"]) - 1]
+
+
+@pytest.mark.parametrize("site", ["prefix", "maybe_member"])
+def test_a_prefix_is_once_on_its_line_and_looks_like_code(site: Site) -> None:
+    found = sites_of(CODE, site, Random(1))
+    assert len(found) > 20
+    for slots in found:
+        prefix = str(slots["prefix"])
+        assert len(re.findall(rf"(?<!\w){re.escape(prefix)}", line_of(slots))) == 1
+        assert re.search(r"[A-Z_.]", prefix)
+        assert not re.search(r"\w$", prefix) or re.search(rf"(?<!\w){re.escape(prefix)}\w", line_of(slots))
+    # The one is twice on its line, the other is the only place of its name, which is offered after an underscore alone.
+    assert not {"self.buffer.", "self.__"} & {str(slots["prefix"]) for slots in found}
+    assert {str(slots["prefix"])[-1] == "." for slots in found} == {True, False}
+    if site == "maybe_member":
+        assert {"." in str(slots["prefix"]) for slots in found} == {True}
+        there = [re.search(rf"\b{slots['member']}\b", line_of(slots)) is not None for slots in found]
+        assert 0.4 < sum(there) / len(there) < 0.8
+        assert all(
+            str(slots["member"]).startswith(str(slots["prefix"]).rpartition(".")[2]) for slots in found
+        )
+
+
+def test_about_as_many_prefixes_are_on_their_line_as_on_another_one() -> None:
+    there = [str(slots["prefix"]) in line_of(slots) for slots in sites_of(CODE, "maybe_prefix", Random(1))]
+    assert 0.4 < sum(there) / len(there) < 0.7
 
 
 def test_slow_commands_name_a_file_of_the_repository_and_are_few() -> None:

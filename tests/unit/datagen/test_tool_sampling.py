@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewright.chat.tools import tools_in_prompt
-from tunewright.contract.catalog import Catalog, Tool, load_catalog
+from tunewright.contract.catalog import SHIPPED, Catalog, Tool, load_catalog
 from tunewright.datagen.example_builder import deal, true_beside
 from tunewright.datagen.families.direct import BEYOND, Question, questions
 from tunewright.datagen.families.family_file import shipped_families
@@ -89,7 +89,7 @@ def test_with_few_tools_there_is_still_something_to_offer_and_to_name(
 
 def test_what_could_replace_a_tool_is_a_tool_of_ours_or_a_look_alike() -> None:
     replacing = {name for names in INSTEAD.values() for name in names}
-    ours = set(load_catalog("coding+streaming").tool_names)
+    ours = set(load_catalog("+".join(SHIPPED)).tool_names)
     assert set(INSTEAD) <= ours
     assert replacing <= ours | {tool.name for tool in DECOYS}
     assert replacing & {tool.name for tool in DECOYS}
@@ -231,8 +231,19 @@ def test_a_shell_that_is_read_while_it_runs_is_not_offered_where_nothing_shall_f
             assert not {tool, instead, "run_command", "stream_command"} & set(offer.names)
 
 
-def test_families_of_the_streaming_catalog_are_used_with_it_alone() -> None:
+@pytest.mark.parametrize(
+    ("name", "begins", "count"), [("streaming", "stream", 8), ("completion", "completion", 13)]
+)
+def test_families_of_a_further_catalog_are_used_with_it_alone(name: str, begins: str, count: int) -> None:
     of_coding = {scenario.name for scenario in select(load_catalog("coding"))}
-    of_both = {scenario.name for scenario in select(load_catalog("coding+streaming"))}
-    assert {name.partition(".")[0] for name in of_both - of_coding} == {"stream"}
-    assert len(of_both - of_coding) == 8
+    of_both = {scenario.name for scenario in select(load_catalog(f"coding+{name}"))}
+    assert of_coding < of_both
+    assert {family.partition(".")[0] for family in of_both - of_coding} == {begins}
+    assert len(of_both - of_coding) == count
+
+
+def test_where_completions_are_missing_nothing_that_names_what_could_be_written_is_offered() -> None:
+    both = load_catalog("coding+completion")
+    for seed in range(40):
+        offer = draw_offer(both, ["completion"], Random(seed), missing=True, mask=False)
+        assert not {"completion", "document_symbols", "read_file", "run_command"} & set(offer.names)

@@ -86,6 +86,42 @@ def test_a_search_finds_names_that_match_and_a_file_holds_its_own_symbols(
     assert {symbol["file"] for symbol in call(number, "document_symbols", file=file)["symbols"]} <= {file}
 
 
+COMPLETION = load_catalog("coding+completion")
+
+
+def complete(number: int, prefix: str, constants: Any = None, **limit: int) -> Any:
+    tool = COMPLETION.tool("completion")
+    assert tool is not None
+    arguments = bind(tool, (), {"file": "a.py", "line": 3, "prefix": prefix, **limit})
+    return World(COMPLETION, "seed", number, constants).call(tool, arguments)
+
+
+@given(number=NUMBERS, prefix=st.sampled_from(["self.", "parser.add_", "Clie"]), limit=st.integers(0, 60))
+def test_completions_go_on_where_the_prefix_stops_and_are_cut_off_at_the_limit(
+    number: int, prefix: str, limit: int
+) -> None:
+    found = complete(number, prefix, limit=limit)
+    typed = prefix.rpartition(".")[2]
+    labels = [item["label"] for item in found["completions"]]
+    assert all(label.startswith(typed) and label != typed for label in labels)
+    assert len(set(labels)) == len(labels) == found["completion_count"] <= limit
+    assert (found["success"], found["prefix"]) == (bool(labels), prefix)
+    assert not found["truncated"] or len(labels) == limit
+    assert complete(number, prefix, limit=limit) == found
+
+
+def test_completions_are_cut_off_in_some_worlds_and_whole_in_others() -> None:
+    for limit in ({}, {"limit": 3}):
+        assert {complete(number, "self.", **limit)["truncated"] for number in range(WORLDS)} == {True, False}
+
+
+def test_a_completion_that_is_asked_for_is_there_in_some_worlds() -> None:
+    constants = constants_in('any(item.label == "add_all" for item in r.completions)')
+    labels = [{i["label"] for i in complete(n, "self.ad", constants)["completions"]} for n in range(WORLDS)]
+    assert {"add_all" in found for found in labels} == {True, False}
+    assert all(label.startswith("ad") for found in labels for label in found)
+
+
 def constants_in(code: str) -> Any:
     return compared_constants([ast.parse(code)])
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Data
 
-SHIPPED = ("coding", "streaming")
+SHIPPED = ("coding", "streaming", "completion")
 SCALARS = frozenset({"str", "int", "float", "bool"})
 _TYPE = re.compile(r"^(?:list\[(?P<item>\w+)\]|(?P<name>\w+))(?P<optional> \| None)?$")
 
@@ -173,7 +173,7 @@ def load_catalog(name: str) -> Catalog:
     except OSError as error:
         raise UserError(
             f"catalog {name}: {error.strerror}",
-            f"Give a shipped name ({', '.join(SHIPPED)}, or both with a +) or a path.",
+            f"Give a shipped name ({', '.join(SHIPPED)}, or several joined by +) or a path.",
         ) from error
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error})", "A catalog is one JSON object.") from error

@@ -6,10 +6,11 @@ from typing import Any
 
 from tunewright.datagen.helper_process import Worker, WorkerDied
 from tunewright.datagen.program import Call
-from tunewright.datagen.toolbox import Toolbox
+from tunewright.datagen.toolbox import Toolbox, fitting_names
 from tunewright.datagen.workspace import ToolTimeout
 
 TIMEOUT = 120.0  # seconds for one answer
+CHECKED = frozenset({"goto_definition", "find_references", "completion"})
 
 Place = tuple[str, int, int]  # file, line, column
 
@@ -34,6 +35,17 @@ class Jedi:
 
         A place outside has an empty file. Raises JediFailed, or ToolTimeout after which jedi starts afresh.
         """
+        reply = self._reply(ask, box, file, line, column)
+        return [
+            ((box.workspace.relative(Path(path)) or "" if path else "", row, place), is_definition)
+            for path, row, place, is_definition in reply["places"]
+        ]
+
+    def completions(self, box: Toolbox, file: str, line: int, column: int) -> list[str]:
+        """Names that could be typed there. Raises as `ask` does."""
+        return self._reply("completion", box, file, line, column)["names"]
+
+    def _reply(self, ask: str, box: Toolbox, file: str, line: int, column: int) -> dict[str, Any]:
         root = str(box.workspace.repo)
         question = {"ask": ask, "root": root, "file": file, "line": line, "column": column}
         try:
@@ -44,14 +56,11 @@ class Jedi:
             raise JediFailed("gone") from error
         if "error" in reply:
             raise JediFailed(str(reply["error"]))
-        return [
-            ((box.workspace.relative(Path(path)) or "" if path else "", row, place), is_definition)
-            for path, row, place, is_definition in reply["places"]
-        ]
+        return reply
 
 
 class CrossCheck:
-    """Judges calls of goto_definition and find_references; verdicts are kept."""
+    """Judges calls of the tools in `CHECKED`; verdicts are kept. Of completions the names are compared, not their types."""
 
     def __init__(self, jedi: Jedi) -> None:
         self._jedi = jedi
@@ -59,7 +68,7 @@ class CrossCheck:
 
     def reason(self, call: Call, box: Toolbox) -> str | None:
         """Why the call's result cannot be relied on; None when both engines say the same."""
-        if call.tool not in ("goto_definition", "find_references"):
+        if call.tool not in CHECKED:
             return None
         key = json.dumps([box.workspace.corpus.label, call.tool, call.arguments], sort_keys=True)
         if key not in self._known:
@@ -68,13 +77,21 @@ class CrossCheck:
 
     def _judge(self, call: Call, box: Toolbox) -> str | None:
         file, line = str(call.arguments["file"]), int(call.arguments["line"])
-        column = box.column_of(file, line, str(call.arguments["symbol"]))
+        if call.tool == "completion":
+            column = box.column_after(file, line, str(call.arguments["prefix"]))
+        else:
+            column = box.column_of(file, line, str(call.arguments["symbol"]))
         if column is None:
-            return None  # no symbol is there, which needs no engine to see
+            return None  # it isn't there, which needs no engine to see
         try:
             if call.tool == "goto_definition":
                 theirs = {place[:2] for place, _ in self._jedi.ask("definition", box, file, line, column)}
                 ours = {(item["file"], item["line"]) for item in call.result["locations"]}
+            elif call.tool == "completion":
+                names = fitting_names(self._jedi.completions(box, file, line, column), call.result["prefix"])
+                labels = [item["label"] for item in call.result["completions"]]
+                theirs = names[: len(labels)], len(names) > len(labels)
+                ours = labels, call.result["truncated"]
             else:
                 with_declaration = bool(call.arguments.get("include_declaration", False))
                 theirs = {

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 
-def answer(question: dict[str, Any]) -> list[list[Any]]:
-    """Places as `[path, line, column, is_definition]`, lines and columns from 1."""
+def answer(question: dict[str, Any]) -> dict[str, list[Any]]:
+    """`places` as `[path, line, column, is_definition]`, lines and columns from 1, or `names` that could be typed."""
     import jedi
     from jedi.api.environment import InterpreterEnvironment
 
@@ -22,14 +22,18 @@ def answer(question: dict[str, Any]) -> list[list[Any]]:
         path.read_text(encoding="utf-8"), path=path, project=project, environment=InterpreterEnvironment()
     )
     line, column = question["line"], question["column"] - 1
+    if question["ask"] == "completion":
+        return {"names": [completion.name for completion in script.complete(line, column)]}
     if question["ask"] == "definition":
         names = script.goto(line, column, follow_imports=True)
     else:
         names = script.get_references(line, column)
-    return [
-        [str(name.module_path or ""), name.line or 0, (name.column or 0) + 1, name.is_definition()]
-        for name in names
-    ]
+    return {
+        "places": [
+            [str(name.module_path or ""), name.line or 0, (name.column or 0) + 1, name.is_definition()]
+            for name in names
+        ]
+    }
 
 
 def keep_nothing() -> None:
@@ -47,7 +51,7 @@ def main() -> None:
     sys.stdout.flush()
     for line in sys.stdin:
         try:
-            reply: dict[str, Any] = {"places": answer(json.loads(line))}
+            reply: dict[str, Any] = answer(json.loads(line))
         except (Exception, RecursionError) as error:  # noqa: BLE001 - whatever fails inside jedi is its answer
             reply = {"error": f"{type(error).__name__}"}
         sys.stdout.write(json.dumps(reply) + "\n")

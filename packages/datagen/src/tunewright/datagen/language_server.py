@@ -1,4 +1,4 @@
-"""A client of ty's language server: definitions, references, hovers and symbols of one repository.
+"""A client of ty's language server: definitions, references, hovers, completions and symbols of one repository.
 
 The protocol counts lines from 0 and columns in UTF-16 units; everything that leaves this module counts
 lines and columns from 1, columns in characters.
@@ -7,8 +7,10 @@ lines and columns from 1, columns in characters.
 import contextlib
 import json
 import queue
+import re
 import subprocess
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -32,6 +34,7 @@ class LanguageServer:
         self._opened: set[str] = set()
         self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._number = 0
+        self._version = 1  # of the documents' texts, counted over all of them
         self._process = subprocess.Popen(
             [str(engine_path("ty")), "server"],
             cwd=workspace.repo,
@@ -49,6 +52,8 @@ class LanguageServer:
                     "processId": None,
                     "rootUri": root,
                     "capabilities": {"textDocument": {"definition": {"linkSupport": False}}},
+                    # With it, completions have hundreds of names that would have to be imported first.
+                    "initializationOptions": {"completions": {"autoImport": False}},
                     "workspaceFolders": [{"uri": root, "name": workspace.corpus.name}],
                 },
             )
@@ -94,6 +99,19 @@ class LanguageServer:
         answer = self._at("textDocument/hover", file, line, column)
         contents = (answer or {}).get("contents") or ""
         return str(contents.get("value", "") if isinstance(contents, dict) else contents)
+
+    def completions(self, file: str, line: int, column: int) -> list[dict[str, Any]]:
+        """The protocol's completions there, as if the rest of a name that the place is inside of were not typed yet."""
+        lines = self._lines(file)
+        before, after = lines[line - 1][: column - 1], lines[line - 1][column - 1 :]
+        typed = [*lines[: line - 1], before + re.sub(r"^\w+", "", after), *lines[line:]]
+        self._open(file)
+        self._replace(file, typed)
+        try:
+            answer = self._at("textDocument/completion", file, line, column)
+        finally:
+            self._replace(file, lines)
+        return answer.get("items", []) if isinstance(answer, dict) else answer or []
 
     def document_symbols(self, file: str) -> list[dict[str, Any]]:
         """The protocol's symbol tree of a file."""
@@ -148,6 +166,13 @@ class LanguageServer:
         text = self.workspace.corpus.files[file]
         document = {"uri": self._uri(file), "languageId": "python", "version": 1, "text": text}
         self._notify("textDocument/didOpen", {"textDocument": document})
+
+    def _replace(self, file: str, lines: Sequence[str]) -> None:
+        """Give an open document another text."""
+        self._version += 1
+        document = {"uri": self._uri(file), "version": self._version}
+        change = {"textDocument": document, "contentChanges": [{"text": "\n".join(lines)}]}
+        self._notify("textDocument/didChange", change)
 
     def _request(self, method: str, params: Any) -> Any:
         self._number += 1

@@ -14,7 +14,10 @@ from tunewright.datagen.rejections import Ledger
 
 DIRECT = 0.15  # share of examples that need no call
 GROUPS = ("navigation", "other")
-NAVIGATION_TOOLS = ("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols")
+NAVIGATION_TOOLS = (
+    *("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols"),
+    "completion",
+)
 
 
 def split_questions(

@@ -25,6 +25,7 @@ TEST_HOOKS = frozenset(
     {"runTest"} | {f"{when}{what}" for when in ("setUp", "tearDown") for what in ("", "Class", "Module")}
 )
 MAX_PER_SYMBOL = 3  # requests that may speak of one name of a corpus
+SHORT_NAME, LONG_NAME = 3, 6  # letters of a name that is worth completing, after a dot and without one
 MAX_LINE = 400  # line numbers above this are rare where people work, and long to write
 # Commands that take longer than a command may.
 SLOW_COMMANDS = (
@@ -111,6 +112,69 @@ def _name_of(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and node.lineno == node.end_lineno:
         return node.attr
     return ""
+
+
+def prefix_sites(corpus: Corpus, random: Random) -> Iterator[tuple[Slots, str]]:
+    """Names as they are while somebody types them, each with the whole last name: `prefix` (`self.` or `parser.add_a`),
+    `file`, `line`. A prefix that is twice on its line is left out: which of the two is meant, file and line do not say."""
+    for file, nodes in corpus.nodes.items():
+        lines = corpus.files[file].split("\n")
+        used: Counter[str] = Counter()
+        for node in nodes:
+            whole = _dotted(node)
+            before, dot, name = whole.rpartition(".")
+            number = getattr(node, "lineno", 0)
+            if len(name) < (SHORT_NAME if dot else LONG_NAME) or name.startswith("__") or number > MAX_LINE:
+                continue
+            fewest, most = (0, 4) if dot else (3, 8)
+            prefix = f"{before}{dot}{name[: random.randint(fewest, min(most, len(name) - 1))]}"
+            # `form` or `end` in the middle of a request would be read as a word of it.
+            looks_like_code = dot or (re.search(r"[A-Z_]", prefix) and name not in COMMON)
+            times = len(re.findall(rf"(?<!\w){re.escape(prefix)}", lines[number - 1]))
+            if not looks_like_code or times != 1 or used[prefix] == MAX_PER_SYMBOL:
+                continue
+            used[prefix] += 1
+            yield {"prefix": prefix, "file": file, "line": number}, name
+
+
+def _dotted(node: ast.AST) -> str:
+    """A name that is read, with the names before it: `name`, `self.name`, `a.b.name`; empty for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id if isinstance(node.ctx, ast.Load) else ""
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and node.lineno == node.end_lineno:
+        before = _dotted(node.value)
+        return before and f"{before}.{node.attr}"
+    return ""
+
+
+def maybe_prefix_sites(corpus: Corpus, random: Random) -> list[Slots]:
+    """As many prefixes on another line of their file as on their own."""
+    there = [slots for slots, _ in prefix_sites(corpus, random)]
+    random.shuffle(there)
+    found: list[Slots] = []
+    for number, slots in enumerate(there):
+        lines = corpus.files[str(slots["file"])].split("\n")
+        line = random.randint(1, min(len(lines), MAX_LINE)) if number % 2 else int(slots["line"])
+        if number % 2 == 0 or str(slots["prefix"]) not in lines[line - 1]:
+            found.append({**slots, "line": line})
+    return found
+
+
+def member_sites(corpus: Corpus, random: Random) -> list[Slots]:
+    """Prefixes of attributes with a `member`: the name that is there or, in every second one where there is such, another
+    attribute's name of the same beginning."""
+    sites = [(slots, name) for slots, name in prefix_sites(corpus, random) if "." in str(slots["prefix"])]
+    names = sorted({name for _, name in sites})
+    random.shuffle(sites)
+    found: list[Slots] = []
+    for number, (slots, name) in enumerate(sites):
+        typed = str(slots["prefix"]).rpartition(".")[2]
+        others = [other for other in names if other.startswith(typed) and other != name]
+        if number % 2 == 0 or not others:
+            found.append({**slots, "member": name})
+        else:
+            found.append({**slots, "member": random.choice(others)})
+    return found
 
 
 def word_sites(corpus: Corpus) -> Iterator[Slots]:
@@ -315,6 +379,12 @@ def sites_of(corpus: Corpus, site: Site, random: Random) -> list[Slots]:
         found = list(_FIXED[base](corpus))
     elif site == "absent_symbol":
         found = list(absent_sites(corpus, random))
+    elif site == "prefix":
+        found = [slots for slots, _ in prefix_sites(corpus, random)]
+    elif site == "maybe_prefix":
+        found = maybe_prefix_sites(corpus, random)
+    elif site == "maybe_member":
+        found = member_sites(corpus, random)
     elif site == "maybe_symbol":
         absent = list(absent_sites(corpus, random))
         found = absent + random.sample(there := list(symbol_sites(corpus)), min(len(there), len(absent)))

@@ -33,6 +33,7 @@ BY_TOOL = {
     "hover": ("I'll look at its signature.",),
     "document_symbols": ("I'll list what the file defines.",),
     "workspace_symbols": ("I'll look through the repository's symbols.",),
+    "completion": ("I'll ask for the completions.", "Let me see what fits there."),
     "typecheck": ("I'll run the type checker.", "Let me check the types."),
     "ruff_check": ("I'll run ruff.", "Let me lint that."),
     "pytest_run": ("I'll run the tests.", "Let me run pytest."),

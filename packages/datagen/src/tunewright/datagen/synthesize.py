@@ -13,7 +13,7 @@ from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import Catalog
 from tunewright.datagen.candidate import Candidate, take_steps
 from tunewright.datagen.corpus import Corpus
-from tunewright.datagen.crosscheck import CrossCheck, Jedi
+from tunewright.datagen.crosscheck import CHECKED, CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.example_messages import Work
 from tunewright.datagen.families.scenario import FAMILY_WEIGHTS, PLACES, Scenario, fill
@@ -32,7 +32,6 @@ ATTEMPTS = 400  # places tried for one example before giving up
 TESTED_FILES = 2  # files of a corpus whose tests are run: each run takes a second, and many requests share it
 
 NAVIGATION_ENGINES = " ".join(f"{name}=={version(name)}" for name in ("ty", "jedi"))
-CHECKED = {"goto_definition", "find_references"}
 # Where a tool of ours lists what it found. How a command ends is a result in itself.
 FOUND = {
     **{"goto_definition": "locations", "find_references": "references", "hover": "signature"},
@@ -144,11 +143,12 @@ class Maker:
             slots["at"] = fill(self.random.choice(PLACES), slots)
             slots["source"] = corpus.files[str(slots["file"])].split("\n")[int(slots["line"]) - 1].strip()
         request = typed(fill(template, slots), self.random, template)
-        names = [str(slots[name]) for name in ("symbol", "file", "path", "other", "copy") if name in slots]
+        named = ("symbol", "file", "path", "other", "copy", "member")
+        names = [str(slots[name]) for name in named if name in slots]
         if reason := self.guard.reason(request, template, names):
             self._used[template] += 1  # one that can never pass would be taken for ever
             return Rejected(reason)
-        about = slots.get("symbol") or slots.get("path") or slots.get("command") or ""
+        about = next((slots[name] for name in ("symbol", "path", "command", "file") if slots.get(name)), "")
         return Attempt(
             family=scenario.kind,
             tools=scenario.tools,
@@ -249,14 +249,19 @@ def unfit(scenario: Scenario, work: Work) -> str | None:
             return "no definition was found"
         if call.tool == "goto_definition" and defines_itself(call.arguments, call.result):
             return "is at its own definition"
+        if call.tool == "completion" and call.result.get("truncated") and not _CUTS.search(work.program):
+            return "a list that was cut off is taken for the whole"
     return None
+
+
+_CUTS = re.compile(r"\btruncated\b|\blimit=")  # in a program that knows that the list may be cut off
 
 
 def in_vain(call: Call, *, later: bool) -> bool:
     """Whether a call had nothing to work on. A checker that finds faults has worked, though it says no success."""
     if call.result.get("success") is not False:
         return False
-    if call.tool in ("read_file", "write_file"):
+    if call.tool in ("read_file", "write_file", "completion"):
         return True
     found = FOUND.get(call.tool)
     return later and found is not None and not call.result.get(found)

@@ -50,7 +50,8 @@ DECOYS = (
 INSTEAD: Mapping[str, tuple[str, ...]] = {
     "goto_definition": ("find_references", "document_symbols", "workspace_symbols", "read_file"),
     "find_references": ("workspace_symbols", "read_file"),
-    "hover": ("goto_definition", "document_symbols", "read_file"),
+    "hover": ("goto_definition", "document_symbols", "read_file", "completion"),
+    "completion": ("document_symbols", "workspace_symbols", "hover", "read_file"),
     "document_symbols": ("workspace_symbols", "read_file"),
     "workspace_symbols": ("document_symbols", "find_references"),
     "pytest_run": ("pytest_collect", "stream_tests"),

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,20 @@ KINDS = {2: "module", 5: "class", 6: "method", 7: "property", 8: "field", 9: "co
     14: "constant",
     22: "enum member",
     26: "type parameter",
+}
+
+# The protocol numbers kinds of completions differently. ty says struct for an instance of a class.
+COMPLETION_KINDS = {2: "method", 3: "function", 4: "constructor", 5: "field", 6: "variable", 7: "class"} | {
+    8: "protocol",
+    9: "module",
+    10: "property",
+    12: "value",
+    13: "enum",
+    14: "keyword",
+    20: "enum member",
+    21: "constant",
+    22: "object",
+    25: "type parameter",
 }
 
 Place = tuple[Path, int, int]
@@ -85,6 +99,7 @@ class Toolbox:
             "workspace_symbols": self.workspace_symbols,
             "goto_definition": self.goto_definition,
             "find_references": self.find_references,
+            "completion": self.completion,
         }
         reading = {
             "typecheck": self.typecheck,
@@ -119,12 +134,19 @@ class Toolbox:
 
     def column_of(self, file: str, line: int, symbol: str) -> int | None:
         """Where `symbol` first appears as a whole word on that line, from 1; None when it does not."""
+        found = self._search(file, line, rf"(?<!\w){re.escape(symbol)}(?!\w)")
+        return found.start() + 1 if found else None
+
+    def column_after(self, file: str, line: int, prefix: str) -> int | None:
+        """Where the first `prefix` on that line ends that does not begin inside a word, from 1; None without one."""
+        start = r"(?<!\w)" if prefix[:1].isidentifier() else ""
+        found = self._search(file, line, start + re.escape(prefix))
+        return found.end() + 1 if found else None
+
+    def _search(self, file: str, line: int, pattern: str) -> re.Match[str] | None:
         text = self.workspace.corpus.files.get(file)
         lines = text.split("\n") if text is not None else []
-        if not 1 <= line <= len(lines):
-            return None
-        found = re.search(rf"(?<!\w){re.escape(symbol)}(?!\w)", lines[line - 1])
-        return found.start() + 1 if found else None
+        return re.search(pattern, lines[line - 1]) if 1 <= line <= len(lines) else None
 
     def location(self, place: Place) -> Record:
         """A Location of the catalog. Rejects what lies outside the repository."""
@@ -161,6 +183,20 @@ class Toolbox:
             "symbol": symbol,
             "signature": " ".join(signature.split()),
             "docstring": docstring.strip() or None,
+        }
+
+    def completion(self, file: str, line: int, prefix: str, limit: int = 20) -> Record:
+        column = self.column_after(file, line, prefix)
+        items = self.server.completions(file, line, column) if column is not None else []
+        by_label = {item["label"]: item for item in items}
+        fitting = fitting_names(by_label, prefix)
+        found = [_completion(by_label[label]) for label in fitting[: max(limit, 0)]]
+        return {
+            "success": bool(found),
+            "prefix": prefix,
+            "completion_count": len(found),
+            "truncated": len(found) < len(fitting),
+            "completions": found,
         }
 
     def document_symbols(self, file: str) -> Record:
@@ -374,6 +410,23 @@ def _symbol(item: Record, file: str) -> Record:
     span = item.get("selectionRange") or item.get("range") or item["location"]["range"]
     kind = KINDS.get(item["kind"], "other")
     return {"name": item["name"], "kind": kind, "file": file, "line": span["start"]["line"] + 1}
+
+
+def _completion(item: Record) -> Record:
+    """A Completion of the catalog from one of the protocol's."""
+    detail = " ".join((item.get("detail") or "").split())
+    kind = COMPLETION_KINDS.get(item.get("kind", 0), "other")
+    return {"label": item["label"], "kind": kind, "detail": detail or None}
+
+
+def fitting_names(names: Iterable[str], prefix: str) -> list[str]:
+    """The names that `prefix` can be completed to, in alphabetical order, those with an underscore last. Names that begin
+    with two are among them only when the prefix's last name begins with one."""
+    typed = re.split(r"\W", prefix)[-1]
+    fitting = {
+        name for name in names if name.startswith(typed) and (typed[:1] == "_" or not name.startswith("__"))
+    }
+    return sorted(fitting, key=lambda name: (name.startswith("_"), name))
 
 
 def _prints_a_place(text: str, folder: Path) -> bool:

@@ -10,6 +10,7 @@ from tool to tool, so that each tool meets each shape together with different sh
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -118,14 +119,16 @@ class World:
         said = json.dumps(arguments, sort_keys=True, default=repr)
         random = Random(f"{self.seed}|{self.number}|{tool.name}|{said}")
         shape = self._shape(tool, random)
-        limit = arguments.get("limit")
-        if isinstance(limit, int) and 0 <= limit < shape.size:
+        limit, size = arguments.get("limit"), shape.size
+        if isinstance(limit, int) and 0 <= limit < size:
             shape = Shape(limit, shape.kind)
         values = _Values(random)
         if not tool.result:
             words = (values.text(tool.name) for _ in range(max(shape.size, 1)))
             return "\n".join(words)
         made = self._result(tool, arguments, shape, values)
+        if "limit" in arguments and tool.result.get("truncated") == "bool":
+            made["truncated"] = shape.size < size
         for name, value in self.known.get(_call_key(tool.name, arguments), {}).items():
             record = self.catalog.types.get(item_type(tool.result[name]))
             if record is not None and isinstance(value, list):
@@ -340,13 +343,17 @@ def _near(limit: float, place: int, annotation: str) -> int | float:
 
 
 def _fit_search(tool: Tool, arguments: Mapping[str, Any], entries: list[Any], values: _Values) -> None:
-    """Entries as a search would find them: names that match the query, the very name first; what one file holds is in it."""
-    query, file = arguments.get("query"), arguments.get("file")
+    """Entries as a search would find them: names that match the query, the very name first; what one file holds is in it;
+    completions go on where the prefix stops."""
+    query, file, prefix = arguments.get("query"), arguments.get("file"), arguments.get("prefix")
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             return
         if isinstance(query, str) and "name" in entry:
             entry["name"] = f"{query}_{values.text('name')}" if index else query
+        if isinstance(prefix, str) and isinstance(entry.get("label"), str):
+            typed = re.split(r"\W", prefix)[-1]
+            entry["label"] = typed + entry["label"].removeprefix(typed)
         if isinstance(file, str) and "file" in entry and len(tool.parameters) == 1:
             entry["file"] = file
 

@@ -61,6 +61,9 @@ Site = Literal[
     "call",
     "unique_function",
     "slow_command",
+    "prefix",
+    "maybe_prefix",
+    "maybe_member",
 ]
 
 # Ways to say where a symbol is; `{at}` in a wording becomes one of them.
@@ -79,6 +82,8 @@ _BASE_SLOTS: Mapping[str, frozenset[str]] = {
         ("symbol", "absent_symbol", "maybe_symbol", "definition", "call"),
         frozenset({"symbol", "file", "line", "at", "source"}),
     ),
+    **dict.fromkeys(("prefix", "maybe_prefix"), frozenset({"prefix", "file", "line", "at", "source"})),
+    "maybe_member": frozenset({"prefix", "member", "file", "line", "at", "source"}),
     **dict.fromkeys(("text",), frozenset({"text", "path"})),
     **dict.fromkeys(("new_file", "new_module", "maybe_outside"), frozenset({"path", "content"})),
     **dict.fromkeys(
