@@ -288,7 +288,10 @@ CLEAN = ("one list", "sizes", "domains", "templates", "sources", "imbalance", "c
 
 
 def clean(kind: str, rows: int, random: Random) -> list[Row]:
-    """A dataset without a shortcut, of one of the kinds of CLEAN."""
+    """A dataset without a shortcut, of one of the kinds of CLEAN.
+
+    How a request ends is drawn too: in their wordings direct answers are asked for with a full stop twice as often as tools.
+    """
     tools = list(NAMES)
     weights = [random.choice((1, 1, 2, 4)) for _ in tools]
     if kind == "imbalance":
@@ -328,4 +331,7 @@ def clean(kind: str, rows: int, random: Random) -> list[Row]:
         made.append(row)
         if kind == "without tools" and random.random() < 0.5:
             made.append(make_row(None, None, random, system=random.choice([*texts, None])))
+    for row in made:
+        asked = next(message for message in reversed(row["messages"]) if message["role"] == "user")
+        asked["content"] = asked["content"].rstrip("?.!") + random.choice(("", "", ".", "?", "!"))
     return made
