@@ -23,7 +23,7 @@ FEATURE = Check(
     reason="What predicts the tool without being the request will be learned instead of the request.",
     thresholds={
         "min_support": 10,
-        "q": 0.01,
+        "q": 0.02,
         "p": 0.01,
         "fail_difference": 0.3,
         "fail_phi": 0.2,

@@ -36,7 +36,7 @@ class Limits:
     """What a finding needs."""
 
     min_support: float = 10  # rows with the value, and rows of the class
-    q: float = 0.01  # after false-discovery control; of data without a shortcut, the chance of any finding
+    q: float = 0.02  # for the exact test after false-discovery control
     p: float = 0.01  # for the permutation of clusters
     fail_difference: float = 0.3  # in the value's share between class and others
     fail_phi: float = 0.2
