@@ -282,3 +282,7 @@ def test_ctrl_c_says_how_to_go_on(place: RunFolder, capsys: pytest.CaptureFixtur
             raise KeyboardInterrupt
     assert f"--resume {folder.path.name}" in capsys.readouterr().err
     assert len(folder.read_answers("navigation")) == 1
+
+
+def test_two_measurements_of_one_second_have_folders_of_their_own() -> None:
+    assert len({new_folder("a model") for _ in range(20)}) == 20

@@ -1,6 +1,7 @@
 """The task that measures a model without training one."""
 
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Generator, Iterable
@@ -345,7 +346,7 @@ def prediction_settings(
 def new_folder(label: str) -> Path:
     """Where this measurement's predictions are kept."""
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in label)[:80].strip(".") or "model"
-    return VALIDATIONS / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{safe}-{os.getpid()}"
+    return VALIDATIONS / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{safe}-{secrets.token_hex(4)}"
 
 
 def start_validation(
