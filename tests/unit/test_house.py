@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tunewright.cli.dev_tasks import shell_scripts
+
 ROOT = Path(__file__).parents[2]
 LINT_IMPORTS = str(Path(sys.executable).parent / "lint-imports")
 MODULES = sorted(path for path in (ROOT / "packages").rglob("*.py") if ".venv" not in path.parts)
@@ -40,8 +42,7 @@ def test_the_direction_test_can_fail(tmp_path: Path) -> None:
 
 def test_shell_scripts_pass_shellcheck(tmp_path: Path) -> None:
     shellcheck = str(Path(sys.executable).parent / "shellcheck")
-    scripts = [ROOT / "inv", ROOT / ".ci" / "run", *sorted((ROOT / "infra").rglob("*.sh"))]
-    done = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False)
+    done = subprocess.run([shellcheck, *shell_scripts()], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     bad = tmp_path / "bad.sh"
     bad.write_text("#!/bin/sh\nrm -rf $1/*\n")

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -19,6 +20,11 @@ def with_tools(*command: str, env: dict[str, str] | None = None) -> int:
     uv = os.environ.get("UV", "uv")
     line = [uv, "run", "--project", str(ROOT), "--locked", "--group", "dev", *command]
     return subprocess.run(line, cwd=ROOT, env={**os.environ, **(env or {})}, check=False).returncode
+
+
+def shell_scripts() -> list[Path]:
+    """The checkout's shell scripts."""
+    return [ROOT / "inv", ROOT / ".ci" / "run", *sorted((ROOT / "infra").rglob("*.sh"))]
 
 
 def leave_unless_done(code: int) -> None:
@@ -50,13 +56,12 @@ def run_tests(c: Context, only: str = "", match: str = "", coverage: bool = Fals
 )
 def lint(c: Context, fix: bool = False) -> None:
     """Ruff, pyright strict, the direction of imports, and ShellCheck."""
-    scripts = [ROOT / "inv", ROOT / ".ci" / "run", *sorted((ROOT / "infra").rglob("*.sh"))]
     codes = [
         with_tools("ruff", "check", *(["--fix"] if fix else []), "."),
         with_tools("ruff", "format", *([] if fix else ["--check"]), "."),
         with_tools("lint-imports"),
         with_tools("pyright"),
-        with_tools("shellcheck", *map(str, scripts)),
+        with_tools("shellcheck", *map(str, shell_scripts())),
     ]
     leave_unless_done(max(codes))
 
