@@ -51,7 +51,7 @@ def read_config(path: Path | None, known: Iterable[Check]) -> Config:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}", "Give the path of a .toml file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML ({error})", "Mend the line named.") from error
+        raise UserError(f"{path}: not TOML ({error})", "Fix that line.") from error
     if unknown := value.keys() - {"folders", "checks", "by_definition", "accept", "read", "calls"}:
         raise UserError(
             f"{path}: {min(unknown)}: no such key",

@@ -335,7 +335,7 @@ def parse_recipe(text: str, origin: str) -> Recipe:
     try:
         return Recipe.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{origin}: not TOML ({error})", "Mend the line named.") from error
+        raise UserError(f"{origin}: not TOML ({error})", "Fix that line.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "recipe"

@@ -202,5 +202,5 @@ def _explain(host: Host, step: list[str], said: str) -> HostError:
     elif "no interpreter found" in low or "python" in step[0]:
         hint = "Install Python 3.11 or later on the host: uv python install 3.12"
     else:
-        hint = "Mend it on the host, then run the same command again."
+        hint = "Fix it on the host, then run the same command again."
     return HostError(f"{host.name}: uv {' '.join(step)} failed: {reason}", hint)
