@@ -23,7 +23,7 @@ FEATURE = Check(
     reason="What predicts the tool without being the request will be learned instead of the request.",
     thresholds={
         "min_support": 10,
-        "q": 0.02,
+        "q": 0.01,
         "p": 0.01,
         "fail_difference": 0.3,
         "fail_phi": 0.2,
@@ -152,7 +152,7 @@ def judge(
     rest = [table for table in tables if BY_NAME[table.feature].worst == "info"]
     found = find_shortcuts(judged, rows_of, limits, _PREFER, [p for _, p, _ in described])
     # The family's control again, for those that were no tables.
-    accepted = limits.q * max(1, len(found)) / max(1, len(judged) + len(described))
+    accepted = limits.cell_q * max(1, len(found)) / max(1, len(judged) + len(described))
     found += [shortcut for shortcut, p, matters in described if matters and p <= accepted]
     # Information is not held against anybody: it is spared the tests over clusters.
     found = [*_strongest_words(found), *find_shortcuts(rest, None, limits, _PREFER)]

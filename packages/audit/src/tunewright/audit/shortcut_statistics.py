@@ -5,7 +5,7 @@ it. Nothing here needs scipy: importing it takes longer than auditing a thousand
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DOUBT = (1e-4, 0.1)  # p-values that are worth a closer look
+SCAN_DOUBT = (1e-5, 0.1)  # the same for a scan, whose tail is only fitted
 MOST_PERMUTED = 5_000  # clusters
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -172,17 +173,8 @@ class ClusterTest:
         return self.sequential_p()
 
     def sequential_p(self, most: int = 49_999, enough: int = 20, seed: int = 1) -> float:
-        """Two-sided p-value from permutations until `enough` of them are as extreme, or `most` have been made.
-
-        Besag and Clifford, "Sequential Monte Carlo p-values", 1991: a large p-value is known after a few, and a small one
-        has the resolution that false-discovery control over hundreds of cells asks for.
-        """
-        hits = done = 0
-        for extreme in self._extremes(most, seed):
-            if hits + int(extreme.sum()) >= enough:
-                return enough / (done + int(np.flatnonzero(extreme)[enough - hits - 1]) + 1)
-            hits, done = hits + int(extreme.sum()), done + len(extreme)
-        return (1 + hits) / (1 + done)
+        """Two-sided p-value from permutations; see `sequential_p`."""
+        return sequential_p(self._extremes(most, seed), enough)
 
     def _extremes(self, rounds: int, seed: int) -> Iterator[NDArray[np.bool_]]:
         """Whether each of so many permutations is as extreme as what was observed, a thousand at a time."""
@@ -200,33 +192,87 @@ class ClusterTest:
         return (1 + sum(int(extreme.sum()) for extreme in self._extremes(rounds, seed))) / (1 + rounds)
 
 
-def joint_tail_p(tests: Sequence[ClusterTest], rounds: int = 999, seed: int = 1) -> float:
-    """P-value of the sum of squared z over tests that share `x`, as of one value against every class.
+@dataclass(frozen=True)
+class SetScan:
+    """Whether some set of classes has a value more often, or more rarely, than the other classes; over clusters.
 
-    Where several classes deviate a little, this finds them together though no single one stands out. Its
-    distribution when `x` is permuted within strata is taken for a gamma distribution with the mean and the variance of
-    `rounds` permutations (Box, "Some theorems on quadratic forms", 1954).
+    The statistic is the largest log likelihood ratio over all sets, each against the other classes, counted in clusters
+    (Kulldorff, "A spatial scan statistic", 1997). Ordered by how much more often they have the value, only the first k
+    classes, for every k, need be looked at: exact with one stratum (Neill, "Fast subset scan for spatial pattern detection",
+    2012).
+    `has` is, for each cluster, the share of its rows with the value, shape (clusters,); `of` the share of its rows in each
+    class and `excess` the same less what the lists of tools make likely, both of shape (clusters, classes). Under the null
+    hypothesis `has` is permuted over clusters within strata.
     """
-    generator = np.random.default_rng(seed)
-    strata = [place for place in tests[0].strata if len(place) > 1]
-    if not strata:
-        return 1.0
-    x = [tests[0].x[place] - tests[0].x[place].mean() for place in strata]
-    ys = [np.stack([t.y[place] - t.y[place].mean() for t in tests], axis=1) for place in strata]
-    observed = np.zeros(len(tests))
-    for a, b in zip(x, ys):
-        observed += a @ b
-    drawn = np.zeros((rounds, len(tests)))
-    for a, b in zip(x, ys):
-        drawn += generator.permuted(np.broadcast_to(a, (rounds, len(a))), axis=1) @ b
-    deviation = drawn.std(axis=0)
-    seen = deviation > 1e-9
-    if not seen.any():
-        return 1.0
-    squares = ((drawn[:, seen] / deviation[seen]) ** 2).sum(axis=1)
-    total = float(((observed[seen] / deviation[seen]) ** 2).sum())
-    mean, variance = float(squares.mean()), float(squares.var())
-    return gamma_upper(mean * mean / variance, total * mean / variance)
+
+    has: Floats
+    of: Floats
+    excess: Floats
+    strata: tuple[NDArray[np.int64], ...]
+
+    def p(self, rounds: int = 999, most: int = 49_999) -> float:
+        """P-value by a gamma distribution with the mean and variance of `rounds` permutations.
+
+        Where that leaves a doubt, up to `most` permutations decide.
+        """
+        (drawn,) = self._drawn(rounds, rounds)
+        observed = float(self.largest(self.has[None])[0])
+        mean, variance = float(drawn.mean()), float(drawn.var())
+        if variance <= 1e-12:
+            return 1.0
+        tail = gamma_upper(mean * mean / variance, observed * mean / variance)
+        if not SCAN_DOUBT[0] < tail < SCAN_DOUBT[1]:
+            return tail
+        return sequential_p(batch >= observed - 1e-9 for batch in self._drawn(most))
+
+    def _drawn(self, rounds: int, batch: int = 1000, seed: int = 1) -> Iterator[Floats]:
+        generator = np.random.default_rng(seed)
+        for start in range(0, rounds, batch):
+            permuted = np.repeat(self.has[None], min(batch, rounds - start), axis=0)
+            for place in self.strata:
+                permuted[:, place] = generator.permuted(permuted[:, place], axis=1)
+            yield self.largest(permuted)
+
+    def _sums(self, has: Floats) -> Floats:
+        """How much more of each class has the value than its strata let expect; (rounds, clusters) to (rounds, classes)."""
+        sums = np.zeros((len(has), self.of.shape[1]))
+        for place in self.strata:
+            sums += (has[:, place] - has[:, place].mean(axis=1, keepdims=True)) @ self.excess[place]
+        return sums
+
+    def largest(self, has: Floats) -> Floats:
+        """The statistic for each row of `has`, of shape (rounds, clusters)."""
+        sums = self._sums(has)
+        clusters, with_value = len(self.has), float(self.has.sum())
+        of_class = np.maximum(self.of.sum(axis=0), 1e-9)
+        expected = sum(
+            (self.has[p].mean() * self.of[p].sum(axis=0) for p in self.strata), np.zeros(len(of_class))
+        )
+        order = np.argsort(-sums / of_class, axis=1, kind="stable")
+        largest = np.zeros(len(sums))
+        for first in (order, order[:, ::-1]):
+            more = np.take_along_axis(sums, first, axis=1).cumsum(axis=1)
+            e, n = expected[first].cumsum(axis=1), of_class[first].cumsum(axis=1)
+            ratio = np.zeros_like(more)
+            for cell, sign in ((e, 1), (n - e, -1), (with_value - e, -1), (clusters - with_value - n + e, 1)):
+                seen = np.maximum(cell + sign * more, 1e-9)
+                ratio += seen * np.log(seen / np.maximum(cell, 1e-9))
+            largest = np.maximum(largest, ratio.max(axis=1))
+        return largest
+
+
+def sequential_p(extremes: Iterable[NDArray[np.bool_]], enough: int = 20) -> float:
+    """P-value from batches of permutations, until `enough` of them are as extreme as what was observed.
+
+    Besag and Clifford, "Sequential Monte Carlo p-values", 1991: a large p-value is known after a few, and a small one has
+    the resolution that false-discovery control over hundreds of cells asks for.
+    """
+    hits = done = 0
+    for extreme in extremes:
+        if hits + int(extreme.sum()) >= enough:
+            return enough / (done + int(np.flatnonzero(extreme)[enough - hits - 1]) + 1)
+        hits, done = hits + int(extreme.sum()), done + len(extreme)
+    return (1 + hits) / (1 + done)
 
 
 def skewed_tail(z: float, skew: float) -> float:

@@ -7,6 +7,7 @@ and again with clusters of near-duplicates instead of rows).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 from tunewright.audit.shortcut_statistics import (
     ClusterTest,
     Counts,
+    SetScan,
     cross_fitted_accuracy,
     difference,
     entropy_share,
     false_discovery_q,
     fisher_p,
-    joint_tail_p,
     log_factorials,
     phi,
 )
@@ -27,8 +28,8 @@ from tunewright.audit.shortcut_statistics import (
 FOLDS = 5
 RARE = "(rare)"  # values with too little support, put together: never tested, because it is not a value
 MAY_ADD = 0.05  # p of a class from which it is named among those that go with a value together
-JOINT_SHARE = 0.1  # of the false alarms that q allows, for values tested against all classes together
-MOST_JOINT = 5_000  # clusters
+SET_SHARE = 0.25  # of q, for values tested against sets of classes; the rest is for single cells
+MOST_SCANNED = 5_000  # clusters
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,20 @@ class Limits:
     """What a finding needs."""
 
     min_support: float = 10  # rows with the value, and rows of the class
-    q: float = 0.02  # for the exact test after false-discovery control
+    q: float = 0.01  # after false-discovery control; of data without a shortcut, the chance of any finding
     p: float = 0.01  # for the permutation of clusters
     fail_difference: float = 0.3  # in the value's share between class and others
     fail_phi: float = 0.2
     warn_difference: float = 0.15
     warn_phi: float = 0.1
+
+    @property
+    def cell_q(self) -> float:
+        return self.q * (1 - SET_SHARE)
+
+    @property
+    def set_q(self) -> float:
+        return self.q * SET_SHARE
 
 
 @dataclass(frozen=True)
@@ -75,11 +84,7 @@ class Rows:
 
     def test(self, has: NDArray[np.bool_], classes: Sequence[int]) -> ClusterTest:
         """Whether rows that `has` and rows of the classes go together more than their lists and clusters would by chance."""
-        of = np.isin(self.label_class, classes).astype(np.float64)
-        expected = np.full(len(of), of.mean())
-        if self.chance is not None:
-            expected = self.chance(classes)
-            expected = expected * (of.sum() / max(float(expected.sum()), 1e-300))
+        of, expected = self._of(classes)
         cluster = self.cluster
         if self.of_lists and expected.any():
             # A list that offers none of the classes says nothing about them. As such rows cannot deviate, those that can
@@ -89,12 +94,37 @@ class Rows:
             _, cluster = np.unique(cluster, return_inverse=True)
         sizes = np.bincount(cluster)
         root = np.ones(len(sizes)) if self.of_lists else np.sqrt(sizes)
-        stratum = np.floor(np.log2(sizes)).astype(np.int64)
         return ClusterTest(
             np.bincount(cluster, has - has.mean()) / root,
             np.bincount(cluster, of - expected) / root,
-            tuple(np.flatnonzero(stratum == level) for level in np.unique(stratum)),
+            _strata(sizes),
         )
+
+    def scan(self, has: NDArray[np.bool_], classes: Sequence[int]) -> SetScan:
+        """Whether rows that `has` and rows of some set of the classes go together more than by chance."""
+        sizes = np.bincount(self.cluster)
+
+        def shares(of_rows: NDArray[Any]) -> NDArray[np.float64]:
+            return np.bincount(self.cluster, of_rows) / sizes
+
+        pairs = [self._of([place]) for place in classes]
+        of = np.stack([shares(of) for of, _ in pairs], axis=1)
+        excess = of if self.chance is None else np.stack([shares(of - e) for of, e in pairs], axis=1)
+        return SetScan(shares(has), of, excess, _strata(sizes))
+
+    def _of(self, classes: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """For each row whether it is of the classes, and how likely that is by its list."""
+        of = np.isin(self.label_class, classes).astype(np.float64)
+        if self.chance is None:
+            return of, np.full(len(of), of.mean())
+        expected = self.chance(classes)
+        return of, expected * (of.sum() / max(float(expected.sum()), 1e-300))
+
+
+def _strata(sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    """The positions of clusters of about one size: from a power of two to the next."""
+    stratum = np.floor(np.log2(sizes)).astype(np.int64)
+    return tuple(np.flatnonzero(stratum == level) for level in np.unique(stratum))
 
 
 @dataclass(frozen=True)
@@ -167,9 +197,9 @@ def find_shortcuts(
     )
     by_table: dict[int, list[Cell]] = {}
     for (table, cell), q in zip(cells, adjusted):
-        if q <= limits.q and _matters(cell, limits):
+        if q <= limits.cell_q and _matters(cell, limits):
             by_table.setdefault(id(table), []).append(replace(cell, q=q))
-    for table, moved in _together(cells, behind, limits):
+    for table, moved in _by_sets(cells, behind, limits):
         by_table.setdefault(id(table), moved)
     found: list[Shortcut] = []
     for table in tables:
@@ -195,38 +225,36 @@ def _weighted(p: list[float], of_words: list[bool], others: Sequence[float]) -> 
     return [min(1.0, value) for value in (*weighted, *(value / for_word for value in others))]
 
 
-def _together(
+def _by_sets(
     cells: list[tuple[Table, Cell]], behind: dict[int, Rows], limits: Limits
 ) -> list[tuple[Table, list[Cell]]]:
-    """Values that go with several classes together, though with none of them enough: tested once a value, as one family.
+    """Values that go with a set of classes, though with none of them surely enough: one test a value, as one family.
 
     Only values that some class has markedly more or less often are asked about; the others count as tested and not found.
     """
     values: dict[tuple[int, str], list[tuple[Table, Cell]]] = {}
     for table, cell in cells:
         values.setdefault((id(table), cell.value), []).append((table, cell))
+    moved = [[c for _, c in entries if c.p <= MAY_ADD and _matters(c, limits)] for entries in values.values()]
     p: list[float] = []
-    for entries in values.values():
+    for entries, worth in zip(values.values(), moved):
         table = entries[0][0]
         rows = behind.get(id(table))
-        worth = rows is not None and any(c.p <= MAY_ADD and _matters(c, limits) for _, c in entries)
-        p.append(_joint_p(table, rows, entries[0][1].value) if rows is not None and worth else 1.0)
-    found: list[tuple[Table, list[Cell]]] = []
-    for entries, q in zip(values.values(), false_discovery_q(p)):
-        if q > limits.q * JOINT_SHARE:
-            continue
-        moved = [c for _, c in entries if c.p <= MAY_ADD and _matters(c, limits)]
-        found.append((entries[0][0], [replace(cell, q=q) for cell in moved]))
-    return found
+        p.append(_set_p(table, rows, [c for _, c in entries]) if rows is not None and worth else 1.0)
+    return [
+        (entries[0][0], [replace(cell, q=q) for cell in worth])
+        for entries, worth, q in zip(values.values(), moved, false_discovery_q(p))
+        if q <= limits.set_q
+    ]
 
 
-def _joint_p(table: Table, rows: Rows, value: str) -> float:
-    if rows.of_lists or len(np.unique(rows.cluster)) > MOST_JOINT:
-        return 1.0  # each class has rows of its own; and with so many, single classes stand out
-    has = rows.value == table.values.index(value)
-    counts = table.counts.sum(axis=(0, 2))
-    kept = [j for j in range(len(table.classes)) if counts[j] > 0]
-    return joint_tail_p([rows.test(has, [j]) for j in kept])
+def _set_p(table: Table, rows: Rows, cells: Sequence[Cell]) -> float:
+    if rows.of_lists or rows.cluster.max() >= MOST_SCANNED:
+        return (
+            1.0  # each class has rows of its own; and with so many clusters, single classes are sure enough
+        )
+    has = rows.value == table.values.index(cells[0].value)
+    return rows.scan(has, [table.classes.index(cell.label_class) for cell in cells]).p()
 
 
 def _matters(cell: Cell, limits: Limits) -> bool:
