@@ -113,6 +113,7 @@ def test_a_model_that_reads_the_request_passes(tmp_path: Path) -> None:
     found = asked(by_request(tmp_path), reads_the_request)
     assert (found.verdict, found.exit_code) == ("pass", 0)
     assert {flip.changed for flip in found.flips} == {0}
+    assert found.sentence().endswith("by more than the noise")
 
 
 def says_nothing(_: Asked) -> str:
@@ -175,6 +176,7 @@ def test_a_change_that_the_data_do_not_teach_does_not_count(tmp_path: Path) -> N
     assert flip.changed > 40
     assert flip.led == 0
     assert found.verdict == "pass"
+    assert "a system message or none changed the tool, but not as the rows lead it" in found.sentence()
 
 
 def test_a_handful_of_rows_leads_nowhere() -> None:

@@ -128,7 +128,10 @@ class ProbeResult:
         if self.doubt:
             return f"INCONCLUSIVE: {self.doubt}"
         if not self.deciding:
-            return "PASS: no part of the structure changes the tool by more than the noise"
+            noise = self.control.interval[1]
+            moved = [FEATURES[f.feature] for f in self.flips if f.n >= LEAST and f.interval[0] > noise]
+            also = f"; {', '.join(moved)} changed the tool, but not as the rows lead it" if moved else ""
+            return f"PASS: no part of the structure changes the tool as the rows lead it by more than the noise{also}"
         found = [
             f"{FEATURES[flip.feature]} changed the tool in {_of(flip.changed, flip.n)} requests "
             f"({flip.interval[0]:.0%} to {flip.interval[1]:.0%})"
