@@ -6,8 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Inv, commands_on, ended, real_recipe, real_run, there, wait
+from tests.support.commands import (
+    Inv,
+    commands_on,
+    ended,
+    real_environment,
+    real_recipe,
+    real_run,
+    there,
+    wait,
+)
 from tests.support.random_qwen3 import write_model
+from tests.support.remote_runs import make_checkout
 from tunewright.contract.atomic import write_text
 from tunewright.contract.manifest import read_manifest, write_manifest
 from tunewright.contract.run import RunFolder
@@ -16,20 +26,34 @@ from tunewright.eval.registry import read_registry
 from tunewright.remote import follow
 from tunewright.remote.host import open_host
 from tunewright.remote.job import pull_run
+from tunewright.remote.worker_client import write_record
+from tunewright.train.lock import is_held
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.fixture
-def run(checkout: Path, tmp_path: Path) -> RunFolder:
-    """A run whose quantized model was not pulled."""
-    run = real_run(checkout, real_recipe(write_model(tmp_path / "model"), models=False))
-    wait(lambda: ended(run))
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with one run, whose quantized model was not pulled; nobody may write in it."""
+    checkout = make_checkout(tmp_path_factory.mktemp("template") / "checkout")
+    run = real_run(checkout, real_recipe(write_model(checkout.parent / "model"), models=False))
+    wait(lambda: ended(run) and not is_held(there(run).path))
     status = there(run).read_status()
     assert status is not None
     assert status.state == "done", status
     with open_host("local", checkout) as host:
         pull_run(host, run, print)
+    return checkout
+
+
+@pytest.fixture
+def run(template: Path, checkout: Path) -> RunFolder:
+    """That run, in a copy of the checkout."""
+    shutil.copytree(template, checkout, dirs_exist_ok=True)
+    (path,) = (checkout / "runs").iterdir()
+    run = RunFolder(path)
+    with open_host("local", checkout) as host:
+        write_record(run, host, real_environment(checkout / ".real"))
     return run
 
 
