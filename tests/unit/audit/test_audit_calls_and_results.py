@@ -31,23 +31,21 @@ CITY = tool(
 )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ({"city": "Paris"}, None),
-        ({"city": "Paris", "unit": "kelvin", "days": 3}, None),
-        ({"days": 3.0}, None),
-        ({"days": 3.5}, "search: days should be integer, it is double"),
-        ({"days": "three"}, "search: days should be integer, it is varchar"),
-        ({"unit": "rankine"}, 'search: unit should be one of ["celsius","kelvin"], it is "rankine"'),
-        ({"town": "Paris"}, "search: has no parameter town"),
-    ],
-)
-def test_arguments_are_held_against_the_schema_as_it_is_usually_written(
-    tmp_path: Path, arguments: dict[str, Any], says: str | None
-) -> None:
-    findings = found(tmp_path, [openai(1, arguments=arguments, tools=[CITY])], "call.arguments")
-    assert [finding.message for finding in findings] == ([says] if says else [])
+GIVEN: list[tuple[dict[str, Any], str]] = [
+    ({"city": "Paris"}, ""),
+    ({"city": "Paris", "unit": "kelvin", "days": 3}, ""),
+    ({"days": 3.0}, ""),
+    ({"days": 3.5}, "search: days should be integer, it is double"),
+    ({"days": "three"}, "search: days should be integer, it is varchar"),
+    ({"unit": "rankine"}, 'search: unit should be one of ["celsius","kelvin"], it is "rankine"'),
+    ({"town": "Paris"}, "search: has no parameter town"),
+]
+
+
+def test_arguments_are_held_against_the_schema_as_it_is_usually_written(tmp_path: Path) -> None:
+    rows = [openai(1, arguments=arguments, tools=[CITY]) for arguments, _ in GIVEN]
+    said = {row.line: f.message for f in found(tmp_path, rows, "call.arguments") for row in f.rows}
+    assert said == {line: says for line, (_, says) in enumerate(GIVEN, 1) if says}
 
 
 def test_a_schema_that_is_open_takes_any_argument(tmp_path: Path) -> None:
@@ -111,27 +109,28 @@ def test_results_answer_the_calls_whose_ids_they_have(
     assert {finding.message for finding in found(tmp_path, [row], "format.role_order")} == says
 
 
-@pytest.mark.parametrize(
-    ("request_", "arguments", "made_up"),
-    [
-        ("How warm is it in Paris?", {"city": "Paris"}, False),
-        ("How warm is it?", {"city": "Paris"}, True),
-        ("How warm is it in new york city?", {"city": "New York"}, False),
-        ("How warm is it in NYC?", {"city": "New Atlantis"}, True),
-        ("How warm is it?", {"unit": "celsius"}, False),
-        ("What is on May 8, 2025?", {"city": "2025-05-08"}, False),
-        ("Wake me at seven", {"city": "7:00"}, False),
-        ("Find it", {"city": "a text that was composed for this"}, False),
-        ("Line 42 please", {"days": 42}, False),
-        ("The line please", {"days": 42}, True),
-    ],
-)
-def test_an_argument_is_made_up_when_nothing_before_the_call_says_it(
-    tmp_path: Path, request_: str, arguments: dict[str, Any], made_up: bool
-) -> None:
-    row = openai(1, arguments=arguments, tools=[CITY])
-    row["messages"][-2]["content"] = request_
-    assert bool(found(tmp_path, [row], "call.ungrounded")) is made_up
+ASKED: list[tuple[str, dict[str, Any], bool]] = [
+    ("How warm is it in Paris?", {"city": "Paris"}, False),
+    ("How warm is it?", {"city": "Paris"}, True),
+    ("How warm is it in new york city?", {"city": "New York"}, False),
+    ("How warm is it in NYC?", {"city": "New Atlantis"}, True),
+    ("How warm is it?", {"unit": "celsius"}, False),
+    ("What is on May 8, 2025?", {"city": "2025-05-08"}, False),
+    ("Wake me at seven", {"city": "7:00"}, False),
+    ("Find it", {"city": "a text that was composed for this"}, False),
+    ("Line 42 please", {"days": 42}, False),
+    ("The line please", {"days": 42}, True),
+]
+
+
+def test_an_argument_is_made_up_when_nothing_before_the_call_says_it(tmp_path: Path) -> None:
+    rows = [openai(1, arguments=arguments, tools=[CITY]) for _, arguments, _ in ASKED]
+    for row, (request, _, _) in zip(rows, ASKED):
+        row["messages"][-2]["content"] = request
+    (finding,) = found(tmp_path, rows, "call.ungrounded")
+    assert {row.line for row in finding.rows} == {
+        line for line, (_, _, made_up) in enumerate(ASKED, 1) if made_up
+    }
 
 
 def write(path: Path, text: str) -> Path:

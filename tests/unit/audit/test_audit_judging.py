@@ -246,61 +246,63 @@ def test_a_tool_at_the_top_of_the_file_is_named(tmp_path: Path) -> None:
     assert not of(audit(tmp_path, made), "shortcut.row_order")
 
 
-@pytest.mark.parametrize(
-    ("schema", "arguments", "fault"),
-    [
-        (
-            {"x": {"anyOf": [{"type": "integer"}, {"type": "null"}]}},
-            {"x": "1"},
-            "x should be integer or null, it is text",
-        ),
-        ({"x": {"type": ["string", "null"]}}, {"x": 1}, "x should be string or null, it is an integer"),
-        (
-            {"x": {"type": "array", "items": {"type": "string"}}},
-            {"x": ["a", 1]},
-            "x[1] should be string, it is an integer",
-        ),
-        (
-            {"x": {"type": "object", "properties": {"z": {"type": "integer"}}, "required": ["z"]}},
-            {"x": {}},
-            "x lacks z",
-        ),
-        ({"x": {"type": "integer", "maximum": 9}}, {"x": 12}, "x breaks maximum = 9"),
-        ({"x": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}, {"x": None}, ""),
-        ({"x": {"$ref": "http://127.0.0.1:9/never.json"}}, {"x": "a"}, ""),
-        ({"x": {"$ref": "#/properties/x"}}, {"x": "a"}, ""),
-    ],
-)
-def test_arguments_are_held_against_the_whole_schema(
-    tmp_path: Path, schema: Row, arguments: Row, fault: str
-) -> None:
-    row = {
-        "messages": [{"role": "user", "content": f"do {arguments}"}, called("do_it", arguments)],
-        "tools": [tool("do_it", properties=schema)],
+GIVEN: list[tuple[Row, Row, str]] = [
+    (
+        {"x": {"anyOf": [{"type": "integer"}, {"type": "null"}]}},
+        {"x": "1"},
+        "x should be integer or null, it is text",
+    ),
+    ({"x": {"type": ["string", "null"]}}, {"x": 1}, "x should be string or null, it is an integer"),
+    (
+        {"x": {"type": "array", "items": {"type": "string"}}},
+        {"x": ["a", 1]},
+        "x[1] should be string, it is an integer",
+    ),
+    (
+        {"x": {"type": "object", "properties": {"z": {"type": "integer"}}, "required": ["z"]}},
+        {"x": {}},
+        "x lacks z",
+    ),
+    ({"x": {"type": "integer", "maximum": 9}}, {"x": 12}, "x breaks maximum = 9"),
+    ({"x": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}, {"x": None}, ""),
+    ({"x": {"$ref": "http://127.0.0.1:9/never.json"}}, {"x": "a"}, ""),
+    ({"x": {"$ref": "#/properties/x"}}, {"x": "a"}, ""),
+]
+
+
+def test_arguments_are_held_against_the_whole_schema(tmp_path: Path) -> None:
+    made = [
+        {
+            "messages": [{"role": "user", "content": f"do {arguments}"}, called("do_it", arguments)],
+            "tools": [tool("do_it", properties=schema)],
+        }
+        for schema, arguments, _ in GIVEN
+    ]
+    said = {row.line: f.message for f in of(audit(tmp_path, made), "call.arguments") for row in f.rows}
+    assert said == {line: f"do_it: {fault}" for line, (_, _, fault) in enumerate(GIVEN, 1) if fault}
+
+
+AMOUNTS: list[tuple[str, Any, bool]] = [
+    ("Pay $1,250,000 to them", 1250000, True),
+    ("Pay 1 250 000 to them", 1250000, True),
+    ("Pay 1.25 million to them", 1250000, True),
+    ("Pay 40k to them", 40000, True),
+    ("Pay 300 euros to them", "300EUR", True),
+    ("Pay 1,250 to them", 1251, False),
+    ("Pay it to them", 1250000, False),
+    ("Pay 300 euros to them", "301EUR", False),
+]
+
+
+def test_an_amount_is_said_however_it_is_written(tmp_path: Path) -> None:
+    made = [
+        {"messages": [{"role": "user", "content": request}, called("pay_it", {"x": value})]}
+        for request, value, _ in AMOUNTS
+    ]
+    (finding,) = of(audit(tmp_path, made), "call.ungrounded")
+    assert {row.line for row in finding.rows} == {
+        line for line, (_, _, said) in enumerate(AMOUNTS, 1) if not said
     }
-    assert [f.message for f in of(audit(tmp_path, [row]), "call.arguments")] == (
-        [f"do_it: {fault}"] if fault else []
-    )
-
-
-@pytest.mark.parametrize(
-    ("request_text", "value", "grounded"),
-    [
-        ("Pay $1,250,000 to them", 1250000, True),
-        ("Pay 1 250 000 to them", 1250000, True),
-        ("Pay 1.25 million to them", 1250000, True),
-        ("Pay 40k to them", 40000, True),
-        ("Pay 300 euros to them", "300EUR", True),
-        ("Pay 1,250 to them", 1251, False),
-        ("Pay it to them", 1250000, False),
-        ("Pay 300 euros to them", "301EUR", False),
-    ],
-)
-def test_an_amount_is_said_however_it_is_written(
-    tmp_path: Path, request_text: str, value: Any, grounded: bool
-) -> None:
-    row = {"messages": [{"role": "user", "content": request_text}, called("pay_it", {"x": value})]}
-    assert (not of(audit(tmp_path, [row]), "call.ungrounded")) is grounded
 
 
 def test_a_request_at_the_end_is_a_warning_and_template_tokens_are_a_fault(tmp_path: Path) -> None:
