@@ -1,4 +1,5 @@
-"""A worker's death is told as what it was, to whoever is attached and to whoever asks later. With the real worker."""
+"""A worker's death is told as what it was, to whoever is attached and to whoever asks later. With the real worker,
+whose stages compute nothing where the test is not about what they compute."""
 
 import json
 import os
@@ -39,8 +40,9 @@ Begin = Callable[..., RunFolder]
 
 
 @pytest.fixture
-def begin(checkout: Path, model: Path) -> Generator[Begin]:
-    """Start a run that takes minutes, and wait until it trains; whatever is left of it is killed at the end."""
+def begin(checkout: Path) -> Generator[Begin]:
+    """Start a run and wait until it trains; whatever is left of it is killed at the end. Without a recipe, a light run that
+    takes minutes."""
     runs: list[RunFolder] = []
 
     host = checkout / ".tunewright" / "host"
@@ -48,7 +50,8 @@ def begin(checkout: Path, model: Path) -> Generator[Begin]:
     (host / "host.toml").write_text("resumes = 0\n")
 
     def start(recipe: Recipe | None = None, *, trains: bool = True, limit: int = 0) -> RunFolder:
-        run = real_run(checkout, recipe or real_recipe(model, steps=20_000, checkpoint_every=50), limit=limit)
+        endless = real_recipe(Path("/nowhere"), steps=20_000, checkpoint_every=50)
+        run = real_run(checkout, recipe or endless, limit=limit, light=recipe is None)
         runs.append(run)
         if trains:
             wait(lambda: (there(run).read_status() or Status(state="queued")).step > 3)
@@ -74,7 +77,7 @@ def guard_of(worker: int) -> int:
     """The process that started a worker and watches it; 0 where it is gone."""
     parent = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
     command = Path(f"/proc/{parent}/cmdline").read_bytes()
-    return parent if b"tunewright.train" in command else 0
+    return parent if b"tunewright.train" in command or b"light_worker" in command else 0
 
 
 def owned(run: RunFolder, **changes: object) -> None:
