@@ -36,13 +36,14 @@ def audit(case: Case, folder: Path) -> AuditReport:
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], AuditReport]:
-    """Audits each dataset once, however many checks look at it."""
-    known: dict[int, AuditReport] = {}
+    """Audits each dataset once, however many checks look at it; two cases of the same content are one dataset."""
+    known: dict[str, AuditReport] = {}
 
     def look(case: Case) -> AuditReport:
-        if id(case) not in known:
-            known[id(case)] = audit(case, tmp_path_factory.mktemp("data"))
-        return known[id(case)]
+        content = repr(case)
+        if content not in known:
+            known[content] = audit(case, tmp_path_factory.mktemp("data"))
+        return known[content]
 
     return look
 
