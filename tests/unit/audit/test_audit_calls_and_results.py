@@ -88,25 +88,24 @@ def answered(calls: list[str], results: list[str], goes_on: bool = True) -> dict
     return {"messages": [*messages, {"role": "assistant", "content": "One."}] if goes_on else messages}
 
 
-@pytest.mark.parametrize(
-    ("row", "says"),
-    [
-        (answered(["a", "b"], ["b", "a"]), set[str]()),
-        (answered(["a"], [], goes_on=False), set[str]()),
-        (
-            answered(["a", "b"], ["a", "z"]),
-            {
-                "a tool result for a call that is not there: no call before it has its tool_call_id",
-                "a call without its result, although the conversation goes on",
-            },
-        ),
-        (answered(["a", "a"], ["a"]), {"two calls of one message with the same id"}),
-    ],
-)
-def test_results_answer_the_calls_whose_ids_they_have(
-    tmp_path: Path, row: dict[str, Any], says: set[str]
-) -> None:
-    assert {finding.message for finding in found(tmp_path, [row], "format.role_order")} == says
+RESULTS: list[tuple[dict[str, Any], set[str]]] = [
+    (answered(["a", "b"], ["b", "a"]), set()),
+    (answered(["a"], [], goes_on=False), set()),
+    (
+        answered(["a", "b"], ["a", "z"]),
+        {
+            "a tool result for a call that is not there: no call before it has its tool_call_id",
+            "a call without its result, although the conversation goes on",
+        },
+    ),
+    (answered(["a", "a"], ["a"]), {"two calls of one message with the same id"}),
+]
+
+
+def test_results_answer_the_calls_whose_ids_they_have(tmp_path: Path) -> None:
+    findings = found(tmp_path, [row for row, _ in RESULTS], "format.role_order")
+    said = {(row.line, finding.message) for finding in findings for row in finding.rows}
+    assert said == {(line, text) for line, (_, says) in enumerate(RESULTS, 1) for text in says}
 
 
 ASKED: list[tuple[str, dict[str, Any], bool]] = [
