@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import front
 from tests.support.conversations import conversation
 from tests.support.endpoint import LookAlike, completion, look_alike, ok
 from tunewright.cli.rehearsing import REHEARSALS
@@ -19,7 +20,6 @@ from tunewright.contract.run import RunFolder, RunSpec
 from tunewright.eval.report import write_report
 from tunewright.eval.run_scores import score_run
 
-ROOT = Path(__file__).parents[2]
 THINGS = (
     *(
         "tuple",
@@ -46,11 +46,6 @@ THINGS = (
         "cache",
     ),
 )
-
-
-def run(*flags: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "tunewright.cli", *flags]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +137,7 @@ def test_what_the_tiny_model_said_is_rehearsed_and_forgotten_less(
 ) -> None:
     own = tmp_path / "own"
     flags = ["--prompts", str(prompts), "--model", "embedded:tiny", "--max-tokens", "60"]
-    done = run("data.rehearse", "--data", str(data), "--out", str(own), *flags)
+    done = front("data.rehearse", "--data", str(data), "--out", str(own), *flags)
     assert done.returncode == 0, done.stdout + done.stderr
     kept = {split: rows_of(own / f"{split}.jsonl") for split in ("train", "test")}
     for row in kept["train"] + kept["test"]:
@@ -157,7 +152,7 @@ def test_what_the_tiny_model_said_is_rehearsed_and_forgotten_less(
     assert len(rows_of(own / "rejected.jsonl")) == sum(facts["rejected"].values())
 
     both = tmp_path / "both"
-    merged = run(
+    merged = front(
         "data.merge", "--data", str(data), "--data", str(own), "--out", str(both), "--balance", "none"
     )
     assert merged.returncode == 0, merged.stderr
@@ -195,7 +190,7 @@ def test_an_endpoint_answers_once_and_what_failed_is_asked_again(
 
     served.behave = behave
     flags = ["--prompts", str(prompts), "--endpoint", served.url, "--name", "base", "--json", "-"]
-    first = run("data.rehearse", "--data", str(data), "--out", str(tmp_path / "own"), *flags)
+    first = front("data.rehearse", "--data", str(data), "--out", str(tmp_path / "own"), *flags)
     assert first.returncode == 0, first.stdout + first.stderr
     value = json.loads(first.stdout)
     assert value["rejected"] == {"degenerate": 1, "not answered": 1}
@@ -203,11 +198,11 @@ def test_an_endpoint_answers_once_and_what_failed_is_asked_again(
     assert all(body["messages"][0]["content"] == "You help." for _, _, body in served.asked)
     # Nothing finished is asked again; for another folder only what got no answer is.
     before = len(served.asked)
-    again = run("data.rehearse", "--data", str(data), "--out", str(tmp_path / "own"), *flags)
+    again = front("data.rehearse", "--data", str(data), "--out", str(tmp_path / "own"), *flags)
     assert json.loads(again.stdout) == value
     assert len(served.asked) == before
     down = ""
-    third = run("data.rehearse", "--data", str(data), "--out", str(tmp_path / "other"), *flags)
+    third = front("data.rehearse", "--data", str(data), "--out", str(tmp_path / "other"), *flags)
     assert json.loads(third.stdout)["rejected"] == {"degenerate": 1}
     assert [body["messages"][-1]["content"] for _, _, body in served.asked[before:]] == ["What is a mutex?"]
 
@@ -218,7 +213,7 @@ def test_a_base_that_only_talks_nonsense_makes_no_dataset(
     served.behave = lambda body: ok(completion("of of of of of of", "base"))
     out = tmp_path / "own"
     flags = ["--prompts", str(prompts), "--endpoint", served.url, "--name", "base"]
-    done = run("data.rehearse", "--data", str(data), "--out", str(out), *flags)
+    done = front("data.rehearse", "--data", str(data), "--out", str(out), *flags)
     assert done.returncode == 2, done.stdout
     assert "0 of 20 answers can be used" in done.stderr
     assert "degenerate" in done.stderr
@@ -245,7 +240,7 @@ def test_mistakes_are_told(flags: list[str], told: str, data: Path, tmp_path: Pa
     wrong = tmp_path / "prompts.jsonl"
     wrong.write_text('{"prompt": "What is a list?"}\n{"text": "What is a set?"}\n', encoding="utf-8")
     flags = [str(wrong) if flag == "PROMPTS" else flag for flag in flags]
-    done = run("data.rehearse", "--data", str(data), "--out", str(tmp_path / "own"), *flags)
+    done = front("data.rehearse", "--data", str(data), "--out", str(tmp_path / "own"), *flags)
     assert done.returncode == 2, done.stdout + done.stderr
     assert told in done.stderr
     assert "Traceback" not in done.stderr
