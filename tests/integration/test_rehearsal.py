@@ -88,7 +88,7 @@ RECIPE: dict[str, Any] = {
     "model": {"base": "embedded:tiny", "dtype": "float32"},
     "train": {
         "steps": 60,
-        "batch_size": 4,
+        "batch_size": 2,
         "learning_rate": 5e-3,
         "warmup": 2,
         "max_seq_length": 256,
