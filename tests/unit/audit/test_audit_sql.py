@@ -8,8 +8,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from syrupy.assertion import SnapshotAssertion
 
-from tunewright.audit.sql import FORMATS, run_query
+from tests.support import planted_structure
+from tunewright.audit.sql import FORMATS, STATS, run_query
 from tunewright.audit.views import COLUMNS, RUN_TABLES
 from tunewright.contract.errors import UserError
 
@@ -75,6 +77,13 @@ def test_a_view_has_the_columns_that_are_documented(view: str, data: list[Path],
 @pytest.mark.parametrize("view", [view for view in COLUMNS if view != "findings"])
 def test_a_view_is_not_empty(view: str, data: list[Path], runs: Path) -> None:
     assert ask(f"SELECT count(*) AS n FROM {view}", data, runs)[0]["n"] != 0
+
+
+@pytest.mark.parametrize("view", STATS)
+def test_the_tables_of_stats_as_a_whole(view: str, tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+    rows = planted_structure.by_structure(60)
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run_query(f"FROM {view}", [tmp_path / "train.jsonl"], None) == snapshot
 
 
 def test_findings_are_asked_for_with_their_rows(data: list[Path]) -> None:

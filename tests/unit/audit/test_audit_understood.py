@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 
 from tests.support.audit_rows import Row, chat, good, last, openai, says, schema
+from tests.support.page_text import page_text
 from tunewright.audit.audit_page import html_report
 from tunewright.audit.audited import AuditReport, audit_dataset
 from tunewright.audit.sql import run_query
@@ -101,24 +103,13 @@ def test_the_json_and_the_view_say_the_same(report: AuditReport, folder: Path) -
         assert {place["detail"] for place in said["unread_at"]} <= set(row["reasons"])
 
 
-def test_the_terminal_says_it_before_the_verdict(report: AuditReport) -> None:
-    lines = terminal_text(report, 200).splitlines()
-    verdict = next(number for number, line in enumerate(lines) if line.startswith("FAIL"))
-    said = "\n".join(lines[:verdict])
-    assert "48 of 110 rows (messages 47, sharegpt 1)" in said
-    assert "40 of 42 calls (openai 31, code_mode 9)" in said
-    assert "  train.jsonl:31 not JSON" in said
-    places = [line for line in lines[:verdict] if line.startswith(("  train.jsonl:", "  valid.jsonl:"))]
-    assert len(places) == 20
-    assert "and 47 more" in said
-
-
-def test_the_page_says_it_before_the_findings(report: AuditReport) -> None:
-    page = html_report(report)
-    said = page[page.index("What was read") : page.index("<h2>Findings")]
-    assert "36 of 38 rows (messages 35, sharegpt 1)" in said
-    assert "train.jsonl:31" in said
-    assert "and 47 more" in said
+def test_terminal_and_page_say_it_before_the_verdict_and_the_findings(
+    report: AuditReport, folder: Path, snapshot: SnapshotAssertion
+) -> None:
+    terminal = terminal_text(report, 1000).partition("FAIL:")[0]
+    page = html_report(report).partition("<h2>Findings")[0].partition("What was read")[2].partition("<h2")[0]
+    for said in (terminal, page_text(page)):
+        assert said.replace(f"{folder}/", "") == snapshot
 
 
 def test_what_is_unread_is_no_encoding_fault(report: AuditReport) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
 
 from tunewright.audit.audited import audit_dataset
 from tunewright.chat.calls import find
@@ -81,10 +82,11 @@ def test_the_same_data_give_the_same_files_and_a_manifest(tmp_path: Path) -> Non
     assert first.changes == second.changes
 
 
-def test_the_table_shows_each_tool_before_and_after(tmp_path: Path) -> None:
-    text = normalize_dataset(story(tmp_path / "data"), tmp_path / "out").text(120)
-    assert "0% -> 100%" in next(line for line in text.splitlines() if line.strip().startswith("search"))
-    assert "system message added: " in text
+def test_the_table_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert normalize_dataset(story(Path("data")), Path("out")).text(120) == snapshot
 
 
 def test_duplicates_stay_duplicates(tmp_path: Path) -> None:

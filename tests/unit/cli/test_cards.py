@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from huggingface_hub import DatasetCard, ModelCard
+from syrupy.assertion import SnapshotAssertion
 
 from tests.support.commands import Inv, commands_on
 from tests.support.conversations import conversation
@@ -30,29 +31,16 @@ def inv(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Inv:
     return commands_on(checkout, monkeypatch)
 
 
-def test_a_dataset_card_says_what_is_there_and_what_is_wrong(inv: Inv, checkout: Path) -> None:
-    said = inv(
-        "card",
-        "--data",
-        "set",
-        "--out",
-        "set/README.md",
-        "--croissant",
-        "set/croissant.json",
-        "--licence",
-        "mit",
-    )
+def test_a_dataset_card_says_what_is_there_and_what_is_wrong(
+    inv: Inv, checkout: Path, snapshot: SnapshotAssertion
+) -> None:
+    outputs = ["--out", "set/README.md", "--croissant", "set/croissant.json"]
+    said = inv("card", "--data", "set", *outputs, "--licence", "mit")
     assert said.code == 0, said.err
     card = DatasetCard.load(checkout / "set" / "README.md")
-    value = card.data.to_dict()
-    assert value["license"] == "mit"
-    assert value["size_categories"] == ["n<1K"]
-    assert value["configs"][0]["data_files"] == [
-        {"split": "train", "path": ["train.jsonl"]},
-        {"split": "validation", "path": ["valid.jsonl"]},
-    ]
+    assert card.data.to_dict()["license"] == "mit"
     assert sha256_file(checkout / "set" / "train.jsonl") in card.text
-    assert any(f"**{verdict}" in card.text for verdict in ("PASS", "WARN", "FAIL"))
+    assert (checkout / "set" / "README.md").read_text() == snapshot
 
     metadata = json.loads((checkout / "set" / "croissant.json").read_text())
     assert metadata["conformsTo"] == "http://mlcommons.org/croissant/1.0"
@@ -67,10 +55,13 @@ def test_a_dataset_card_says_what_is_there_and_what_is_wrong(inv: Inv, checkout:
         assert all(field["source"]["fileObject"]["@id"] in files for field in records["field"])
 
 
-def test_a_model_card_has_each_number_with_its_interval(inv: Inv, checkout: Path) -> None:
+def test_a_model_card_has_each_number_with_its_interval(
+    inv: Inv, checkout: Path, snapshot: SnapshotAssertion
+) -> None:
     make_run(checkout / "runs", tuned=0.9)
     said = inv("card", "--run", RUN_ID)
     assert said.code == 0, said.err
+    assert said.out == snapshot
     card = ModelCard(said.out)
     value = card.data.to_dict()
     assert value["library_name"] == "mlx"
@@ -79,9 +70,6 @@ def test_a_model_card_has_each_number_with_its_interval(inv: Inv, checkout: Path
     results = {entry["dataset"]["name"]: entry["metrics"] for entry in model["results"]}
     assert results.keys() == {"navigation", "field_access"}
     assert all(0 < metric["value"] <= 1 for metrics in results.values() for metric in metrics)
-    rows = [line for line in card.text.splitlines() if line.startswith("| navigation")]
-    assert rows
-    assert all(line.count("[") == 2 for line in rows), rows
 
 
 def test_a_strangers_words_are_no_front_matter(inv: Inv, checkout: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from invoke.collection import Collection
+from syrupy.assertion import SnapshotAssertion
 
 from tests.support.commands import front
 from tunewright.cli import tasks
@@ -43,6 +44,11 @@ def test_the_agreed_tasks_are_listed() -> None:
     listed = {line.split()[0] for line in listing if line.startswith("  ") and line[2] != " "}
     assert agreed <= listed
     assert listed == set(TASKS)
+
+
+@pytest.mark.parametrize("arguments", [["--list"], ["train", "--help"], ["audit", "--help"]], ids=" ".join)
+def test_help_as_a_whole(arguments: list[str], snapshot: SnapshotAssertion) -> None:
+    assert front(*arguments).stdout == snapshot
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -5,10 +5,13 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
 
+from tunewright.cli.hosts import check_several
 from tunewright.cli.side_by_side import hosts_named, on_each, table, worst
 from tunewright.contract.console import say
 from tunewright.contract.errors import HostError, UserError
+from tunewright.remote.preflight import HostFinding
 
 CODES = st.sampled_from([0, 1, 2, 3, 4])
 
@@ -75,3 +78,16 @@ def test_columns_are_as_wide_as_their_longest_cell() -> None:
     assert table([("host", "run"), ("mac-studio", "-"), ("b", "20261129")]) == (
         "host        run\nmac-studio  -\nb           20261129"
     )
+
+
+def test_the_table_of_several_hosts_as_a_whole(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    def look(host: str) -> list[HostFinding]:
+        if host == "away":
+            raise HostError("away does not answer", "Switch it on.")
+        sleep = HostFinding("sleep", "warn", "sleeps after 10 minutes", "sudo pmset -c sleep 0")
+        return [HostFinding("uv", "pass", "uv 0.13.9"), *([sleep] if host == "mac-studio" else [])]
+
+    check_several(["mac-studio", "lab", "away"], look)
+    assert capsys.readouterr().out == snapshot

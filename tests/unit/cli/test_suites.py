@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from invoke.exceptions import Exit
+from syrupy.assertion import SnapshotAssertion
 
 from tests.support.gold import ROOT, answer
 from tests.support.made_calls import TOOLS
@@ -221,10 +222,11 @@ def test_a_recipes_gates_decide_a_score(tmp_path: Path) -> None:
 
 
 def test_a_suite_that_cannot_tell_ends_with_1_and_says_which_case(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
 ) -> None:
     catalog, suite = theirs(tmp_path)
     check.body(None, [str(suite)], str(catalog), 1, str(tmp_path / "check.json"))
+    assert capsys.readouterr().out == snapshot(name="sound")
     found = json.loads((tmp_path / "check.json").read_text())
     assert [chance["gate"]["target"] for chance in found["gates"]] == [0.8, 0.9, 1.0]
     assert all(set(chance["passes"]) == {"0.8", "0.9", "0.95", "0.99"} for chance in found["gates"])
@@ -234,7 +236,7 @@ def test_a_suite_that_cannot_tell_ends_with_1_and_says_which_case(
     with pytest.raises(Exit) as stopped:
         check.body(None, [str(suite)], str(catalog), 1, "")
     assert stopped.value.code == 1
-    assert "gold 1" in capsys.readouterr().out
+    assert capsys.readouterr().out == snapshot(name="not sound")
     with pytest.raises(Exit) as refused:
         check.body(None, [str(suite)], str(catalog), 0, "")
     assert refused.value.code == 2

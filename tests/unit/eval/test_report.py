@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 
 from tests.support.gold import ROOT
 from tests.support.made_run import audit_report, make_run
+from tests.support.page_text import page_text
 from tunewright.contract.atomic import write_jsonl
 from tunewright.contract.manifest import write_manifest
 from tunewright.contract.recipe import Recipe
@@ -71,20 +73,6 @@ def poisoned(tmp_path: Path, text: str = HOSTILE) -> RunFolder:
     return run
 
 
-def test_the_page_has_every_part(tmp_path: Path) -> None:
-    page, _ = reported(make_run(tmp_path, audit=audit_report("warn")))
-    tags = Tags(page)
-    assert tags.open == []
-    assert re.findall(r"<h2>(.*?)</h2>", page) == [
-        "Gates", "navigation", "field access", "Loss", "Audit of the data", "What was trained", "Cases",
-    ]  # fmt: skip
-    assert page.count('<details class="case') == 120
-    assert page.count('<svg class="bars"') == 16
-    assert "12% -&gt; 82%, +70 points [+54, +80] of 60" in page
-    assert "no example of source navigation has a system message" in page
-    assert "Forced past" not in page
-
-
 def test_no_answer_can_become_markup(tmp_path: Path) -> None:
     page, summary = reported(poisoned(tmp_path))
     tags = Tags(page)
@@ -134,21 +122,6 @@ def test_a_forced_run_says_by_whom_and_why_at_the_top(tmp_path: Path) -> None:
     assert summary.index("Forced past") < summary.index("## Gates")
 
 
-def test_the_summary_can_be_pasted_into_a_pull_request(tmp_path: Path) -> None:
-    _, summary = reported(make_run(tmp_path, audit=audit_report("warn")))
-    assert summary.startswith("# tiny: better than its base, faithful to what was trained; targets not met\n")
-    for part in (
-        "not forced",
-        "2.2 minutes on the host, 216,000 tokens trained on",
-        "embedded:tiny",
-        "mlx-lm 0.32.2",
-        "93cf518e",
-    ):
-        assert part in summary, part
-    for table in re.findall(r"(?:^\|.*\n)+", summary, re.MULTILINE):
-        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
-
-
 def test_page_summary_and_terminal_say_the_same_of_going_live(tmp_path: Path) -> None:
     for number, (tuned, answer) in enumerate(((1.0, "yes"), (0.9, "not known"), (0.5, "no"))):
         run = make_run(tmp_path / str(number), tuned=tuned)
@@ -175,86 +148,55 @@ def test_a_forced_run_may_not_go_live_whatever_its_gates_say(tmp_path: Path) -> 
     assert may_go_live(scores).answer == "no"
 
 
-SECTIONS = [
-    "The problem", "Promotion", "Gates", "Scores", "Seconds an answer", "Data", "Audit of the data", "Training",
-    "The model", "Dropped and forced", "Undecided", "Next steps", "What was trained", "Cost",
-]  # fmt: skip
+def test_the_summary_as_a_whole_where_much_is_not_known(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+    _, summary = reported(make_run(tmp_path, audit=audit_report("warn")))
+    for table in re.findall(r"(?:^\|.*\n)+", summary, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+    assert summary == snapshot
 
 
-def test_the_deployment_summary_answers_everything_or_says_what_is_not_known(tmp_path: Path) -> None:
-    run = make_run(tmp_path, audit=audit_report("warn"))
-    _, summary = reported(run)
-    assert re.findall(r"^## (.*)$", summary, re.MULTILINE) == SECTIONS
-    for part in (
-        "embedded:tiny has 12% of 60",
-        "the target is 80%",
-        "| a system message | not known | 0% |",
-        "balance.tool: write\\_file is the tool of 2 % of the calls",
-        "why they were accepted: not known: nobody gave a reason",
-        "validation loss: from 2.990 to",
-        "trained by LoRA: not known",
-        "- size: not known",
-        "navigation, in workflow",
-        "all suites",
-        "- quantized: 0.",
-        "No other model is in use.",
-        "navigation: overall: 60 cases cannot tell",
-        "Space reclaimed on the host: not known",
-    ):
-        assert part in summary, part
-
-
-def test_what_is_known_of_data_sizes_and_reasons_is_in_the_summary(tmp_path: Path) -> None:
-    audit = audit_report("warn") | {"accepted": [{"check": "balance.tool", "why": "rare on purpose"}]}
-    run = make_run(tmp_path, audit=audit)
-    spec = run.read_spec()
-    structure = {
+MEASURED = {"rows": 24, "tokens": 1234, "before": 2.104, "after": 2.451, "delivered": 2.466}
+PREPARATION = {
+    "structure": {
         "examples": 400,
         "before": {"system": 0, "earlier": 20},
         "after": {"system": 400, "earlier": 148},
+    },
+    "read": 300,
+    "dropped": {"longer than 704 tokens": 3, "a call cannot be read": 2},
+    "shapes": {"sharegpt": 295},
+    "dialects": {"hermes_json": 200},
+    "held_out": "cut off by cluster",
+    "calls_as": "hermes_json",
+    "one_call_a_turn": 7,
+    "calls_left_out": 2,
+}
+
+
+def test_page_and_summary_as_a_whole_where_everything_is_known(
+    tmp_path: Path, snapshot: SnapshotAssertion
+) -> None:
+    audit = audit_report("warn") | {"accepted": [{"check": "balance.tool", "why": "rare on purpose"}]}
+    measured = {
+        "agreement": 0.98,
+        "tokens": 2048,
+        "forgetting": MEASURED | {"answered_by": ["embedded:tiny<b>"]},
     }
-    run.write_spec(
-        spec.model_copy(update={"preparation": {"structure": structure, "dropped": {"too long": 3}}})
-    )
-    write_jsonl(
-        run.data / "train.jsonl",
-        [
-            {
-                "messages": [
-                    {"role": "system", "content": "You help."},
-                    {"role": "user", "content": "Where?"},
-                    {
-                        "role": "assistant",
-                        "content": "",
-                        "tool_calls": [{"function": {"name": "f", "arguments": {}}}],
-                    },
-                ]
-            },
-            {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]},
-        ],
-    )
-    write_manifest(
-        run.stage("quantize"),
-        "q" * 64,
-        {"bits_per_weight": 5.502, "bytes": 1_400_000, "float_bytes": 4_000_000},
-    )
-    write_manifest(
-        run.stage("train"),
-        "t" * 64,
-        {"parameters": 217_088, "validation_before": 2.5, "validation_best": 0.5},
-    )
-    _, summary = reported(run)
-    for part in (
-        "| a system message | 0% | 50% |",
-        "| further turns | 5% | 0% |",
-        "| a tool call | not known | 50% |",
-        "why they were accepted: balance.tool: rare on purpose",
-        "5.502 bits a weight reached",
-        "1.4 MB, before quantizing 4.0 MB",
-        "217,088 parameters, about 10.85 % of the model",
-        "rows left out of training: 3 too long",
-    ):
-        assert part in summary, part
+    run = make_run(tmp_path, audit=audit, fidelity=measured, every=20)
+    run.write_spec(run.read_spec().model_copy(update={"preparation": PREPARATION}))
+    call = {"function": {"name": "f", "arguments": {}}}
+    asked = [{"role": "system", "content": "You help."}, {"role": "user", "content": "Where?"}]
+    called = {"role": "assistant", "content": "", "tool_calls": [call]}
+    said = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    write_jsonl(run.data / "train.jsonl", [{"messages": [*asked, called]}, {"messages": said}])
+    sizes = {"bits_per_weight": 5.502, "bytes": 1_400_000, "float_bytes": 4_000_000}
+    write_manifest(run.stage("quantize"), "q" * 64, sizes)
+    trained = {"parameters": 217_088, "validation_before": 2.5, "validation_best": 0.5}
+    write_manifest(run.stage("train"), "t" * 64, trained)
+    page, summary = reported(run)
+    assert Tags(page).open == []
+    assert page_text(page) == snapshot(name="page")
+    assert summary == snapshot(name="summary")
 
 
 def test_the_summary_compares_with_the_model_in_use(tmp_path: Path) -> None:
@@ -292,19 +234,9 @@ def test_a_run_that_holds_little_is_reported_all_the_same(tmp_path: Path) -> Non
     assert "No gate of this recipe decides." in summary
 
 
-MEASURED = {"rows": 24, "tokens": 1234, "before": 2.104, "after": 2.451, "delivered": 2.466}
-
-
-def test_forgetting_is_shown_where_it_was_measured(tmp_path: Path) -> None:
+def test_forgetting_that_was_not_measured_is_not_shown(tmp_path: Path) -> None:
     facts = {"agreement": 0.98, "tokens": 2048}
-    measured = {**facts, "forgetting": {**MEASURED, "answered_by": ["embedded:tiny<b>"]}}
-    page, summary = reported(make_run(tmp_path / "a", fidelity=measured, every=20))
-    assert "- forgetting: perplexity of 24 held-out answers of embedded:tiny" in summary
-    assert "(1,234 tokens): 2.10 before training, 2.45 after, 2.47 as delivered" in summary
-    assert "2.10 →</span> 2.47" in page
-    assert "1,234 tokens of 24 held-out answers" in page
-    assert "<b>" not in re.findall(r"perplexity of what .* said", page)[0]
-    assert "forgetting" not in "".join(reported(make_run(tmp_path / "b", fidelity=facts, every=20)))
+    assert "forgetting" not in "".join(reported(make_run(tmp_path, fidelity=facts, every=20)))
 
 
 @pytest.mark.parametrize("wrong", [{}, None, 3, {**MEASURED, "after": "nan"}, {**MEASURED, "rows": "<i>"}])
@@ -358,28 +290,3 @@ def test_every_key_of_a_recipe_and_every_metric_is_on_the_page_of_formats() -> N
         assert re.search(rf"\b{key}\b", recipe), key
     for metric in ("overall", "discrimination", "fields_used", "parses", "stable"):
         assert f"| `{metric}` |" in page
-
-
-def test_what_preparation_did_to_somebody_s_rows_is_on_the_page(tmp_path: Path) -> None:
-    run = make_run(tmp_path)
-    preparation = {
-        "read": 300,
-        "dropped": {"longer than 704 tokens": 3, "a call cannot be read": 2},
-        "shapes": {"sharegpt": 295},
-        "dialects": {"hermes_json": 200},
-        "held_out": "cut off by cluster",
-        "calls_as": "hermes_json",
-        "one_call_a_turn": 7,
-        "calls_left_out": 2,
-    }
-    run.write_spec(run.read_spec().model_copy(update={"preparation": preparation}))
-    html, summary = reported(run)
-    for told in (
-        "300 (sharegpt 295)",
-        "longer than 704 tokens 3, a call cannot be read 2",
-        "hermes_json 200",
-        "cut off by cluster",
-        "7 rows had several in one; 2 calls left out",
-    ):
-        assert told in html
-        assert told in summary.replace("\\", "")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 
 from tests.support.made_run import make_run
 from tunewright.contract.errors import ExitCode, UserError
@@ -136,13 +137,8 @@ def test_a_damaged_fidelity_file_is_told(tmp_path: Path) -> None:
     assert score_run(run).exit_code == ExitCode.INCONCLUSIVE
 
 
-def test_the_text_says_every_figure_with_n_and_interval_and_no_colour_codes(tmp_path: Path) -> None:
-    text = scores_text(score_run(make_run(tmp_path)))
-    assert "\x1b" not in text
-    assert "82% of 60  [70%, 89%]" in text
-    assert "12% -> 82%, +70 points [+54, +80] of 60, p = 5.1e-12" in text
-    assert text.endswith("quantized: better than its base, faithful to what was trained; targets not met\n")
-    assert "a model that says nothing 0%" in text
+def test_the_text_as_a_whole(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+    assert scores_text(score_run(make_run(tmp_path))) == snapshot
 
 
 def test_one_suites_text_names_each_failed_case_and_why(tmp_path: Path) -> None:

@@ -38,8 +38,11 @@ def leave_unless_done(code: int) -> None:
     only="a folder, file or test id (default: everything)",
     match="only tests whose names match, as pytest -k",
     coverage="measure coverage with branches",
+    update_snapshots="write the snapshots of whole outputs again; read their diff before you commit it",
 )
-def run_tests(c: Context, only: str = "", match: str = "", coverage: bool = False) -> None:
+def run_tests(
+    c: Context, only: str = "", match: str = "", coverage: bool = False, update_snapshots: bool = False
+) -> None:
     """Run the tests."""
     command = ["pytest", *([only] if only else []), *(["-k", match] if match else [])]
     if not (only or match):
@@ -48,6 +51,7 @@ def run_tests(c: Context, only: str = "", match: str = "", coverage: bool = Fals
         workers = (os.cpu_count() or 1) + 2
         command += ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     command += ["--cov", "--cov-report=term"] if coverage else []
+    command += ["--snapshot-update"] if update_snapshots else []
     leave_unless_done(with_tools(*command))
 
 
