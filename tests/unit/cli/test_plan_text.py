@@ -76,7 +76,6 @@ def test_a_plan_that_does_not_fit_as_a_whole(snapshot: SnapshotAssertion) -> Non
 def test_what_the_host_lacks_makes_it_unfit(change: dict[str, Any], words: str) -> None:
     plan = replace(PLAN, **change)
     assert any(words in problem for problem in plan.problems)
-    assert "mac-studio is not fit" in plan_text(plan)
     assert words in plan_text(plan).partition("verdict")[2]
 
 
