@@ -55,11 +55,11 @@ def test_a_module_says_in_a_line_what_it_is_for(path: Path) -> None:
 
 
 def test_snapshots_have_a_test_and_name_no_place_on_a_machine() -> None:
-    """syrupy finds an unused one only in a folder where another one is used, and knows nothing of paths."""
+    """syrupy finds an unused snapshot only in a folder where a test asks for one, and knows nothing of paths."""
     snapshots = sorted((ROOT / "tests").rglob("__snapshots__/*"))
     assert len(snapshots) > 10
     for path in snapshots:
-        assert (path.parents[1] / f"{path.stem}.py").exists(), path
+        assert "snapshot: SnapshotAssertion" in (path.parents[1] / f"{path.stem}.py").read_text(), path
         text = path.read_text(encoding="utf-8")
         assert not re.findall(rf"/tmp/.*|/home/.*|pytest-of-.*|{re.escape(str(ROOT))}.*", text), path
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
 
 from tunewright.cli.new_recipe import (
     DataFacts,
@@ -49,6 +50,11 @@ def test_any_facts_make_a_recipe_that_loads(
     assert recipe.data.path == (path or "x")
     assert recipe.suites[0].held_out == "valid"
     assert [gate.metric for gate in recipe.gates] == (["beats_base"] if calls else []) + ["fidelity"]
+
+
+def test_a_recipe_as_a_whole(snapshot: SnapshotAssertion) -> None:
+    data = facts([100] * 99 + [130], valid=20, rows_with_calls=80)
+    assert recipe_text("my", data, MODEL) == snapshot
 
 
 def test_the_longest_row_sets_the_length_unless_it_is_alone() -> None:
