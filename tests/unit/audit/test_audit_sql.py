@@ -80,7 +80,10 @@ def test_a_view_is_not_empty(view: str, data: list[Path], runs: Path) -> None:
 
 
 @pytest.mark.parametrize("view", STATS)
-def test_the_tables_of_stats_as_a_whole(view: str, tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+def test_the_tables_of_stats_as_a_whole(
+    view: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     rows = planted_structure.by_structure(60)
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert run_query(f"FROM {view}", [tmp_path / "train.jsonl"], None) == snapshot
