@@ -1,12 +1,15 @@
 """How many wrong answers in words scoring refuses, and how many right ones it accepts.
 
-    python benchmarks/words_answers.py            both halves, by suite
+    python benchmarks/words_answers.py            each round, both halves, by suite
     python benchmarks/words_answers.py --slips    and the answers of the first half that are judged otherwise
 
-The sheet, `words_answers.jsonl`, has a line for each case of the suites that is answered in words: three wrong answers as a
-small fine-tuned model writes them (fluent, about the subject, with its key words) and three right ones, all written from the
-request alone, before its facts were read. Half of each suite's cases, drawn with a seed, may be looked at when the rules are
-changed; the other half measures, and its answers are never printed.
+The sheet, `words_answers.jsonl`, has rounds of wrong answers as a small fine-tuned model writes them (fluent, about the
+subject, with its key words) and of right ones, to the cases of the suites that are answered in words. Half of each suite's
+cases, drawn with a seed, may be looked at when rules are changed; the other half is never printed.
+
+All were written by one writer from the requests alone: round 1 before the facts were read, each later one after they had
+been changed because of the earlier ones. The writer of the facts knew the earlier rounds' answers in both halves, so that
+only the general rules were tuned on one half. Only the newest round measures: nothing has changed since it was written.
 """
 
 import argparse
@@ -25,73 +28,85 @@ from tunewright.contract.suite import Case, read_suite  # noqa: E402
 from tunewright.eval.statistics import wilson_interval  # noqa: E402
 from tunewright.eval.words import wrong_words  # noqa: E402
 
+Key = tuple[str, str]  # a suite's name and a case's id
 
-def words_cases() -> dict[tuple[str, str], Case]:
-    """Every case that is answered in words, by suite and id."""
+
+def words_cases() -> dict[Key, Case]:
+    """Every case that is answered in words."""
     suites = [read_suite(path) for path in sorted((ROOT / "suites").glob("*.jsonl"))]
     return {(suite.name, case.id): case for suite in suites for case in suite.cases if not case.expect.tools}
 
 
-def looked_at(keys: list[tuple[str, str]]) -> set[tuple[str, str]]:
+def looked_at(keys: list[Key]) -> set[Key]:
     """The half of each suite's cases that rules may be tuned on."""
     random = Random(SEED)
-    by_suite: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    by_suite: defaultdict[str, list[Key]] = defaultdict(list)
     for key in sorted(keys):
         by_suite[key[0]].append(key)
     return {key for listed in by_suite.values() for key in random.sample(listed, len(listed) // 2)}
 
 
-def share(right: int, total: int) -> str:
-    low, high = wilson_interval(right, total)
-    return f"{right:>3} of {total:>3}  {right / total:6.1%} ({low:.1%} to {high:.1%})"
+class Tally:
+    """Right verdicts and all of them, by half, what an answer is, and a heading."""
+
+    def __init__(self) -> None:
+        self.right: Counter[tuple[bool, str, str]] = Counter()
+        self.all: Counter[tuple[bool, str, str]] = Counter()
+
+    def add(self, half: bool, read: str, agrees: bool, *headings: str) -> None:
+        for heading in headings:
+            self.all[half, read, heading] += 1
+            self.right[half, read, heading] += agrees
+
+    def show(self, half: bool) -> bool:
+        """Print a half's shares; whether all wrong and all right answers reach the target."""
+        for which, read, heading in sorted(self.all, key=lambda key: (key[1] == "right", key[2])):
+            if which == half:
+                right, total = self.right[half, read, heading], self.all[half, read, heading]
+                low, high = wilson_interval(right, total)
+                verdict = "refused" if read == "wrong" else "accepted"
+                print(
+                    f"  {read}, {verdict:<8}  {heading:<18} {right:>3} of {total:>3}  {right / total:6.1%} "
+                    f"({low:.1%} to {high:.1%})"
+                )
+        return all(
+            self.right[half, read, "all"] >= TARGET * self.all[half, read, "all"]
+            for read in ("wrong", "right")
+        )
 
 
 def main() -> int:
-    """Print the shares; exit 1 where a case has no answers or the held-out half misses the target."""
+    """Print the shares; exit 1 where a case has no answers or the newest round's held-out half misses the target."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--slips", action="store_true", help="print the misjudged answers of the first half")
     options = parser.parse_args()
     cases = words_cases()
     rows: list[dict[str, Any]] = [json.loads(line) for line in SHEET.read_text(encoding="utf-8").splitlines()]
-    answered = {(row["suite"], row["case"]) for row in rows}
-    for suite, case in sorted(cases.keys() ^ answered):
-        print(f"{suite} {case}: on one side only, the suite or the sheet")
+    missing = sorted(cases.keys() ^ {(row["suite"], row["case"]) for row in rows})
+    for suite, case in missing:
+        print(f"{suite} {case}: in the suite or in the sheet, not in both")
     first = looked_at(sorted(cases))
-    judged: Counter[tuple[bool, str, str, bool]] = Counter()
-    kinds: Counter[tuple[bool, str, bool]] = Counter()
-    for row in rows:
-        key = row["suite"], row["case"]
-        if key not in cases:
-            continue
-        half = key in first
-        answers = [("right", text) for text in row["right"]]
-        answers += [(how, text) for how, texts in row["wrong"].items() for text in texts]
-        for how, text in answers:
-            read = "right" if how == "right" else "wrong"
-            reasons = wrong_words(cases[key], text)
-            agrees = bool(reasons) == (read == "wrong")
-            judged[half, row["suite"], read, agrees] += 1
-            kinds[half, how, agrees] += 1
-            if options.slips and half and not agrees:
-                print(
-                    f"{read}, {how}: {row['suite']} {row['case']}: {row['request']!r}\n    {text!r} {reasons}"
-                )
-    kept = cases.keys() == answered
-    for half, title in ((True, "looked at when rules were changed"), (False, "held out")):
-        print(title)
-        for read, verdict in (("wrong", "refused"), ("right", "accepted")):
-            right = total = 0
-            for suite in sorted({suite for suite, _ in cases}):
-                good, bad = judged[half, suite, read, True], judged[half, suite, read, False]
-                print(f"  {read}, {verdict:<8}  {suite:<12} {share(good, good + bad)}")
-                right, total = right + good, total + good + bad
-            print(f"  {read}, {verdict:<8}  {'all':<12} {share(right, total)}")
-            kept = kept and (half or right >= TARGET * total)
-        for how in sorted({how for which, how, _ in kinds if which == half and how != "right"}):
-            good, bad = kinds[half, how, True], kinds[half, how, False]
-            print(f"    {how:<18} refused  {share(good, good + bad)}")
+    kept = False
+    for number in sorted({row["round"] for row in rows}):
+        tally = Tally()
+        for row in rows:
+            key = row["suite"], row["case"]
+            if row["round"] != number or key not in cases:
+                continue
+            answers = [("right", text) for text in row["right"]]
+            answers += [(how, text) for how, texts in row["wrong"].items() for text in texts]
+            for how, text in answers:
+                read = "right" if how == "right" else "wrong"
+                reasons = wrong_words(cases[key], text)
+                agrees = bool(reasons) == (read == "wrong")
+                tally.add(key in first, read, agrees, "all", key[0], *([how] if read == "wrong" else []))
+                if options.slips and key in first and not agrees:
+                    print(f"{how}: {row['suite']} {row['case']}: {row['request']!r}\n    {text!r} {reasons}")
+        for half, title in ((True, "looked at"), (False, "held out")):
+            print(f"round {number}, {title}")
+            kept = tally.show(half) and not missing
     print(
-        f"at least {TARGET:.0%} of the held-out answers judged rightly, wrong and right:",
+        f"at least {TARGET:.0%} of the newest round's held-out answers judged rightly:",
         "kept" if kept else "BROKEN",
     )
     return 0 if kept else 1

@@ -4,7 +4,8 @@ import pytest
 
 from tests.support.gold import all_cases, answer
 from tunewright.contract.suite import Case
-from tunewright.eval.words import normalized, wrong_words
+from tunewright.eval.wordings import normalized
+from tunewright.eval.words import wrong_words
 
 CASES = {case.id: case for case, _ in all_cases() if not case.expect.tools}
 RIGHT = {

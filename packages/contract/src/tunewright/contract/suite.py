@@ -33,6 +33,8 @@ class Expectation(BaseModel):
     # Of a program: wordings, as in `facts`, one of which it must print where its gold does, and nowhere else. They say
     # that something failed or was not found, however the program puts it.
     notices: tuple[str, ...] = ()
+    # Of an answer in words: it has to say that the offered tools can't do this, and claims nothing besides.
+    declines: bool = False
     language: str = "en"
     longest: int = Field(default=150, gt=0)
 

@@ -17,7 +17,7 @@ from tunewright.contract.suite import Case
 from tunewright.eval.execution import WorldCall, WorldRun
 from tunewright.eval.mixed_up import mixed_up
 from tunewright.eval.printed import Output, contains, failed, keys_of, stems
-from tunewright.eval.words import says
+from tunewright.eval.wordings import says
 
 # First words of tools that change something; the order of their calls matters.
 _CHANGES = re.compile(

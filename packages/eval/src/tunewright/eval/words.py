@@ -1,20 +1,22 @@
 """Answers in words, judged by what they must and must not say, and by whether they are text at all.
 
-A fact is a list of wordings, one of which must occur. Letter case, punctuation and spaces do not count; `*` is
-the rest of a word (`defin*`), `...` for up to twelve words, `^` for the start of the answer. Besides: no call in any
-dialect, no more than `longest` words, the language that was asked for, no text that repeats itself (prose does not say
-five words in a row twice), and not merely the request again.
+A fact is a list of wordings (`wordings`), one of which must occur, be it claimed or denied; a forbidden wording must not be
+claimed. Besides: no call in any dialect, no more than `longest` words, the language that was asked for, no text that repeats
+itself (prose does not say five words in a row twice), not merely the request again, and no sentence that only goes on
+about a word of an earlier one. After a tool's output, numbers and reasons come from it (`answer_sources`). Where no offered
+tool fits, the answer declines and claims nothing (`declines`).
 
-What is said next to the facts is not judged: fluent nonsense with the right words in it passes.
+What else is said is not judged: fluent nonsense with the right words in it, and none of the forbidden ones, passes.
 """
 
 import re
 import zlib
-from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
 from tunewright.contract.suite import Case
+from tunewright.eval.answer_sources import foreign_numbers, foreign_reasons
+from tunewright.eval.declines import speaks_of, wrong_decline
+from tunewright.eval.wordings import Prose, normalized, sentences
 
 # Signs of a call in one of the dialects that models write; words about a call hold none of them.
 _CALLS = re.compile(
@@ -35,8 +37,15 @@ _FREQUENT = {
     "es": "el la los las de un una y es en que no por con para se del al lo como más su son está pero",
 }
 _LEAST = 0.18  # share of such words in a text of twelve words or more; English prose has 0.35 to 0.55
+_ENOUGH = 20  # words; a shorter sentence may have few frequent ones
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+_NAME = re.compile(r"[^\s`]*\w[./_:=][\w/][^\s`]*")  # paths, names of tools, options with values
 _RUN = 5  # words that prose does not say twice
+_SAYS_WHAT_IS = re.compile(
+    r"(?:the|a|an|each|every|any) ((?:\w+ ){1,3}?)(?:is|are|was|were|means|has|have) "
+    r"(?:a|an|the|one|its|not|each|every|no)\b"
+)
+_SO = re.compile(r",? (?:so|and) (?=(?:the|a|an|each|every)\b)")
 _LONG_WORD = 28  # letters; `entryentryentry…` has more
 
 
@@ -46,14 +55,32 @@ def wrong_words(case: Case, prose: str, finish: str = "stop") -> list[str]:
     request = str(case.messages[-1].content or "")
     if fault := no_answer(prose, request, finish, longest=expect.longest, language=expect.language):
         return [fault.detail]
-    said = normalized(prose)
-    said = normalized(prose)
-    reasons = [
-        f"it does not say {' or '.join(wordings[:3])}"
-        for wordings in expect.facts
-        if not any(_says(said, wording) for wording in wordings)
-    ]
-    return reasons + [f"it says {wording}" for wording in expect.forbidden if _says(said, wording)]
+    said = Prose(prose)
+    reasons: list[str] = []
+    if expect.declines:
+        reasons += wrong_decline(prose, offered(case))
+    about = expect.declines and speaks_of(prose, request, offered(case))
+    for wordings in () if about else expect.facts:
+        if not any(said.mentions(wording) for wording in wordings):
+            reasons.append(f"it does not say {' or '.join(wordings[:3])}")
+    if case.messages[-1].role == "tool":
+        conversation = [str(message.content or "") for message in case.messages]
+        golds = " ".join(gold for gold in case.gold if isinstance(gold, str))
+        foreign = foreign_numbers(prose, conversation, golds)
+        reasons += [f"it says {number}, which no result holds" for number in foreign[:1]]
+        reasons += [
+            f"no result says its reason: {said}" for said in foreign_reasons(prose, conversation[-1])[:1]
+        ]
+    if chained := _chained(prose):
+        reasons.append(f"it goes on about a word of its own: {chained[:80]}")
+    reasons += [f"it says {wording}" for wording in expect.forbidden if said.claims(wording)]
+    return reasons
+
+
+def offered(case: Case) -> tuple[str, ...]:
+    """Names of the tools that a case's system message lists, a line each."""
+    system = "\n".join(str(message.content or "") for message in case.messages if message.role == "system")
+    return tuple(re.findall(r"^- (\w+)\(", system, re.MULTILINE))
 
 
 class Fault(NamedTuple):
@@ -81,7 +108,7 @@ def no_answer(
         return Fault("too long", f"it has {len(words)} words, more than {longest}")
     if reason := _degenerate(prose, words):
         return Fault("degenerate", reason)
-    if reason := _other_language(words, language):
+    if reason := _other_language(_WORD.findall(_CODE.sub(" ", _NAME.sub(" ", prose))), language):
         return Fault("language", reason)
     asked = normalized(request)
     if asked and normalized(prose).replace(asked, "").strip() == "":
@@ -89,38 +116,24 @@ def no_answer(
     return None
 
 
-def normalized(text: str) -> str:
-    """Lower case, words and numbers only, single spaces; `n't` is `not`."""
-    plain = (
-        text.lower()
-        .replace("’", "'")
-        .replace("can't", "cannot")
-        .replace("n't", " not")
-        .replace("cannot", "can not")
-    )
-    return " ".join(re.findall(r"\w+(?:'\w+)*", plain.replace("'s ", " ")))
+def _chained(prose: str) -> str:
+    """A later sentence that only says what a word of an earlier one is: "It shows the signature. The signature is the …".
+
+    Small models go on like that; of 508 direct answers written by hand for the training data two do.
+    """
+    seen: list[str] = []
+    for sentence in sentences(_CODE.sub(" … ", prose)):
+        for place, part in enumerate(_SO.split(sentence)):
+            said = normalized(part)
+            match = _SAYS_WHAT_IS.match(said)
+            if match and (seen or place) and _singular(match[1].split()[-1]) in seen:
+                return said
+            seen += [_singular(word) for word in said.split()]
+    return ""
 
 
-def says(text: str, wordings: Sequence[str]) -> str:
-    """The first of these wordings that occurs in a text, line ends being spaces; empty when none does."""
-    said = normalized(text) if wordings else ""
-    return next((wording for wording in wordings if _says(said, wording)), "")
-
-
-def _says(said: str, wording: str) -> bool:
-    return _pattern(wording).search(said) is not None
-
-
-@cache
-def _pattern(wording: str) -> re.Pattern[str]:
-    """A wording as an expression over normalized text."""
-    body = ""
-    for part in wording.removeprefix("^").lower().split():
-        if part == "...":
-            body += r"(?: [\w']+){0,12}?"
-        else:
-            body += (" " if body else "") + re.escape(part).replace(r"\*", r"[\w']*")
-    return re.compile((r"^" if wording.startswith("^") else r"(?<![\w'])") + body + r"(?![\w'])")
+def _singular(noun: str) -> str:
+    return noun.removesuffix("s") if len(noun) > 4 else noun
 
 
 def _degenerate(prose: str, words: list[str]) -> str:
@@ -145,7 +158,7 @@ def _degenerate(prose: str, words: list[str]) -> str:
     packed = len(zlib.compress(prose.encode()))
     if len(prose) > 200 and packed < 0.3 * len(prose.encode()):
         return "it repeats itself"
-    letters = sum(character.isalpha() or character.isspace() for character in prose)
+    letters = sum(character.isalnum() or character.isspace() for character in prose)
     return "it is mostly signs, not words" if letters < 0.6 * len(prose) else ""
 
 
@@ -164,9 +177,12 @@ def _said_twice(prose: str) -> str:
 
 
 def _other_language(words: list[str], language: str) -> str:
-    frequent = _FREQUENT.get(language)
-    if frequent is None or len(words) < 12:
+    """Why words are not in that language: few of its frequent ones, and another language's more often or many words."""
+    if language not in _FREQUENT or len(words) < 12:
         return ""
-    known = frozenset(frequent.split())
-    share = sum(word.lower() in known for word in words) / len(words)
-    return f"it is not in the language asked for ({language})" if share < _LEAST else ""
+    share = {
+        name: sum(w.lower() in known.split() for w in words) / len(words) for name, known in _FREQUENT.items()
+    }
+    if share[language] >= _LEAST or (len(words) < _ENOUGH and share[language] == max(share.values())):
+        return ""
+    return f"it is not in the language asked for ({language})"

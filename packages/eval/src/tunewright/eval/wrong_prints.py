@@ -20,7 +20,7 @@ from tunewright.eval.rewrites import (
     strict,
     wrong,
 )
-from tunewright.eval.words import says
+from tunewright.eval.wordings import says
 
 
 def _print_value(form: str) -> Callable[[Program], Change]:
