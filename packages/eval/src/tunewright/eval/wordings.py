@@ -82,21 +82,23 @@ class Prose:
         """Each occurrence of the wording, with the words of its clause before it that may deny it."""
         for said in self.sentences[:1] if wording.startswith("^") else self.sentences:
             for match in _pattern(wording).finditer(said):
-                before = said[: match.start()].rpartition(",")[2]
-                near = " ".join(_PARTICLE.sub("", before).split()[-_REACH:])
-                yield f"{near} {match[0]}"
+                start = said.rfind(",", 0, match.start()) + 1
+                if particle := _PARTICLE.match(said, start):
+                    start = particle.end()
+                near = said[start : match.start()].split()[-_REACH:]
+                yield " ".join([*near, match[0]])
 
 
 @cache
 def _pattern(wording: str) -> re.Pattern[str]:
     """A wording as an expression over normalized text, in which a comma may come between two words."""
-    body = ""
+    body, between = "", ""
     for part in wording.removeprefix("^").lower().split():
         if part == "..":
-            body += r"(?: [\w']+){0,3}?"
+            body, between = body + r"(?: [\w']+){0,3}?", " "
         elif part == "...":
-            body += r"(?: (?:, )?[\w']+){0,12}?"
+            body, between = body + r"(?: (?:, )?[\w']+){0,12}?", " (?:, )?"
         else:
             choices = "|".join(re.escape(choice).replace(r"\*", r"[\w']*") for choice in part.split("|"))
-            body += (" (?:, )?" if body else "") + f"(?:{choices})"
+            body, between = f"{body}{between}(?:{choices})", " (?:, )?"
     return re.compile((r"^" if wording.startswith("^") else r"(?<![\w'])") + body + r"(?![\w'])")
