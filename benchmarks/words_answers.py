@@ -9,7 +9,8 @@ cases, drawn with a seed, may be looked at when rules are changed; the other hal
 
 All were written by one writer from the requests alone: round 1 before the facts were read, each later one after they had
 been changed because of the earlier ones. The writer of the facts knew the earlier rounds' answers in both halves, so that
-only the general rules were tuned on one half. Only the newest round measures: nothing has changed since it was written.
+only the general rules were tuned on one half. Only the newest round measures: its answers changed nothing so far. It has
+the held-out half only, and wrong answers that were written to have the right words in them.
 """
 
 import argparse
@@ -73,6 +74,17 @@ class Tally:
             self.right[half, read, "all"] >= TARGET * self.all[half, read, "all"]
             for read in ("wrong", "right")
         )
+
+
+def asked_otherwise(cases: dict[Key, Case]) -> None:
+    """Print how many right answers to another case of the category are refused. All refusals of a tool sound alike."""
+    refused = total = 0
+    for case in cases.values():
+        for other in cases.values():
+            if other is not case and other.category == case.category and not case.expect.declines:
+                refused += bool(wrong_words(case, str(other.gold[0])))
+                total += 1
+    print(f"golds of other cases, refused: {refused:,} of {total:,} ({refused / total:.1%})")
 
 
 def main() -> int:
