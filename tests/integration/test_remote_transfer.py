@@ -14,7 +14,7 @@ from tests.support.ssh_files import SshClient, TestServer
 from tunewright.contract.atomic import sha256_file
 from tunewright.contract.errors import HostError
 from tunewright.contract.manifest import FileEntry
-from tunewright.remote import retry
+from tunewright.remote import retry, transfer
 from tunewright.remote.host import Completed, Host, open_host
 from tunewright.remote.transfer import (
     blob_path,
@@ -85,6 +85,53 @@ def test_a_file_goes_there_and_comes_back_the_same(host: Host, tmp_path: Path) -
     assert get_file(host, blob_path(host, sha256), target, entry_of(source), print) == SIZE
     assert target.read_bytes() == source.read_bytes()
     assert sorted(path.name for path in target.parent.iterdir()) == ["again"]
+
+
+def recorded(host: Host, monkeypatch: pytest.MonkeyPatch, refuse: str = "") -> list[list[str]]:
+    """The commands that the host is given; those with the word `refuse` fail."""
+    asked: list[list[str]] = []
+    run = host.run
+
+    def counted(argv: list[str], **options: Any) -> Completed:
+        asked.append(argv)
+        if refuse and refuse in argv:
+            raise HostError("refused")
+        return run(argv, **options)
+
+    monkeypatch.setattr(host, "run", counted)
+    return asked
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_file_is_hashed_while_it_arrives_or_else_afterwards(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    source, sha256 = make_file(tmp_path / "file")
+    put_blobs(host, {}, print)
+    asked = recorded(host, monkeypatch, refuse="-c" if refused else "")
+    assert put_blobs(host, {sha256: source}, print) == SIZE
+    assert ["-s" in argv for argv in asked if argv[0] == "/bin/sh"] == ([False, True] if refused else [False])
+    assert b"".join(host.stream(blob_path(host, sha256))) == source.read_bytes()
+
+
+def test_a_host_tells_how_much_it_has(host: Host, tmp_path: Path) -> None:
+    path = PurePosixPath(tmp_path) / "there"
+    told: list[int] = []
+    host.append(path, 0, [b"x" * 1000], told.append)
+    host.append(path, 1000, [os.urandom(1 << 18) for _ in range(40)], told.append)
+    assert told == sorted(told)
+    assert 1000 + (8 << 20) <= told[-1] <= 1000 + (10 << 20)
+
+
+@pytest.mark.sshd
+def test_what_waits_to_be_sent_has_not_arrived(broken: Host, proxy: FaultyProxy, tmp_path: Path) -> None:
+    """Sockets and the server's window hold some MB more than the host has got."""
+    broken.close()
+    proxy.faults.append(Fault("stall", "up", 5_000_000))
+    told: list[int] = []
+    with pytest.raises(HostError):
+        broken.append(PurePosixPath(tmp_path) / "there", 0, [os.urandom(1 << 18)] * 100, told.append)
+    assert 2_000_000 < told[-1] <= 5_000_000
 
 
 def test_what_the_host_has_is_not_sent_again(host: Host, tmp_path: Path) -> None:
@@ -322,24 +369,27 @@ def some_files(host: Host, tmp_path: Path, sizes: list[int]) -> list[tuple[PureP
     return found
 
 
+@pytest.mark.parametrize(
+    ("size", "names", "commands"), [(None, None, 1), (2 << 20, None, 3), (None, 4000, 3)]
+)
 def test_many_small_files_come_by_a_few_commands(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: Host,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int | None,
+    names: int | None,
+    commands: int,
 ) -> None:
-    files = some_files(host, tmp_path, [0, 1, 20_000, 5_000_000, *range(1, 250)])
-    asked: list[Any] = []
-    run = host.run
-
-    def counted(*arguments: Any, **options: Any) -> Completed:
-        asked.append(arguments)
-        return run(*arguments, **options)
-
-    monkeypatch.setattr(host, "run", counted)
+    files = some_files(host, tmp_path, [0, 1, 5_000_000, *range(19_000, 19_250)])
+    monkeypatch.setattr(transfer, "TOGETHER", size or transfer.TOGETHER)
+    monkeypatch.setattr(transfer, "TOGETHER_NAMES", names or transfer.TOGETHER_NAMES)
+    asked = recorded(host, monkeypatch)
     total = sum(entry.size for _, _, entry in files)
     assert get_files(host, files, print) == total
     for source, target, _ in files:
         assert target.read_bytes() == Path(source).read_bytes()
     assert not list(tmp_path.glob("here/*/*.part"))
-    assert len(asked) <= 4  # 252 small files
+    assert len(asked) >= commands if names else len(asked) == commands
     assert get_files(host, files, print) == 0, "what is here is not fetched again"
 
 

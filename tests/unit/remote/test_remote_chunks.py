@@ -114,3 +114,31 @@ def test_what_falls_to_pieces_is_sent_whole(tmp_path: Path) -> None:
     sent.add("1" * 64, old)
     assert sent.alike("2" * 64, old[::-1]) == []
     assert sent.alike("2" * 64, old[::2][: MOST_PIECES // 2]) != []
+
+
+def test_a_look_at_a_few_places_tells_a_file_that_may_be_alike(tmp_path: Path) -> None:
+    random = Random(4)
+    rows = [random.randbytes(1000) for _ in range(70_000)]
+
+    def written(name: str, content: list[bytes]) -> Path:
+        (tmp_path / name).write_bytes(b"".join(content))
+        return tmp_path / name
+
+    def new(count: int) -> list[bytes]:
+        return [random.randbytes(1000) for _ in range(count)]
+
+    first, files = written("first", rows), SentFiles(tmp_path / "index")
+    assert not files.may_be_alike("1" * 64, first), "nothing was sent yet"
+    files.add_later("0" * 64, first)
+    alike = {
+        "one row": [*rows[:35_000], *new(1), *rows[35_001:]],
+        "a half": new(35_000) + rows[35_000:],
+        "every other megabyte": [
+            row for at in range(0, 70_000, 2000) for row in rows[at : at + 1000] + new(1000)
+        ],
+        "all of it, and something before": [b"a row", *rows],
+    }
+    for name, content in alike.items():
+        assert files.may_be_alike("1" * 64, written(name, content)), name
+    assert not files.may_be_alike("1" * 64, written("another", new(70_000)))
+    assert not files.may_be_alike("0" * 64, first), "only the file itself was sent"

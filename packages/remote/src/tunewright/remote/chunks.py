@@ -8,19 +8,24 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyfastcdc import FastCDC
+from pyfastcdc import Chunk, FastCDC
 
 from tunewright.contract.atomic import CHUNK, write_bytes
 
 AVERAGE = 1 << 16  # bytes of a chunk
 KEPT = 50  # indexes of files that were sent last
 MOST_PIECES = 2000  # of a file: each costs its host two processes
+PLACE = 1 << 20  # bytes of a file that are looked at, at 16 places, before it is cut
+LOOKED_AT = 64 << 20  # bytes from which a file is looked at first
 LEAST_SAVED = 0.5  # share of a file that another one must save for it to be worth it
 Chunks = list[tuple[str, int]]  # hash and length, in the file's order
+_INDEXER = ThreadPoolExecutor(1)  # Python waits for it before it ends
+_indexing: list[Future[None]] = []
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,21 @@ def cut(path: Path) -> Chunks:
     """A file's chunks. Raises OSError."""
     if not path.stat().st_size:
         return []
-    return [
-        (hashlib.blake2b(chunk.data, digest_size=16).hexdigest(), chunk.length)
-        for chunk in FastCDC(AVERAGE).cut_file(path)
-    ]
+    return [_digest(chunk) for chunk in FastCDC(AVERAGE).cut_file(path)]
+
+
+def _places(path: Path) -> Iterator[Chunks]:
+    """The chunks of 16 places of a file, without those that begin or end where the place does."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        for number in range(16):
+            file.seek(number * (size - PLACE) // 15)
+            chunks = [_digest(chunk) for chunk in FastCDC(AVERAGE).cut_buf(file.read(PLACE))]
+            yield chunks[1:-1]
+
+
+def _digest(chunk: Chunk) -> tuple[str, int]:
+    return hashlib.blake2b(chunk.data, digest_size=16).hexdigest(), chunk.length
 
 
 def pieces_of(new: Chunks, old: Chunks) -> list[Piece]:
@@ -111,6 +127,33 @@ class SentFiles:
             write_bytes(self.folder / sha256, json.dumps(chunks).encode())
             for path in self._newest()[KEPT:]:
                 path.unlink(missing_ok=True)
+
+    def add_later(self, sha256: str, path: Path) -> None:
+        """Keep a file's chunks if they are not kept yet. It is cut while this process goes on."""
+
+        def index() -> None:
+            if not (self.folder / sha256).exists():
+                with suppress(OSError):
+                    self.add(sha256, cut(path))
+
+        _indexing.append(_INDEXER.submit(index))
+
+    def wait(self) -> None:
+        """Until all that was to be kept later is kept."""
+        while _indexing:
+            _indexing.pop().result()
+
+    def may_be_alike(self, sha256: str, path: Path) -> bool:
+        """Whether a file shares a chunk with another one, in a few places of it: a look, before all of it is cut.
+
+        Of a file that shares half of its bytes, each place does so with a chance of a half.
+        """
+        self.wait()
+        others = [other for other in self._newest() if other.name != sha256]
+        if not others or path.stat().st_size < LOOKED_AT:
+            return bool(others)
+        look = {digest for place in _places(path) for digest, _ in place}
+        return any(digest in look for other in others for digest, _ in _read(other))
 
     def alike(self, sha256: str, chunks: Chunks) -> list[tuple[str, list[Piece]]]:
         """Other files, by their hash, out of which the new one can be put together, and how; the best one first."""

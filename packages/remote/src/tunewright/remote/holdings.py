@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, field
 
 from tunewright.contract.errors import HostError
+from tunewright.remote.checksum import SUM
 from tunewright.remote.host import Host, must, run_script
-from tunewright.remote.transfer import SUM
 
 # Files whose hash is asked for: what a run says of itself. Stages have manifests.
 HASHED = ("spec.json", "status.json", "events.jsonl", "worker.log")

@@ -68,14 +68,15 @@ class Host(Protocol):
         self,
         argv: Sequence[str],
         *,
-        stdin: bytes = b"",
+        stdin: bytes | Iterable[bytes] = b"",
         env: Mapping[str, str] | None = None,
         timeout: float = 120,
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
         """Run a command to its end; its exit code is the caller's to judge.
 
-        `on_line` gets each line of standard error as it comes. Raises HostError after `timeout` seconds.
+        `stdin` may be pieces that come while it runs; whoever gives them must end them. `on_line` gets each line of
+        standard error as it comes. Raises HostError after `timeout` seconds.
         """
         ...
 
@@ -87,8 +88,17 @@ class Host(Protocol):
         """A regular file's bytes from `offset` on, in pieces. Raises FileNotFoundError."""
         ...
 
-    def append(self, path: PurePosixPath, offset: int, pieces: Iterable[bytes]) -> None:
-        """Write `pieces` from `offset` on, making the file when it is missing and cutting what followed."""
+    def append(
+        self,
+        path: PurePosixPath,
+        offset: int,
+        pieces: Iterable[bytes],
+        arrived: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        """Write `pieces` from `offset` on, making the file when it is missing and cutting what followed.
+
+        `arrived` gets the place in the file up to which the host has the bytes; what waits to be sent does not count.
+        """
         ...
 
     def close(self) -> None: ...

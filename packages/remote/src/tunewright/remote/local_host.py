@@ -30,7 +30,7 @@ class LocalHost:
         self,
         argv: Sequence[str],
         *,
-        stdin: bytes = b"",
+        stdin: bytes | Iterable[bytes] = b"",
         env: Mapping[str, str] | None = None,
         timeout: float = 120,
         on_line: Callable[[str], None] | None = None,
@@ -65,15 +65,23 @@ class LocalHost:
             while piece := file.read(CHUNK):
                 yield piece
 
-    def append(self, path: PurePosixPath, offset: int, pieces: Iterable[bytes]) -> None:
+    def append(
+        self,
+        path: PurePosixPath,
+        offset: int,
+        pieces: Iterable[bytes],
+        arrived: Callable[[int], object] = lambda _: None,
+    ) -> None:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-            with os.fdopen(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
                 file.seek(offset)
                 file.truncate()
                 for piece in pieces:
-                    file.write(piece)
-                file.flush()
+                    offset += len(piece)
+                    while piece:
+                        piece = piece[file.write(piece) :]
+                    arrived(offset)
                 os.fsync(file.fileno())
         except OSError as error:
             raise HostError(
@@ -87,7 +95,7 @@ class LocalHost:
 def _converse(
     process: subprocess.Popen[bytes],
     name: str,
-    stdin: bytes,
+    stdin: bytes | Iterable[bytes],
     timeout: float,
     on_line: Callable[[str], None] | None,
 ) -> Completed:
@@ -132,9 +140,11 @@ def _converse(
     return Completed(code, output, b"".join(errors))
 
 
-def _feed(pipe: IO[bytes], data: bytes) -> None:
+def _feed(pipe: IO[bytes], data: bytes | Iterable[bytes]) -> None:
     """What does not fit into the pipe waits for the command; one that reads nothing just ends."""
     with suppress(BrokenPipeError):
-        pipe.write(data)
+        for piece in [data] if isinstance(data, bytes) else data:
+            pipe.write(piece)
+            pipe.flush()
     with suppress(BrokenPipeError):
         pipe.close()

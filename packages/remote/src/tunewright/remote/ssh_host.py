@@ -27,7 +27,13 @@ from tunewright.remote.retry import ConnectionLost, Unreachable
 
 FOLDER = "tunewright"  # in the home folder on the host
 _WINDOW = 1 << 24  # bytes in flight: paramiko's 2 MiB holds a fast or a far link back
+# Of a command's output. paramiko moves all that waits at each read, so that a window of 16 MiB takes twice the time.
+_OUTPUT_WINDOW, _OUTPUT_PACKET = 1 << 22, 1 << 17
+_BLOCK = 1 << 20  # bytes that a file is read by, on the host and here
 _AHEAD = 64  # read requests in flight, 32 KiB each
+# Bytes of a write request. OpenSSH takes 256 KiB, and each request costs paramiko an answer and a packet more. Other servers
+# may take 32 KiB alone, and so may whatever a sshd_config calls for SFTP: after a connection that broke no more is asked.
+_REQUEST, _OPENSSH_REQUEST = 1 << 15, 1 << 17
 STALLED = 120.0  # seconds without a byte until a transfer is given up; it goes on over a new connection
 _BULK = 1 << 22  # bytes from which a file is read through a command
 _NETWORK = frozenset(
@@ -45,6 +51,8 @@ class SshHost:
         self._link: SshLink | None = None
         self._sftp: SFTPClient | None = None
         self._root: PurePosixPath | None = None
+        self._lock = threading.RLock()
+        self._request = _OPENSSH_REQUEST
         self._key = ""  # of the host that was first met: a later connection must lead to the same
         self._connect()
 
@@ -68,7 +76,7 @@ class SshHost:
         self,
         argv: Sequence[str],
         *,
-        stdin: bytes = b"",
+        stdin: bytes | Iterable[bytes] = b"",
         env: Mapping[str, str] | None = None,
         timeout: float = 120,
         on_line: Callable[[str], None] | None = None,
@@ -76,7 +84,9 @@ class SshHost:
         command = login_command(argv, env)
         with self._guard():
             link = self._connect()
-            channel = link.transport.open_session(timeout=30)
+            channel = link.transport.open_session(
+                window_size=_OUTPUT_WINDOW, max_packet_size=_OUTPUT_PACKET, timeout=30
+            )
             try:
                 channel.exec_command(command)
                 done = _converse(channel, argv[0], stdin, timeout, on_line)
@@ -104,30 +114,55 @@ class SshHost:
                 if size - offset <= _BULK:
                     yield from _read(file, offset, size)
                     return
-            yield from self._tail(path, offset)
+            yield from self._long_file(path, offset)
 
-    def _tail(self, path: PurePosixPath, offset: int) -> Iterator[bytes]:
-        """A long file through a command's output: eight times as fast as paramiko's SFTP reads."""
-        channel = self._connect().transport.open_session(window_size=_WINDOW, timeout=30)
+    def _long_file(self, path: PurePosixPath, offset: int) -> Iterator[bytes]:
+        """A long file through a command's output, which takes paramiko less than SFTP reads. Blocks make large packets."""
+        channel = self._connect().transport.open_session(
+            window_size=_OUTPUT_WINDOW, max_packet_size=_OUTPUT_PACKET, timeout=30
+        )
+        skip, known = divmod(offset, _BLOCK)
         with channel:
-            channel.exec_command(login_command(["/usr/bin/tail", "-c", f"+{offset + 1}", str(path)]))
+            channel.exec_command(login_command(["/bin/dd", f"if={path}", f"bs={_BLOCK}", f"skip={skip}"]))
             channel.shutdown_write()
             channel.settimeout(STALLED)
-            yield from without_greeting(iter(lambda: channel.recv(CHUNK), b""))
+            for piece in without_greeting(iter(lambda: channel.recv(_BLOCK), b"")):
+                if known < len(piece):
+                    yield piece[known:]
+                known = max(0, known - len(piece))
             if (code := channel.recv_exit_status()) != 0:
                 raise EOFError(f"reading ended with code {code}")
 
-    def append(self, path: PurePosixPath, offset: int, pieces: Iterable[bytes]) -> None:
+    def append(
+        self,
+        path: PurePosixPath,
+        offset: int,
+        pieces: Iterable[bytes],
+        arrived: Callable[[int], object] = lambda _: None,
+    ) -> None:
         with self._guard(path):
             files = self._files()
             with _closing(_open_to_write(files, path)) as file:
                 file.truncate(offset)
                 file.seek(offset)
                 file.set_pipelined(True)
-                end = offset
+                openssh = "OpenSSH" in self._connect().transport.remote_version
+                file.MAX_REQUEST_SIZE = self._request if openssh else _REQUEST
+                end = seen = offset
+                channel = files.sock
+                window = channel.out_window_size
                 for piece in pieces:
-                    file.write(piece)
+                    try:
+                        file.write(piece)
+                    except (OSError, EOFError, SSHException):
+                        self._request = _REQUEST
+                        raise
                     end += len(piece)
+                    # The server opens its window again by what it has taken out of it.
+                    room = channel.out_window_size
+                    window = max(window, room)
+                    seen = max(seen, end - (window - room))
+                    arrived(seen)
                 # Pipelined writes lose their errors in paramiko; the size, asked after them, does not.
                 if (size := file.stat().st_size) != end:
                     raise HostError(
@@ -137,23 +172,25 @@ class SshHost:
 
     def close(self) -> None:
         """Close the connection. Never raises."""
-        link, self._link, self._sftp = self._link, None, None
+        with self._lock:
+            link, self._link, self._sftp = self._link, None, None
         if link:
             link.close()
 
     def _connect(self) -> SshLink:
-        if self._link is None or not self._link.alive:
-            self.close()
-            link = open_connection(self.name)
-            shown = fingerprint(link.transport.get_remote_server_key())
-            if self._key and shown != self._key:
-                link.close()
-                raise HostError(
-                    f"{self.name} leads to another host than a moment ago: it shows {shown}, before it was {self._key}",
-                    "Find out which machine answers to that name.",
-                )
-            self._key, self._link = shown, link
-        return self._link
+        with self._lock:  # a file that is sent is hashed by a command beside it
+            if self._link is None or not self._link.alive:
+                self.close()
+                link = open_connection(self.name)
+                shown = fingerprint(link.transport.get_remote_server_key())
+                if self._key and shown != self._key:
+                    link.close()
+                    raise HostError(
+                        f"{self.name} leads to another host than a moment ago: it shows {shown}, before it was {self._key}",
+                        "Find out which machine answers to that name.",
+                    )
+                self._key, self._link = shown, link
+            return self._link
 
     def _files(self) -> SFTPClient:
         link = self._connect()
@@ -253,7 +290,11 @@ def _plain(error: BaseException) -> str:
 
 
 def _converse(
-    channel: Channel, name: str, stdin: bytes, timeout: float, on_line: Callable[[str], None] | None
+    channel: Channel,
+    name: str,
+    stdin: bytes | Iterable[bytes],
+    timeout: float,
+    on_line: Callable[[str], None] | None,
 ) -> Completed:
     """Feed a command and collect what it says, both pipes at once, so that neither can fill and block."""
     errors: list[bytes] = []
@@ -273,7 +314,8 @@ def _converse(
 
     def feed() -> None:
         with suppress(OSError):  # a command that does not read its input may end before it is all sent
-            channel.sendall(stdin)
+            for piece in [stdin] if isinstance(stdin, bytes) else stdin:
+                channel.sendall(piece)
             channel.shutdown_write()
 
     threads = [threading.Thread(target=job, daemon=True) for job in (listen, feed)]

@@ -7,34 +7,33 @@ Down: a folder's manifest says what must come; it is written last.
 import fcntl
 import hashlib
 import os
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from tunewright.contract.atomic import CHUNK, fsync_folder, sha256_bytes, sha256_file
+from tunewright.contract.atomic import fsync_folder, sha256_bytes, sha256_file
 from tunewright.contract.errors import HostError, UserError
 from tunewright.contract.manifest import FileEntry
+from tunewright.remote.checksum import SUM, arriving
 from tunewright.remote.chunks import SentFiles, compose_script, cut, read_sent, sent_bytes
-from tunewright.remote.host import Host, must, run_script
+from tunewright.remote.host import CHUNK, Host, must, run_script
+from tunewright.remote.meter import Meter, Report
 from tunewright.remote.retry import Unreachable, persist
 
-Report = Callable[[str], None]
 Wanted = tuple[
     PurePosixPath, Path, FileEntry
 ]  # a file on the host, where it is to be here, what it has to be
 SMALL = 1 << 18  # bytes up to which a file comes together with others
-TOGETHER = (
-    100  # files: their bytes stay below what a command may print, their names below what it may be given
-)
+TOGETHER = 16 << 20  # bytes of files that come together: a command may print twice as much
+TOGETHER_NAMES = 1 << 17  # bytes of their names: macOS gives a command a MiB of arguments
+FLUSHED_AT_ONCE = 16  # files
 LARGE = 4 << 20  # bytes from which a file is looked for in pieces of earlier ones
 DAMAGED = 9  # the exit code by which our scripts say that a file is not what it should be
 
-# macOS has shasum (and sha256sum from 15 on), Linux has sha256sum.
-SUM = """
-sum() { if command -v sha256sum >/dev/null 2>&1; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi | cut -c1-64; }
-"""
 _PUBLISH = (
     SUM
     + """
@@ -68,22 +67,6 @@ while [ $# -ge 2 ]; do
   shift 2
 done
 """
-
-
-class Meter:
-    """Says how far a transfer is, every two seconds."""
-
-    def __init__(self, report: Report, label: str, total: int) -> None:
-        self.report, self.label, self.total = report, label, total
-        self.done = 0
-        self._said = time.monotonic()
-
-    def moved_to(self, done: int) -> None:
-        self.done = done
-        now = time.monotonic()
-        if now - self._said >= 2:
-            self._said = now
-            self.report(f"{self.label}: {done / 1e6:.1f} of {self.total / 1e6:.1f} MB")
 
 
 def blob_path(host: Host, sha256: str) -> PurePosixPath:
@@ -124,10 +107,10 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
     size = path.stat().st_size
     meter = Meter(report, f"sending {path.name}", size)
     sent = 0
-    in_pieces = size >= LARGE
+    in_pieces = hashed_beside = size >= LARGE
 
     def attempt() -> bool:
-        nonlocal sent, in_pieces
+        nonlocal sent, in_pieces, hashed_beside
         if host.size(final) is not None and all(whole_files(host, [(sha256, final)])):
             return True
         at = host.size(part) or 0
@@ -135,10 +118,14 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
             sent += _put_in_pieces(host, path, sha256, part, meter)
             at, in_pieces = host.size(part) or 0, False
         at = at if at <= size else 0
-        before = at
-        if at < size or size == 0:
-            host.append(part, at, _metered(_pieces(path, at), at, meter))
-        sent += size - before
+        if hashed_beside and at < size:
+            hashed_beside = False  # once: whatever stopped it may stop it again
+            with arriving(host, part, final, sha256) as file:
+                sent += _send(host, path, part, at, meter, file.moved_to)
+            if file.published:
+                return True
+        elif at < size or size == 0:
+            sent += _send(host, path, part, at, meter)
         done = run_script(host, _PUBLISH, [part, final, sha256], timeout=60 + size / 5e6)
         if done.code == DAMAGED:
             return False
@@ -148,6 +135,8 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
     with _only_sender(host, sha256):
         for _ in range(3):
             if persist(attempt, report, lambda: meter.done):
+                if sent and size >= LARGE:
+                    SentFiles().add_later(sha256, path)
                 return sent
             report(f"{path.name} arrived damaged; sending it again")
     raise HostError(
@@ -156,13 +145,35 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
     )
 
 
+def _send(
+    host: Host,
+    path: Path,
+    part: PurePosixPath,
+    at: int,
+    meter: Meter,
+    arrived: Callable[[int], object] = lambda _: None,
+) -> int:
+    """Send a file from `at` on; return the bytes sent. `arrived` gets how much of it the host has."""
+    meter.start(at)
+
+    def moved_to(done: int) -> None:
+        meter.moved_to(done)
+        arrived(done)
+
+    host.append(part, at, _pieces(path, at), moved_to)
+    return path.stat().st_size - at
+
+
 def _put_in_pieces(host: Host, path: Path, sha256: str, part: PurePosixPath, meter: Meter) -> int:
     """Put a file together on the host, in `part`, out of one that it has and the bytes that are new; return those sent.
 
     Leaves `part` alone where nothing alike was sent before. A file that the host has damaged gives a wrong `part`, which the
     hash of the whole tells.
     """
-    files, chunks = SentFiles(), cut(path)
+    files = SentFiles()
+    if not files.may_be_alike(sha256, path):
+        return 0
+    chunks = cut(path)
     alike = files.alike(sha256, chunks)
     files.add(sha256, chunks)
     found = next((one for one in alike if host.size(blob_path(host, one[0])) is not None), None)
@@ -176,7 +187,8 @@ def _put_in_pieces(host: Host, path: Path, sha256: str, part: PurePosixPath, met
     made = part_path(host, sha256_bytes(f"{sha256} in pieces".encode()))
     meter.total = sent_bytes(pieces)
     at = min(host.size(new) or 0, meter.total)
-    host.append(new, at, _metered(read_sent(path, pieces, at), at, meter))
+    meter.start(at)
+    host.append(new, at, read_sent(path, pieces, at), meter.moved_to)
     sent, meter.total = meter.total - at, path.stat().st_size
     done = run_script(host, compose_script(pieces), [base, new, made, part], timeout=60 + meter.total / 5e6)
     must(done, f"{host.name}: cannot put {path.name} together", "Is the disk full?")
@@ -226,26 +238,44 @@ def get_files(host: Host, files: Sequence[Wanted], report: Report) -> int:
 
     Raises HostError.
     """
-    small = [file for file in files if file[2].size <= SMALL and not _is_here(file)]
-    received = 0
-    for at in range(0, len(small) if len(small) > 1 else 0, TOGETHER):
-        received += _get_together(host, small[at : at + TOGETHER], report)
-    return received + sum(get_file(host, *file, report) for file in files)
+    missing = [file for file in files if not _is_here(file)]
+    small = [file for file in missing if file[2].size <= SMALL]
+    got: set[Path] = set()
+    for some in _batches(small) if len(small) > 1 else ():
+        got.update(_get_together(host, some, report))
+    received = sum(entry.size for _, target, entry in small if target in got)
+    return received + sum(get_file(host, *file, report) for file in missing if file[1] not in got)
 
 
-def _get_together(host: Host, files: Sequence[Wanted], report: Report) -> int:
-    """Fetch small files out of one stream; return the bytes received.
+def _batches(files: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+    """As many files at a time as one command may print and be given."""
+    batch: list[Wanted] = []
+    size = names = 0
+    for file in files:
+        size, names = size + file[2].size, names + len(os.fsencode(file[0])) + 1
+        if batch and (size > TOGETHER or names > TOGETHER_NAMES):
+            yield batch
+            batch, size, names = [], file[2].size, len(os.fsencode(file[0])) + 1
+        batch.append(file)
+    if batch:
+        yield batch
+
+
+def _get_together(host: Host, files: Sequence[Wanted], report: Report) -> list[Path]:
+    """Fetch small files out of one stream; return those that are here now.
 
     Ends at the first one that is not what its manifest says, or cannot be had: to fetch it alone tells what is wrong.
     """
+    # The names are in the script: a login shell takes 128 KiB of arguments at most, and quotes make them longer.
+    script = f"set -- {shlex.join(str(source) for source, _, _ in files)}\n{_TOGETHER}"
     try:
-        done = persist(lambda: run_script(host, _TOGETHER, [source for source, _, _ in files]), report)
+        done = persist(lambda: run_script(host, script), report)
     except Unreachable:
         raise
     except HostError:
-        return 0
+        return []
     if len(done.stdout) != sum(entry.size for _, _, entry in files):
-        return 0
+        return []
     at, whole = 0, list[tuple[Path, bytes]]()
     for _, target, entry in files:
         data = done.stdout[at : at + entry.size]
@@ -256,21 +286,25 @@ def _get_together(host: Host, files: Sequence[Wanted], report: Report) -> int:
     try:
         _write_together(whole)
     except OSError:
-        return 0
-    return at
+        return []
+    return [target for target, _ in whole]
 
 
 def _write_together(files: Sequence[tuple[Path, bytes]]) -> None:
-    """Write files whole, and flush them only when all are written: a disk does many at once nearly as fast as one."""
+    """Write files whole. They are flushed several at a time: a disk does many at once nearly as fast as one."""
     parts = [target.with_name(f"{target.name}.part") for target, _ in files]
     folders = {target.parent for target, _ in files}
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    for part, (_, data) in zip(parts, files):
-        part.write_bytes(data)
-    for part in parts:
-        with part.open("rb") as file:
+
+    def write(part: Path, data: bytes) -> None:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
             os.fsync(file.fileno())
+
+    with ThreadPoolExecutor(FLUSHED_AT_ONCE) as pool:
+        list(pool.map(write, parts, (data for _, data in files)))
     for part, (target, _) in zip(parts, files):
         part.replace(target)
     for folder in folders:
@@ -292,21 +326,25 @@ def get_file(host: Host, source: PurePosixPath, target: Path, entry: FileEntry, 
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     meter = Meter(report, f"fetching {source.name}", entry.size)
-    received = 0
+    received, digest = 0, hashlib.sha256()
 
     def attempt() -> None:
-        nonlocal received
+        nonlocal received, digest
         at = part.stat().st_size if part.exists() else 0
         if at > entry.size:
             at = 0
+        digest = hashlib.sha256()
         with part.open("r+b" if part.exists() else "w+b") as file:
-            file.seek(at)
+            while file.tell() < at and (piece := file.read(min(CHUNK, at - file.tell()))):
+                digest.update(piece)
             file.truncate()
+            meter.start(at)
             for piece in host.stream(source, at):
                 at += len(piece)
                 if at > entry.size:
                     break
                 file.write(piece)
+                digest.update(piece)
                 received += len(piece)
                 meter.moved_to(at)
             file.flush()
@@ -325,7 +363,7 @@ def get_file(host: Host, source: PurePosixPath, target: Path, entry: FileEntry, 
                 f"cannot write {part}: {error.strerror or error}",
                 "Is this disk full? Make room, then: ./inv pull goes on where it was.",
             ) from error
-        if part.stat().st_size == entry.size and sha256_file(part) == entry.sha256:
+        if part.stat().st_size == entry.size and digest.hexdigest() == entry.sha256:
             part.replace(target)
             fsync_folder(target.parent)
             return received
@@ -342,10 +380,3 @@ def _pieces(path: Path, offset: int) -> Iterator[bytes]:
         file.seek(offset)
         while piece := file.read(CHUNK):
             yield piece
-
-
-def _metered(pieces: Iterator[bytes], at: int, meter: Meter) -> Iterator[bytes]:
-    for piece in pieces:
-        yield piece
-        at += len(piece)
-        meter.moved_to(at)
