@@ -178,12 +178,13 @@ def told_right(label: str, transfer: Callable[[Callable[[str], None]], object]) 
     transfer(lambda line: said.append((time.monotonic() - began, line)))
     whole = time.monotonic() - began
     for after, line in said:
-        if after >= 5 and (found := re.search(r"(\d+) s left", line)):
-            told, true = int(found[1]), whole - after
+        if after >= 5 and (found := re.search(r"([\d.]+) s left", line)):
+            told, true = float(found[1]), whole - after
             off = abs(told - true) / true
             verdict = "kept" if off <= 0.2 else "BROKEN"
             print(
-                f"{label:<24}{after:>9.1f}{told:>8}{true:>8.1f}{off:>8.0%}{'20%':>6}  {verdict}", flush=True
+                f"{label:<24}{after:>9.1f}{told:>8.1f}{true:>8.1f}{off:>8.0%}{'20%':>6}  {verdict}",
+                flush=True,
             )
             return
     print(f"{label:<24}nothing was told after five seconds  BROKEN")

@@ -124,6 +124,20 @@ def test_a_host_tells_how_much_it_has(host: Host, tmp_path: Path) -> None:
 
 
 @pytest.mark.sshd
+def test_a_server_that_takes_small_requests_alone_gets_them(
+    broken: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSH ends a session that asks it to write more than 256 KiB at once."""
+    monkeypatch.setattr(broken, "_request", 1 << 19)
+    source, sha256 = make_file(tmp_path / "file")
+    said: list[str] = []
+    monkeypatch.setattr(transfer, "CHUNK", 1 << 20)
+    put_blobs(broken, {sha256: source}, said.append)
+    assert len([line for line in said if "trying again" in line]) == 1
+    assert b"".join(broken.stream(blob_path(broken, sha256))) == source.read_bytes()
+
+
+@pytest.mark.sshd
 def test_what_waits_to_be_sent_has_not_arrived(broken: Host, proxy: FaultyProxy, tmp_path: Path) -> None:
     """Sockets and the server's window hold some MB more than the host has got."""
     broken.close()

@@ -22,7 +22,7 @@ def follow(folder: Path, data: bytes, begin: int = 0) -> Arriving:
     part, final = PurePosixPath(folder / "part"), PurePosixPath(folder / "final")
     if begin:
         Path(part).write_bytes(data[:begin])
-    with arriving(host, part, final, SHA256) as file:
+    with arriving(host, part, final, SHA256, len(DATA)) as file:
         for at in range(begin, len(data), 1_000_003):
             host.append(part, at, [data[at : at + 1_000_003]], file.moved_to)
             assert not (folder / "final").exists(), "its hash is not known yet"
@@ -52,11 +52,12 @@ def test_a_file_that_is_not_what_was_meant_is_left_alone(tmp_path: Path, wrong: 
         assert (tmp_path / "part").read_bytes() == data
 
 
-def test_a_sender_that_breaks_off_leaves_the_part(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stopped", [ConnectionError, KeyboardInterrupt])
+def test_a_sender_that_breaks_off_leaves_the_part(tmp_path: Path, stopped: type[BaseException]) -> None:
     host, part = LocalHost(tmp_path), PurePosixPath(tmp_path / "part")
-    with pytest.raises(ConnectionError), arriving(host, part, part.with_name("final"), SHA256) as file:
+    with pytest.raises(stopped), arriving(host, part, part.with_name("final"), SHA256, len(DATA)) as file:
         host.append(part, 0, [DATA[:STEP]], file.moved_to)
-        raise ConnectionError
+        raise stopped
     assert not file.published
     assert [path.name for path in tmp_path.iterdir()] == ["part"]
 

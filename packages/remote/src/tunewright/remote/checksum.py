@@ -11,7 +11,7 @@ from tunewright.remote.host import Host
 
 STEP = 8 << 20  # bytes after which the host is told to read on
 LONGEST = 7 * 86400.0  # seconds that a file may take to arrive
-END = 60.0  # seconds that the host may take for the last bytes
+END = 60.0  # seconds that the host may take for the last bytes, and more for a large file
 
 # OpenSSL uses the processor's instructions for SHA-256: a quarter of the time of coreutils 9.1. It is asked for a known hash
 # first: LibreSSL and an OpenSSL that refuses its work do not answer like that. Linux has sha256sum, macOS shasum, and
@@ -32,7 +32,7 @@ found=$(
     at=0
     while read -r _; do
       now=$(wc -c <"$1") || continue
-      now=$((now / 1048576))
+      now=$(($now / 1048576))
       [ "$now" -gt "$at" ] || continue
       dd if="$1" bs=1048576 skip="$at" count="$((now - at))" 2>/dev/null
       at=$now
@@ -53,7 +53,7 @@ _FIRST_LINE = 'IFS= read -r script && eval "$(printf %b "$script")"'
 class Arriving:
     """A file that grows on a host, which hashes it meanwhile and gives it its final name when its content is right.
 
-    Whatever goes wrong leaves the file as it is: `finish` returns False, and the file has to be verified as a whole.
+    Whatever goes wrong leaves the file as it is, not `published`: it has to be verified as a whole then.
     """
 
     def __init__(self, host: Host, part: PurePosixPath, final: PurePosixPath, sha256: str) -> None:
@@ -77,19 +77,28 @@ class Arriving:
             self._told = done
             self._lines.put(b"\n")
 
-    def finish(self) -> bool:
-        """No more bytes come; return whether the file has its final name."""
-        self._lines.put(b"\n")
+    def end(self) -> None:
+        """No more bytes come."""
         self._lines.put(None)
-        self._thread.join(END)
-        return self.published
+
+    def finish(self, patience: float = END) -> None:
+        """No more bytes come; wait until the host has hashed the rest, for so many seconds."""
+        self.end()
+        self._thread.join(patience)
 
 
 @contextmanager
-def arriving(host: Host, part: PurePosixPath, final: PurePosixPath, sha256: str) -> Generator[Arriving]:
-    """Follow a file that this block sends."""
+def arriving(
+    host: Host, part: PurePosixPath, final: PurePosixPath, sha256: str, size: int
+) -> Generator[Arriving]:
+    """Follow a file of so many bytes that this block sends."""
     file = Arriving(host, part, final, sha256)
     try:
         yield file
-    finally:
+    except KeyboardInterrupt:  # whoever asked for an end waits for nothing
+        file.end()
+        raise
+    except BaseException:
         file.finish()
+        raise
+    file.finish(END + size / 5e6)

@@ -1,9 +1,10 @@
 """How far a transfer is, and how long the rest takes."""
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 Report = Callable[[str], None]
 EVERY = 2.0  # seconds between two lines
@@ -39,7 +40,7 @@ class Meter:
         if now - self._said >= EVERY:
             self._said = now
             left = self.seconds_left()
-            told = "" if left is None else f", about {math.ceil(left)} s left"
+            told = "" if left is None else f", about {seconds_text(left)} left"
             self.report(f"{self.label}: {done / 1e6:.1f} of {self.total / 1e6:.1f} MB{told}")
 
     def seconds_left(self) -> float | None:
@@ -48,3 +49,12 @@ class Meter:
         if done <= before or now <= then:
             return None
         return max(0, self.total - done) * (now - then) / (done - before)
+
+
+def seconds_text(value: Any) -> str:
+    """`6.5 s`, `42 s`, `1:23:45`; `?` for what is no number."""
+    if not isinstance(value, int | float):
+        return "?"
+    if value < 60:
+        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+    return str(timedelta(seconds=round(value)))

@@ -6,13 +6,13 @@ Takes events and nothing else; what is drawn can be told apart from how by `desc
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
 from typing import IO, Any
 
 from tunewright.contract.encoding import tool_tokens_text
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import Event
 from tunewright.contract.visible import one_line, visible
+from tunewright.remote.meter import seconds_text
 
 QUIET = 5.0  # seconds between two plain progress lines of one stage
 NAME_WIDTH = 9
@@ -117,7 +117,7 @@ def describe(event: Event) -> str | None:
         case "queued":
             return f"{'queue':<{NAME_WIDTH}} queued, {one_line(str(data.get('message', '')))}"
         case "turn":
-            return f"{'queue':<{NAME_WIDTH}} its turn, after {_seconds(data.get('waited'))}"
+            return f"{'queue':<{NAME_WIDTH}} its turn, after {seconds_text(data.get('waited'))}"
         case "stage_start":
             total, step = _whole(data.get("total")), _whole(data.get("step"))
             of = f" of {total}" if total else ""
@@ -137,12 +137,12 @@ def describe(event: Event) -> str | None:
         case "paused":
             text = one_line(str(data.get("message", "")))
         case "unpaused":
-            text = f"goes on after a pause of {_seconds(data.get('seconds'))}"
+            text = f"goes on after a pause of {seconds_text(data.get('seconds'))}"
         case "resumed":
             times = f"{_whole(data.get('times'))} of {_whole(data.get('limit'))} times"
             text = f"goes on by itself from its last checkpoint, {times}"
         case "stage_end":
-            text = f"done in {_seconds(data.get('seconds'))}"
+            text = f"done in {seconds_text(data.get('seconds'))}"
         case "stage_reused":
             text = "done before, with the same inputs"
         case "cancelled":
@@ -211,20 +211,12 @@ def _draw_bars(events: Iterable[Event], recipe: Recipe, stream: IO[str]) -> None
 def _left(value: Any) -> str:
     if not isinstance(value, int | float) or value < 0:
         return ""
-    return f", about {_seconds(value)} left"
+    return f", about {seconds_text(value)} left"
 
 
 def _pace(data: dict[str, Any]) -> str:
     pace = data.get("tokens_per_second")
     return f", {pace:,.0f} tokens/s" if isinstance(pace, int | float) and pace > 0 else ""
-
-
-def _seconds(value: Any) -> str:
-    if not isinstance(value, int | float):
-        return "?"
-    if value < 60:
-        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
-    return str(timedelta(seconds=round(value)))
 
 
 def _whole(value: Any) -> int:

@@ -28,7 +28,7 @@ Wanted = tuple[
     PurePosixPath, Path, FileEntry
 ]  # a file on the host, where it is to be here, what it has to be
 SMALL = 1 << 18  # bytes up to which a file comes together with others
-TOGETHER = 16 << 20  # bytes of files that come together: a command may print twice as much
+TOGETHER = 8 << 20  # bytes of files that come together: a command has two minutes
 TOGETHER_NAMES = 1 << 17  # bytes of their names: macOS gives a command a MiB of arguments
 FLUSHED_AT_ONCE = 16  # files
 LARGE = 4 << 20  # bytes from which a file is looked for in pieces of earlier ones
@@ -120,7 +120,7 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
         at = at if at <= size else 0
         if hashed_beside and at < size:
             hashed_beside = False  # once: whatever stopped it may stop it again
-            with arriving(host, part, final, sha256) as file:
+            with arriving(host, part, final, sha256, size) as file:
                 sent += _send(host, path, part, at, meter, file.moved_to)
             if file.published:
                 return True
