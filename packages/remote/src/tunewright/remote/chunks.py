@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,7 @@ PLACE = 1 << 20  # bytes of a file that are looked at, at 16 places, before it i
 LOOKED_AT = 64 << 20  # bytes from which a file is looked at first
 LEAST_SAVED = 0.5  # share of a file that another one must save for it to be worth it
 Chunks = list[tuple[str, int]]  # hash and length, in the file's order
-_INDEXER = ThreadPoolExecutor(1)  # Python waits for it before it ends
-_indexing: list[Future[None]] = []
+_INDEXER = ThreadPoolExecutor(1)  # one file after another; Python waits for it before it ends
 
 
 @dataclass(frozen=True)
@@ -136,12 +135,11 @@ class SentFiles:
                 with suppress(OSError):
                     self.add(sha256, cut(path))
 
-        _indexing.append(_INDEXER.submit(index))
+        _INDEXER.submit(index)
 
     def wait(self) -> None:
         """Until all that was to be kept later is kept."""
-        while _indexing:
-            _indexing.pop().result()
+        _INDEXER.submit(int).result()
 
     def may_be_alike(self, sha256: str, path: Path) -> bool:
         """Whether a file shares a chunk with another one, in a few places of it: a look, before all of it is cut.

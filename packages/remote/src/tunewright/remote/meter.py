@@ -44,7 +44,7 @@ class Meter:
             self.report(f"{self.label}: {done / 1e6:.1f} of {self.total / 1e6:.1f} MB{told}")
 
     def seconds_left(self) -> float | None:
-        """Seconds until all has arrived; None when nothing has moved."""
+        """Seconds until all has arrived; None before anything has."""
         (then, before), (now, done) = self._past[0], self._past[-1]
         if done <= before or now <= then:
             return None
@@ -52,7 +52,7 @@ class Meter:
 
 
 def seconds_text(value: Any) -> str:
-    """`6.5 s`, `42 s`, `1:23:45`; `?` for what is no number."""
+    """`6.5 s`, `42 s`, `1:23:45`; `?` for anything that is not a number."""
     if not isinstance(value, int | float):
         return "?"
     if value < 60:
