@@ -225,6 +225,7 @@ def send(host: Host, folder: Path, label: str, rows: list[bytes], goal: str) -> 
     began = time.monotonic()
     sent = put_blobs(host, {sha256: path}, quiet)
     seconds = time.monotonic() - began
+    SentFiles().wait()
     total = path.stat().st_size
     print(f"{label:<24}{total / 1e6:>8.0f}{sent / 1e6:>9.2f}{seconds:>9.1f}{goal:>14}", flush=True)
 

@@ -1,14 +1,17 @@
 """Which parts of a file a host already has: the parts are right, few, and what is sent is what is new."""
 
 import subprocess
+import sys
 import tempfile
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tunewright.remote import chunks
 from tunewright.remote.chunks import (
     MOST_PIECES,
     Chunks,
@@ -142,3 +145,40 @@ def test_a_look_at_a_few_places_tells_a_file_that_may_be_alike(tmp_path: Path) -
         assert files.may_be_alike("1" * 64, written(name, content)), name
     assert not files.may_be_alike("1" * 64, written("another", new(70_000)))
     assert not files.may_be_alike("0" * 64, first), "only the file itself was sent"
+
+
+def test_a_file_that_is_cut_short_meanwhile_ends_nothing(tmp_path: Path) -> None:
+    """In a process of its own: to read what is gone of a file in mapped memory would end this one."""
+    path = tmp_path / "file"
+    path.write_bytes(Random(5).randbytes(20_000_000))
+    code = (
+        "import os, sys; from pathlib import Path; from tunewright.remote import chunks\n"
+        "digest = chunks._digest\n"
+        "def shorten(chunk): os.truncate(sys.argv[1], 0); return digest(chunk)\n"
+        "chunks._digest = shorten\n"
+        "print(len(chunks.cut(Path(sys.argv[1]))) > 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+@pytest.mark.parametrize("change", ["rewritten", "removed", "none"])
+def test_of_a_file_that_changed_before_it_was_cut_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100_000)
+
+    def changed(file: Path) -> Chunks:
+        if change == "rewritten":
+            file.write_bytes(b"y" * 100_001)
+        elif change == "removed":
+            file.unlink()
+        return cut(file)
+
+    monkeypatch.setattr(chunks, "cut", changed)
+    files = SentFiles(tmp_path / "index")
+    files.add_later("0" * 64, path)
+    files.wait()
+    kept = [one.name for one in files.folder.iterdir()] if files.folder.exists() else []
+    assert kept == (["0" * 64] if change == "none" else [])

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyfastcdc import Chunk, FastCDC
 
@@ -40,7 +41,10 @@ def cut(path: Path) -> Chunks:
     """A file's chunks. Raises OSError."""
     if not path.stat().st_size:
         return []
-    return [_digest(chunk) for chunk in FastCDC(AVERAGE).cut_file(path)]
+    # Not `cut_file`: it maps the file into memory, and one that is cut short meanwhile would end the process.
+    with path.open("rb") as file:
+        stream: Any = file  # pyfastcdc's stubs ask for other names of its parameters
+        return [_digest(chunk) for chunk in FastCDC(AVERAGE).cut_stream(stream)]
 
 
 def _places(path: Path) -> Iterator[Chunks]:
@@ -128,14 +132,25 @@ class SentFiles:
                 path.unlink(missing_ok=True)
 
     def add_later(self, sha256: str, path: Path) -> None:
-        """Keep a file's chunks if they are not kept yet. It is cut while this process goes on."""
+        """Keep a file's chunks if they are not kept yet. It is cut while this process goes on.
 
-        def index() -> None:
-            if not (self.folder / sha256).exists():
+        Nothing is kept of a file that is changed or removed before that.
+        """
+        with suppress(OSError):
+            was = path.stat()
+
+            def index() -> None:
                 with suppress(OSError):
-                    self.add(sha256, cut(path))
+                    if not (self.folder / sha256).exists():
+                        chunks, now = cut(path), path.stat()
+                        if (now.st_ino, now.st_size, now.st_mtime_ns) == (
+                            was.st_ino,
+                            was.st_size,
+                            was.st_mtime_ns,
+                        ):
+                            self.add(sha256, chunks)
 
-        _INDEXER.submit(index)
+            _INDEXER.submit(index)
 
     def wait(self) -> None:
         """Until all that was to be kept later is kept."""
