@@ -16,6 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.conversations import conversation
+from tests.support.new_user import QUICK
+from tests.support.small_dataset import small_dataset
+from tunewright.contract.atomic import sha256_bytes
+from tunewright.remote.bundle import prepare_shipment
 
 ROOT = Path(__file__).parents[2]
 UV = os.environ.get("UV", "uv")
@@ -70,7 +74,7 @@ class Wheels:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        run(UV, "build", "--all-packages", "--wheel", "--quiet", "--out-dir", folder / "wheels", cwd=ROOT)
+        run(sys.executable, "-P", "-m", "tunewright.cli", "wheels", "--out", folder / "wheels", cwd=ROOT)
         self.paths = {name: next(folder.glob(f"wheels/tunewright_{name}-*.whl")) for name in PACKAGES}
 
     def metadata(self, name: str) -> Message:
@@ -185,11 +189,85 @@ def test_the_command_needs_its_wheel_alone(wheels: Wheels, data: Path) -> None:
     run(program, "data.merge", "--data", data, "--out", "merged", cwd=data.parent)
     assert (data.parent / "merged" / "dataset.json").is_file()
 
-    for task, says in (("test", "an installed copy"), ("train", "is not a checkout of Tunewright")):
+    for task, says in (("test", "an installed copy"), ("train", "tunewright new FOLDER")):
         refused = run(program, task, cwd=data.parent, check=False)
         assert refused.returncode == 2, refused.stderr
         assert says in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_what_a_host_gets_is_the_checkouts_own(wheels: Wheels) -> None:
+    ours = prepare_shipment(ROOT, lambda _: None)
+    with zipfile.ZipFile(wheels.paths["remote"]) as wheel:
+        shipped = {
+            name: wheel.read(f"tunewright/remote/shipment/{name}") for name in (*ours.files, "uv.lock")
+        }
+    assert {name: sha256_bytes(shipped[name]) for name in ours.files} == ours.files
+    assert shipped["uv.lock"] == (ROOT / "uv.lock").read_bytes()
+    for name in ("contract", "train"):
+        assert shipped[wheels.paths[name].name] == wheels.paths[name].read_bytes()
+
+
+@pytest.mark.slow
+def test_the_datasets_corpora_come_with_the_wheel(wheels: Wheels, tmp_path: Path) -> None:
+    ask = (
+        "from tunewright.datagen.corpus import TRAIN, VALID, installed_corpus\n"
+        "print(*(len(installed_corpus(name).files) for name in TRAIN + VALID))"
+    )
+    said = run(wheels.installed("datagen") / "python", "-P", "-c", ask, cwd=tmp_path)
+    assert all(int(files) > 1 for files in said.stdout.split())
+    assert len(said.stdout.split()) == 13
+
+
+@pytest.mark.slow
+def test_an_installed_copy_trains_in_a_project_of_its_own(wheels: Wheels, tmp_path: Path) -> None:
+    program, project = wheels.installed("cli") / "tunewright", tmp_path / "project"
+    made = run(program, "new", project, cwd=tmp_path)
+    assert f"cd {project}, then tunewright plan" in made.stdout
+    for folder in ("recipes", "suites"):
+        tracked = run("git", "ls-files", "--", folder, cwd=ROOT).stdout.split()
+        found = {str(path.relative_to(project)) for path in (project / folder).rglob("*") if path.is_file()}
+        assert found == set(tracked)
+    refused = run(program, "new", project, cwd=tmp_path, check=False)
+    assert (refused.returncode, "exists" in refused.stderr) == (2, True)
+
+    (project / "recipes" / "quick.toml").write_text(QUICK)
+    trained = run(program, "train", "--recipe", "quick", "--data", small_dataset(), cwd=project, check=False)
+    assert trained.returncode in (0, 1, 3), trained.stderr[-3000:]
+    (report,) = (project / "runs").glob("*/report.html")
+    folder = report.parent
+    assert f"report    {report}" in trained.stdout
+    assert json.loads((folder / "status.json").read_text())["state"] == "done"
+    spec = json.loads((folder / "spec.json").read_text())
+    assert spec["environment"] == prepare_shipment(ROOT, lambda _: None).hash
+    answered = (folder / "predictions" / "quantized" / "navigation.jsonl").read_text().splitlines()
+    assert len(answered) == 60
+    verdict = json.loads((folder / "scores" / "verdict.json").read_text())
+    assert trained.returncode == {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}[verdict["verdict"].upper()]
+
+    planned = run(program, "plan", "--recipe", "quick", cwd=project)
+    assert "environment: there already" in planned.stdout
+    assert run(program, "runs", cwd=project).stdout.count("quick") == 1
+    again = run(program, "score", "--run", folder.name, cwd=project, check=False)
+    assert again.returncode == trained.returncode
+
+
+@pytest.mark.slow
+def test_a_damaged_shipment_in_the_wheel_is_refused_in_one_line(wheels: Wheels, tmp_path: Path) -> None:
+    program = wheels.installed("cli") / "tunewright"
+    (shipment,) = program.parent.parent.glob("lib/*/site-packages/tunewright/remote/shipment")
+    requirements = shipment / "requirements.txt"
+    held = requirements.read_bytes()
+    requirements.unlink()  # it may be a link into uv's cache
+    try:
+        requirements.write_bytes(held[:-1])
+        refused = run(program, "train", cwd=tmp_path, check=False)
+    finally:
+        requirements.write_bytes(held)
+    assert refused.returncode == 2
+    assert refused.stderr == f"error: {shipment} is damaged\n  Install Tunewright again.\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_version_is_written_once() -> None:

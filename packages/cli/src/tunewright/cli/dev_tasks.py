@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tunewright.cli.invoke_program import ROOT, command, need_checkout
+from tunewright.contract.console import say
 from tunewright.contract.visible import one_line
 
 IMAGES = ("laptop", "worker")  # the stages of infra/Containerfile that are images
@@ -151,4 +152,14 @@ def docs(c: Context, check: bool = False) -> None:
         print(path)
 
 
-TASKS = (run_tests, image, docs, lint, bench)
+@command(out="the folder for them")
+def wheels(c: Context, out: str = "dist") -> None:
+    """Build the wheels of a release, from which an installed copy trains without a checkout."""
+    from tunewright.cli.release_wheels import build_wheels
+
+    need_checkout()
+    for path in build_wheels(ROOT, Path(out), say):
+        print(path)
+
+
+TASKS = (run_tests, image, docs, lint, bench, wheels)

@@ -24,7 +24,8 @@ T = TypeVar("T")
 HELP_FLAGS = {"--help", "-h"}
 _CODE = Path(__file__).resolve().parents[5]
 IN_CHECKOUT = (_CODE / "packages" / "cli" / "pyproject.toml").is_file()
-# Recipes, suites, data and runs are in the checkout that this code belongs to; installed from a wheel, where the user is.
+# Recipes, suites, data and runs are in the checkout that this code belongs to; installed from a wheel, where the user is:
+# in a folder that `tunewright new` made.
 ROOT = _CODE if IN_CHECKOUT else Path.cwd()
 
 
@@ -74,18 +75,6 @@ def need_checkout() -> None:
         raise UserError(
             "this task works on a checkout of Tunewright, and this is an installed copy",
             "Clone the repository, and run the task there by its launcher, inv.",
-        )
-
-
-def need_sources() -> None:
-    """Raise UserError outside a checkout: what a host gets is built from a checkout's lock file and packages."""
-    from tunewright.contract.errors import UserError
-
-    if not (ROOT / "uv.lock").is_file():
-        raise UserError(
-            f"{ROOT} is not a checkout of Tunewright, which this task needs: it has the recipes, the suites, and the "
-            "lock file and packages that a host's environment is built from",
-            "Clone the repository, and run the task in its folder.",
         )
 
 

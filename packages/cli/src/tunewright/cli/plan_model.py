@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from tunewright.cli.embedded_model import tiny_model
 from tunewright.cli.invoke_program import ROOT
 from tunewright.contract.base_tokenizer import hub_cache
 from tunewright.contract.console import say
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tunewright.remote.host import Host
     from tunewright.remote.host_facts import HostFacts
 
-EMBEDDED = ROOT / "packages" / "train" / "src" / "tunewright" / "train" / "tiny" / "model"
 LARGEST = 1 << 26  # bytes of a file from the hub
 COUNTING = 300.0  # seconds
 
@@ -49,9 +49,7 @@ def find_config(recipe: Recipe, host: "Host", facts: "HostFacts") -> BaseConfig:
     """
     base = recipe.model.base
     if base == "embedded:tiny":
-        if not EMBEDDED.is_dir():
-            raise Unknown(f"{base} is part of a checkout of Tunewright, and this is an installed copy")
-        return BaseConfig(_parse((EMBEDDED / "config.json").read_bytes(), base), True)
+        return BaseConfig(_parse((tiny_model() / "config.json").read_bytes(), base), True)
     if packaged_model(base) and (shipped := shipped_config(recipe)):
         return replace(shipped, there=True)
     if base.startswith("embedded:"):

@@ -165,7 +165,7 @@ def environment_cargo(host: "Host", facts: "HostFacts") -> tuple[Cargo, int]:
         return Cargo("environment", there=True), 0
     sent = sum((shipment.folder / name).stat().st_size for name in shipment.files)
     fetched = download_bytes(
-        (ROOT / "uv.lock").read_text(encoding="utf-8"),
+        shipment.lock.read_text(encoding="utf-8"),
         (shipment.folder / REQUIREMENTS).read_text(encoding="utf-8"),
         facts.system,
         facts.arch,

@@ -134,7 +134,7 @@ def who_answers(model: str, endpoint: str, name: str) -> Asked:
 
 def identity_of(model: str) -> str:
     """A hash of the files of a model on this machine. Raises UserError for one that is not there."""
-    from tunewright.cli.plan_model import EMBEDDED
+    from tunewright.cli.embedded_model import tiny_model
     from tunewright.contract.atomic import sha256_file, sha256_json
     from tunewright.contract.base_lock import MODEL_FILES
     from tunewright.contract.embedded import GGUF, NAMES, PREFIX, packaged_model
@@ -150,7 +150,7 @@ def identity_of(model: str) -> str:
             f"no embedded model {name!r}", f"There are: {', '.join(PREFIX + known for known in NAMES)}"
         )
     else:
-        folder = EMBEDDED if model.startswith(PREFIX) else Path(model)
+        folder = tiny_model() if model.startswith(PREFIX) else Path(model)
         files = sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)})
     if not files or not all(path.is_file() for path in files):
         raise UserError(f"--model {model}: no model is there", "Check the path: a folder with config.json.")

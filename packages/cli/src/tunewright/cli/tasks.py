@@ -14,6 +14,7 @@ from tunewright.cli import (
     dev_tasks,
     hosts,
     judge,
+    new_project,
     probing,
     recipes,
     rehearsing,
@@ -22,7 +23,7 @@ from tunewright.cli import (
     suites,
     validating,
 )
-from tunewright.cli.invoke_program import ROOT, command, need_sources
+from tunewright.cli.invoke_program import ROOT, command
 from tunewright.cli.pipeline import attach_to, finish, say_detached
 
 
@@ -47,9 +48,10 @@ def train(
     """Audit, ship, train, fuse, quantize, check, predict, pull, score and report."""
     from tunewright.cli.side_by_side import hosts_named
     from tunewright.cli.start_job import prepare_jobs, start_job
+    from tunewright.remote.bundle import require_shipment
     from tunewright.remote.host import open_host
 
-    need_sources()
+    require_shipment(ROOT)
     jobs = prepare_jobs(hosts_named(host), recipe, data, force)
     if len(jobs) > 1:
         from tunewright.cli.sweep import sweep
@@ -71,6 +73,7 @@ ns = Collection(
     train,
     data.audit,
     data.sql,
+    new_project.new,
     *probing.TASKS,
     *runs.TASKS,
     *judge.TASKS,

@@ -34,13 +34,13 @@ class BaseTemplate:
 
 def base_template(recipe: "Recipe") -> BaseTemplate | None:
     """The template of a recipe's base model; None when nothing of it is on this machine."""
-    from tunewright.cli.plan_model import EMBEDDED
+    from tunewright.cli.embedded_model import tiny_model
     from tunewright.contract.base_tokenizer import tokenizer_folder
     from tunewright.contract.embedded import packaged_model
 
     folder = tokenizer_folder(recipe.model.base, recipe.model.revision)
-    if folder is None and recipe.model.base == "embedded:tiny" and EMBEDDED.is_dir():
-        folder = EMBEDDED  # the trainer's package is not installed on a laptop; its files are in the checkout
+    if folder is None and recipe.model.base == "embedded:tiny":
+        folder = tiny_model()
     if folder is not None and (found := folder_template(folder)):
         return found
     packaged = packaged_model(recipe.model.base)

@@ -303,9 +303,12 @@ def load_recipe(name: str, root: Path = Path()) -> Recipe:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        known = ", ".join(sorted(p.stem for p in recipes_folder(root).glob("*.toml"))) or "none"
+        known = ", ".join(sorted(p.stem for p in recipes_folder(root).glob("*.toml")))
         raise UserError(
-            f"no recipe {name!r} ({path})", f"Known recipes: {known}; or give a path to a .toml file."
+            f"no recipe {name!r} ({path})",
+            f"Known recipes: {known}; or give a path to a .toml file."
+            if known
+            else "There are no recipes here. Make a folder that has them, ./inv new FOLDER, or give a path to a .toml file.",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(

@@ -112,7 +112,7 @@ def installed_corpus(name: str) -> Corpus:
     except PackageNotFoundError as error:
         raise UserError(
             f"corpus {name} is not installed",
-            "Install the pinned corpora: uv sync --inexact --group corpora (./inv does it by itself).",
+            "Install Tunewright again: the corpora are among its requirements.",
         ) from error
     files: dict[str, str] = {}
     skipped: dict[str, str] = {}
