@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from secrets import token_hex
 
 from tunewright.contract.manifest import damaged_files, read_manifest
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import RunFolder
+from tunewright.remote.bundle import PACKAGES
 from tunewright.remote.environment import Environment
 from tunewright.remote.host import Host
 from tunewright.remote.job import ship_run, start_run
@@ -29,8 +31,11 @@ def small_recipe(steps: int = 20, models: bool = True) -> Recipe:
 
 
 def make_checkout(folder: Path) -> Path:
-    """A checkout with a suite and a dataset."""
-    (folder / "suites").mkdir(parents=True)
+    """A checkout with a suite and a dataset. Of the packages that a host gets it has what a checkout is known by."""
+    for package in PACKAGES:
+        (folder / "packages" / package).mkdir(parents=True)
+        (folder / "packages" / package / "pyproject.toml").touch()
+    (folder / "suites").mkdir()
     (folder / "data").mkdir()
     case = '{"id": "%s", "category": "direct", "messages": [{"role": "user", "content": "hello"}]}\n'
     (folder / "suites" / "small.jsonl").write_text(case % "one" + case % "two")
@@ -41,10 +46,10 @@ def make_checkout(folder: Path) -> Path:
 
 
 def write_program(path: Path, text: str) -> None:
-    """A program that another process may be starting at this moment: never half of it, and never open for writing."""
+    """A program that another process may be starting or writing now: never half of it, and never open for writing."""
     if path.exists() and path.read_text() == text:
         return
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.{token_hex(4)}.part")
     part.write_text(text)
     part.chmod(0o755)
     part.replace(path)
