@@ -178,7 +178,7 @@ class SshHost:
             link.close()
 
     def _connect(self) -> SshLink:
-        with self._lock:  # a file that is sent is hashed by a command beside it
+        with self._lock:  # a file that is sent is hashed by a second command
             if self._link is None or not self._link.alive:
                 self.close()
                 link = open_connection(self.name)
