@@ -299,6 +299,27 @@ def _is_running(pid: int) -> bool:
     return state != "Z"
 
 
+def test_a_worker_that_has_not_written_who_it_is_yet_is_stopped_too(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = acquire(run.path)
+    assert lock is not None
+    assert read_owner(run.path) is None
+    asked = 0
+
+    def begun(path: Path) -> Owner | None:
+        """The worker holds its lock through several looks, and nobody knows who it is."""
+        nonlocal asked
+        asked += 1
+        if asked == 8:
+            lock.release()
+        return read_owner(path)
+
+    monkeypatch.setattr(detach, "read_owner", begun)
+    write_status(run, Status(state="queued"))
+    assert cancel(run, patience=30).state == "cancelled"
+
+
 def test_cancelling_leaves_a_finished_run_and_a_stranger_alone(run: RunFolder) -> None:
     write_status(run, Status(state="done"))
     (run.path / LOCK).write_text(

@@ -178,15 +178,20 @@ def cancel(run: RunFolder, patience: float = PATIENCE) -> Status:
     Returns the final status; a run that is over stays as it is. The worker is known by the lock it holds and
     by the boot it was started in, so that a process that merely has its number is never touched.
     """
-    owner = read_owner(run.path)
-    if is_held(run.path) and owner is not None and owner.boot == boot_id():
-        _stop(run, owner, patience)
-    found = status(run)
-    if found.state not in (*RUNNING, "lost"):
-        return found
-    lock = acquire(run.path)
-    if lock is None:
-        return found
+    until = time.monotonic() + patience
+    while True:
+        owner = read_owner(run.path)
+        known = owner is not None and owner.boot == boot_id()
+        if known and owner is not None and is_held(run.path):
+            _stop(run, owner, patience)
+        found = status(run)
+        if found.state not in (*RUNNING, "lost"):
+            return found
+        if (lock := acquire(run.path)) is not None:
+            break
+        if (owner is not None and not known) or time.monotonic() >= until:
+            return found
+        time.sleep(0.05)  # it has just taken the lock and writes down who it is, or the guard started another one
     try:
         journal = Journal(run, 0)
         return journal.close("cancelled")
