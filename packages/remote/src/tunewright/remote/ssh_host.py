@@ -34,6 +34,7 @@ _AHEAD = 64  # read requests in flight, 32 KiB each
 # Bytes of a write request. OpenSSH takes 256 KiB, and each request costs paramiko an answer and a packet more. Other servers
 # may take 32 KiB alone, and so may whatever a sshd_config calls for SFTP: after a connection that broke no more is asked.
 _REQUEST, _OPENSSH_REQUEST = 1 << 15, 1 << 17
+CLOSING = 3.0  # seconds that closing a connection may take after Ctrl-C
 STALLED = 120.0  # seconds without a byte until a transfer is given up; it goes on over a new connection
 _BULK = 1 << 22  # bytes from which a file is read through a command
 _NETWORK = frozenset(
@@ -219,7 +220,10 @@ class SshHost:
             yield
         except KeyboardInterrupt:
             # It may have come in the middle of a packet: the server waits for the rest, and nothing is answered any more.
-            self.close()
+            # It may also have left one of paramiko's locks held, for which closing would wait forever.
+            closing = threading.Thread(target=self.close, daemon=True)
+            closing.start()
+            closing.join(CLOSING)
             raise
         except (Unreachable, FileNotFoundError):
             raise
