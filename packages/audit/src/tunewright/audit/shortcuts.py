@@ -249,10 +249,9 @@ def _by_sets(
 
 
 def _set_p(table: Table, rows: Rows, cells: Sequence[Cell]) -> float:
+    # With lists each class has rows of its own; and with so many clusters, single classes are sure enough.
     if rows.of_lists or rows.cluster.max() >= MOST_SCANNED:
-        return (
-            1.0  # each class has rows of its own; and with so many clusters, single classes are sure enough
-        )
+        return 1.0
     has = rows.value == table.values.index(cells[0].value)
     return rows.scan(has, [table.classes.index(cell.label_class) for cell in cells]).p()
 

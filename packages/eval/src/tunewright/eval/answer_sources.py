@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import permutations
 
-from tunewright.eval.wordings import normalized, sentences
+from tunewright.eval.wordings import normalized, reasons_in, sentences
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -31,7 +31,6 @@ _IN_WORDS = [
 _FREE = {0.0, 1.0}  # also "one of them"; what has nothing to do with counting
 MOST = 30  # numbers of a conversation that are added and compared, the largest first
 
-_REASON = re.compile(r"\bbecause\b|, (?:as|since)\b", re.IGNORECASE)
 _GUESS = re.compile(r"\b(?:probably|likely|perhaps|maybe|may|might|seems?|could|apparently|presumably)\b")
 _FAILING = re.compile(
     r"\b(?:found|find|such|fail\w*|succe\w+|exist\w*|search\w*|look\w*|time|timeout|limit|seconds|minutes|long|error|path|know|"
@@ -64,7 +63,7 @@ def foreign_reasons(prose: str, output: str) -> list[str]:
     }
     foreign: list[str] = []
     for sentence in sentences(prose):
-        for reason in _REASON.split(sentence)[1:]:
+        for reason in reasons_in(sentence):
             said = normalized(reason)
             if not (
                 known & set(said.replace("_", " ").split())

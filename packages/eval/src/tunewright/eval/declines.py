@@ -7,7 +7,7 @@ answer into a claim. A reason speaks of the tools or the speaker as well ("becau
 
 import re
 
-from tunewright.eval.wordings import normalized, sentences
+from tunewright.eval.wordings import normalized, reasons_in, sentences
 
 _DENIAL = re.compile(
     r"\b(?:not|no|none|never|neither|nor|nothing|without|unable|impossible|beyond|outside|out of reach|lack\w*|"
@@ -25,7 +25,6 @@ _OFFER = re.compile(
     r"^(?:so |then |but |just |simply )?(?:run|use|try|ask|look|open|search|save|check|paste|give|tell|send|see|go|install|"
     r"push|consider|call|do|type|write|have|start|contact|visit|add|put|make|let)\b"
 )
-_REASON = re.compile(r"\bbecause\b|, (?:as|since)\b", re.IGNORECASE)
 _TURN = re.compile(r"[,;:]?\s*\b(?:but|however|though|yet)\b", re.IGNORECASE)
 _ASIDE = re.compile(r"(?:no|nope|neither|sorry|unfortunately|hi|hello|sadly|apologies)(?: \w+)?")
 _HAVE = re.compile(r"\b(?:i|we) (?:only |just )?have\b|\bmy tools are\b|\btools i have\b")
@@ -53,7 +52,7 @@ def wrong_decline(prose: str, tools: tuple[str, ...] = ()) -> list[str]:
             declined = declined or denied
             if said and not denied and not _offers(part, tools):
                 return [f"it claims something besides declining: {part.strip()[:80]}"]
-        for reason in _REASON.split(sentence)[1:]:
+        for reason in reasons_in(sentence):
             if not _speaks(normalized(reason), tools):
                 return [f"its reason has nothing to do with the tools: {reason.strip()[:80]}"]
     return [] if declined else ["it does not say that this can't be done with the tools it has"]

@@ -35,6 +35,7 @@ _NEGATION = re.compile(
 _PARTICLE = re.compile(
     r"^\s*no (?=(?:it|they|you|i|we|that|this|there|these|those|because|the)\b)"
 )  # "No it does"
+_REASON = re.compile(r"\bbecause\b|, (?:as|since)\b", re.IGNORECASE)
 _REACH = 6  # words between a negation and what it denies
 
 
@@ -60,6 +61,11 @@ def sentences(prose: str) -> list[str]:
 def clauses(sentence: str) -> list[str]:
     """The parts of a sentence between commas and the like, normalized; a conjunction goes with what follows."""
     return [said for part in _CLAUSE_END.split(sentence) if (said := normalized(part))]
+
+
+def reasons_in(sentence: str) -> list[str]:
+    """What a sentence gives as reasons, as written: what follows `because` and the like."""
+    return _REASON.split(sentence)[1:]
 
 
 class Prose:

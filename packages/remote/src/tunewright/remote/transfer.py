@@ -107,10 +107,10 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
     size = path.stat().st_size
     meter = Meter(report, f"sending {path.name}", size)
     sent = 0
-    in_pieces = hashed_beside = size >= LARGE
+    in_pieces = hashed_on_arrival = size >= LARGE
 
     def attempt() -> bool:
-        nonlocal sent, in_pieces, hashed_beside
+        nonlocal sent, in_pieces, hashed_on_arrival
         if host.size(final) is not None and all(whole_files(host, [(sha256, final)])):
             return True
         at = host.size(part) or 0
@@ -118,8 +118,8 @@ def put_blob(host: Host, path: Path, sha256: str, report: Report) -> int:
             sent += _put_in_pieces(host, path, sha256, part, meter)
             at, in_pieces = host.size(part) or 0, False
         at = at if at <= size else 0
-        if hashed_beside and at < size:
-            hashed_beside = False  # once: whatever stopped it may stop it again
+        if hashed_on_arrival and at < size:
+            hashed_on_arrival = False  # once: whatever stopped it may stop it again
             with arriving(host, part, final, sha256, size) as file:
                 sent += _send(host, path, part, at, meter, file.moved_to)
             if file.published:

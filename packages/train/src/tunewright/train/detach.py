@@ -181,17 +181,19 @@ def cancel(run: RunFolder, patience: float = PATIENCE) -> Status:
     until = time.monotonic() + patience
     while True:
         owner = read_owner(run.path)
-        known = owner is not None and owner.boot == boot_id()
-        if known and owner is not None and is_held(run.path):
+        stranger = owner is not None and owner.boot != boot_id()
+        if owner is not None and not stranger and is_held(run.path):
             _stop(run, owner, patience)
         found = status(run)
         if found.state not in (*RUNNING, "lost"):
             return found
         if (lock := acquire(run.path)) is not None:
             break
-        if (owner is not None and not known) or time.monotonic() >= until:
+        if stranger or time.monotonic() >= until:
             return found
-        time.sleep(0.05)  # it has just taken the lock and writes down who it is, or the guard started another one
+        time.sleep(
+            0.05
+        )  # it has just taken the lock and writes down who it is, or the guard started another one
     try:
         journal = Journal(run, 0)
         return journal.close("cancelled")
