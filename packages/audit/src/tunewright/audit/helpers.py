@@ -4,6 +4,7 @@ A helper is this module run as a program. It is told what to do by two lines, th
 JSON, and answers each result in a line of JSON. Nothing but JSON goes either way.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -116,6 +117,7 @@ def serve(asked: IO[bytes], answered: IO[bytes], reading: Reading) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # what is made of a part has no cycles
     with suppress(BrokenPipeError):
         serve(sys.stdin.buffer, sys.stdout.buffer, load_reading(Path(sys.argv[1]) if sys.argv[1:] else None))
     os._exit(0)  # nobody may be left to take what is in the buffer

@@ -97,11 +97,13 @@ SELECT * EXCLUDE (text, tools), {_ROLES} AS roles, 0 AS blocks,
 FROM keyed
 """
 
-# Few lists of keys are distinct: to look at each once costs a third of looking at every row's.
+# Few lists of keys are distinct: each is looked at once. Grouped by their hashes, for DISTINCT of lists takes seven times as
+# long.
 _TWICE = "len(list_distinct(k)) < len(k)"
-_KEYS_TWICE = f"FROM (SELECT DISTINCT keys AS k FROM raw) WHERE {_TWICE}"
+_KEYS_TWICE = f"FROM (SELECT any_value(keys) AS k FROM raw GROUP BY hash(keys)) WHERE {_TWICE}"
 _MESSAGE_KEYS_TWICE = f"""
-FROM (SELECT DISTINCT message_keys AS m FROM raw) WHERE len(list_filter(m, lambda k: {_TWICE})) > 0
+FROM (SELECT any_value(message_keys) AS m FROM raw GROUP BY hash(message_keys))
+WHERE len(list_filter(m, lambda k: {_TWICE})) > 0
 """
 _NOT_PLAIN = f"""
 UPDATE raw SET plain = false WHERE keys IN ({_KEYS_TWICE}) OR message_keys IN ({_MESSAGE_KEYS_TWICE})

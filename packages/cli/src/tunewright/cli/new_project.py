@@ -36,11 +36,12 @@ def make_project(folder: Path, starter: Path) -> None:
     from tunewright.contract.atomic import atomic_folder
     from tunewright.contract.console import spelled
     from tunewright.contract.errors import UserError
+    from tunewright.remote.bundle import INSTALL_RELEASE
 
     if not (starter / "recipes").is_dir():
         raise UserError(
             "this copy of Tunewright was built without recipes and suites",
-            "Install wheels that the task `wheels` of a checkout has built, or work in a checkout.",
+            INSTALL_RELEASE,
         )
     try:
         with atomic_folder(folder) as temporary:

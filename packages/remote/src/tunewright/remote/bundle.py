@@ -20,6 +20,7 @@ from tunewright.contract.manifest import damaged_files, read_manifest, write_man
 PACKAGES = ("contract", "train")
 REQUIREMENTS = "requirements.txt"
 LOCK = "uv.lock"
+INSTALL_RELEASE = "Install wheels that the task `wheels` of a checkout has built, or work in a checkout."
 SHIPPED = Path(__file__).parent / "shipment"  # in a release's wheel alone: `./inv wheels` puts it there
 # Wheels are zip files with times in them; one fixed time makes the same source the same wheel.
 EPOCH = "315532800"
@@ -77,7 +78,7 @@ def installed_shipment() -> Shipment:
     if not SHIPPED.exists():
         raise UserError(
             "this copy of Tunewright was built without what a host gets",
-            "Install wheels that the task `wheels` of a checkout has built, or work in a checkout.",
+            INSTALL_RELEASE,
         )
     if (shipment := _read_shipment(SHIPPED)) is None:
         raise UserError(f"{SHIPPED} is damaged", "Install Tunewright again.")
