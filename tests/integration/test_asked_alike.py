@@ -90,7 +90,9 @@ def of_train(recipe: Recipe, model: str, asked: Prompts) -> Prompts:
     )
     suite = predict.asked_of(model, read_suite(inputs.suites["few"]), spec)
     asked.clear()
-    predict.answer_suite(load_folder(Path(recipe.model.base)), suite, recipe.predict, 1, lambda _: None)
+    predict.answer_suite(
+        load_folder(Path(recipe.model.base)), suite, recipe.predict, 1, lambda _done, _worth: None
+    )
     return dict(asked)
 
 

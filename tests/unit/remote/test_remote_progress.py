@@ -36,7 +36,7 @@ def test_each_event_is_a_line_a_person_can_read() -> None:
         "train     10 of 600, about 1:06:40 left",
         "train     step 10: loss 2.500, 1,234 tokens/s",
         "train     step 100: validation loss 1.250",
-        "train     warning: the disk [is] slow Wait.",
+        "train     warning: the disk [is] slow. Wait.",
         None,
         "train     done in 1:02:05",
         "fuse      done before, with the same inputs",
@@ -58,7 +58,7 @@ def test_plain_lines_come_every_few_seconds_and_miss_no_change() -> None:
     show_events(events(), small_recipe(), terminal=False, stream=stream, clock=lambda: now[0])
     lines = stream.getvalue().splitlines()
     assert lines[0] == "train     starts, 100 steps"
-    assert lines[-1] == "train     error: the disk is full Make room."
+    assert lines[-1] == "train     error: the disk is full. Make room."
     assert 10 <= len(lines) - 2 <= 11
     assert "\x1b" not in stream.getvalue()
 
@@ -97,7 +97,7 @@ def test_runs_on_several_hosts_share_one_display() -> None:
     assert lines[-1] == "a      pulled train: 2 files, 9.0 MB"
     stream = io.StringIO()
     show_side_by_side(iter(heard), ["a", "mac-b"], terminal=True, stream=stream)
-    for part in ("600/600", "mac-b  train     warning: the disk [is] slow Wait.", "pulled train"):
+    for part in ("600/600", "mac-b  train     warning: the disk [is] slow. Wait.", "pulled train"):
         assert part in stream.getvalue()
 
 

@@ -11,7 +11,14 @@ from tunewright.contract.recipe import Predict
 from tunewright.contract.suite import Case, Suite
 from tunewright.train import predict
 from tunewright.train.base import Loaded
-from tunewright.train.predict import answer_part, answer_suite, common_prefix, generate, in_order
+from tunewright.train.predict import (
+    answer_part,
+    answer_suite,
+    answers_worth,
+    common_prefix,
+    generate,
+    in_order,
+)
 
 
 def suite(*questions: str, role: str = "user") -> Suite:
@@ -24,6 +31,9 @@ def suite(*questions: str, role: str = "user") -> Suite:
     return Suite(name="small", cases=tuple(cases))
 
 
+def nothing(_done: int, _worth: float) -> None: ...
+
+
 SETTINGS = Predict(max_tokens=12, batch_size=2)
 QUESTIONS = suite(
     "Where is a?", "What is b, and why is it there at all?", "c?", "Find every use of the name d.", "e"
@@ -32,7 +42,7 @@ QUESTIONS = suite(
 
 def answers(loaded: Loaded, settings: Predict = SETTINGS, seed: int = 1) -> list[Any]:
     ticks: list[int] = []
-    found = answer_suite(loaded, QUESTIONS, settings, seed, ticks.append)
+    found = answer_suite(loaded, QUESTIONS, settings, seed, lambda done, _: ticks.append(done))
     assert ticks == sorted(ticks)
     return found
 
@@ -70,11 +80,11 @@ def test_what_all_prompts_begin_with_is_read_once_and_answers_stay_the_same(
         return whole(model, inputs, *rest, **named)
 
     monkeypatch.setattr(type(loaded.model), "__call__", counted)
-    once = answer_suite(loaded, questions, SETTINGS, 1, lambda _: None)
+    once = answer_suite(loaded, questions, SETTINGS, 1, nothing)
     tokens = sum(read)
     read.clear()
     monkeypatch.setattr(predict, "SHARED", 10**6)
-    each = answer_suite(loaded, questions, SETTINGS, 1, lambda _: None)
+    each = answer_suite(loaded, questions, SETTINGS, 1, nothing)
     assert [p.text for p in once] == [p.text for p in each]
     assert [p.prompt_tokens for p in once] == [p.prompt_tokens for p in each]
     assert tokens < 0.7 * sum(read)
@@ -98,7 +108,7 @@ def test_a_common_beginning_is_one_and_leaves_each_prompt_something(
 def test_parts_of_a_suite_are_all_of_it_once(loaded: Loaded) -> None:
     warm = SETTINGS.model_copy(update={"temperature": 1.0, "samples": 2})
     whole = answers(loaded, warm)
-    halves = [answer_part(loaded, QUESTIONS, warm, 1, (part, 2), lambda _: None) for part in range(2)]
+    halves = [answer_part(loaded, QUESTIONS, warm, 1, (part, 2), nothing) for part in range(2)]
     assert all(halves)
     joined = in_order(QUESTIONS, [*halves[1], *halves[0]])
     assert [(p.case, p.sample, p.text) for p in joined] == [(p.case, p.sample, p.text) for p in whole]
@@ -121,13 +131,13 @@ def test_samples_at_temperature_zero_are_one_answer_repeated(loaded: Loaded) -> 
 
 def test_an_answer_ends_at_the_end_mark_or_at_the_limit(loaded: Loaded) -> None:
     prompts = [[1, 40, 41], [1, 50, 51, 52]]
-    cut = generate(loaded, prompts, SETTINGS, 1, lambda _: None)
+    cut = generate(loaded, prompts, SETTINGS, 1, nothing)
     assert [(len(answer.tokens), answer.stopped) for answer in cut] == [(12, False)] * 2
     # The token that the first prompt's answer gives third is made an end mark.
     end = cut[0].tokens[2]
     first = cut[0].tokens.index(end)
     loaded.tokenizer.eos_token_ids = {end}
-    stopped = generate(loaded, prompts, SETTINGS, 1, lambda _: None)[0]
+    stopped = generate(loaded, prompts, SETTINGS, 1, nothing)[0]
     assert stopped.stopped
     assert stopped.tokens == cut[0].tokens[:first]
 
@@ -140,7 +150,7 @@ def test_special_tokens_of_an_answer_are_kept(loaded: Loaded, monkeypatch: pytes
         return [predict._Answer(tokens=list(tokens), stopped=True) for _ in prompts]  # pyright: ignore[reportPrivateUsage]
 
     monkeypatch.setattr(predict, "generate", canned)
-    prediction = answer_suite(loaded, suite("a?"), SETTINGS, 1, lambda _: None)[0]
+    prediction = answer_suite(loaded, suite("a?"), SETTINGS, 1, nothing)[0]
     assert prediction.text == spoken
     assert prediction.finish == "stop"
 
@@ -149,4 +159,24 @@ def test_a_case_that_the_template_refuses_is_named(loaded: Loaded) -> None:
     template = "{{ raise_exception('a system message first') }}"
     loaded.tokenizer.chat_template = template
     with pytest.raises(UserError, match=r"suite small, case case-0: .*a system message first"):
-        answer_suite(loaded, suite("a?"), SETTINGS, 1, lambda _: None)
+        answer_suite(loaded, suite("a?"), SETTINGS, 1, nothing)
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=40), st.integers(1, 200))
+def test_the_work_done_is_that_of_finished_answers_and_of_no_more_than_were_begun(
+    lengths: list[int], step: int
+) -> None:
+    ended = [length for length in lengths if length <= step]
+    spoken = sum(ended) + step * (len(lengths) - len(ended))
+    worth = answers_worth(len(ended), len(lengths), sum(ended), spoken, 200)
+    assert len(ended) <= worth <= len(lengths)
+    if len(ended) == len(lengths):
+        assert worth == len(lengths)
+
+
+def test_answers_that_all_end_late_count_while_they_are_given() -> None:
+    """Thirty at once, most of them to the longest: by the two that ended early the rest would take fifteen times as long."""
+    for step in range(70, 200, 10):
+        spoken = 80 + step * 28
+        worth = answers_worth(2, 30, 80, spoken, 200)
+        assert abs(worth / 30 - step / 200) < 0.1, step

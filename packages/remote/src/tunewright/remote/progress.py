@@ -132,8 +132,9 @@ def describe(event: Event) -> str | None:
         case "validation":
             text = f"step {_whole(data.get('step'))}: validation loss {_number(data.get('loss'))}"
         case "warning" | "error" | "lost":
-            hint = f" {data['hint']}" if data.get("hint") else ""
-            return f"{name} {event.kind}: {visible(str(data.get('message', '')))}{visible(hint)}"
+            message, hint = (visible(str(data.get(key) or "")) for key in ("message", "hint"))
+            ended = "" if not hint or message.endswith((".", "!", "?")) else "."
+            return f"{name} {event.kind}: {message}{ended} {hint}".rstrip()
         case "paused":
             text = one_line(str(data.get("message", "")))
         case "unpaused":

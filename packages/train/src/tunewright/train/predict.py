@@ -23,6 +23,11 @@ SHARED = 32  # tokens of a common beginning, at least, that are worth reading on
 PREFILL = 16  # prompts processed at once
 
 
+Tick = Callable[
+    [int, float], object
+]  # gets the answers that are finished, and how many answers' work is done
+
+
 @dataclass
 class _Answer:
     tokens: list[int] = field(default_factory=list[int])
@@ -42,19 +47,19 @@ def asked_of(model: str, suite: Suite, spec: RunSpec) -> Suite:
     return suite.told(spec.base_note if model == "base" else "")
 
 
-def answer_suite(
-    loaded: Loaded, suite: Suite, settings: Predict, seed: int, tick: Callable[[int], None]
-) -> list[Prediction]:
+def answer_suite(loaded: Loaded, suite: Suite, settings: Predict, seed: int, tick: Tick) -> list[Prediction]:
     """Every case's answers, in the suite's order, samples of a case together.
 
-    `tick` gets the number of finished answers, often. The same seed gives the same answers. Raises UserError
-    when the model's template refuses a case.
+    `tick` is called often. The same seed gives the same answers. Raises UserError when the model's template refuses a
+    case.
     """
     parts, found = parts_here(), list[Prediction]()
     drawn = settings.samples if settings.temperature > 0 else 1
     for part in range(parts):
         before = len(found) * drawn // settings.samples
-        found += answer_part(loaded, suite, settings, seed, (part, parts), lambda n, b=before: tick(b + n))
+        found += answer_part(
+            loaded, suite, settings, seed, (part, parts), lambda n, w, b=before: tick(b + n, b + w)
+        )
     return in_order(suite, found)
 
 
@@ -70,7 +75,7 @@ def answer_part(
     settings: Predict,
     seed: int,
     part: tuple[int, int],
-    tick: Callable[[int], None],
+    tick: Tick,
 ) -> list[Prediction]:
     """The answers to one part of a suite's cases, `part` of so many: `(0, 2)` is the first half."""
     prompts = encode_prompts(loaded, suite)
@@ -126,7 +131,7 @@ def generate(
     prompts: Sequence[list[int]],
     settings: Predict,
     seed: int,
-    tick: Callable[[int], None],
+    tick: Tick,
 ) -> list[_Answer]:
     """Continue each prompt until an end mark or `max_tokens`; end marks are not kept.
 
@@ -159,7 +164,7 @@ def generate(
     else:
         uids = generator.insert([list(prompt) for prompt in prompts])
     answers = {uid: _Answer() for uid in uids}
-    finished = 0
+    finished = spoken = ended = 0  # answers; tokens of all answers, and of those that are finished
     before = time.perf_counter()
     try:
         while responses := generator.next_generated():
@@ -172,11 +177,26 @@ def generate(
                 answer.stopped = response.finish_reason == "stop"
                 if not answer.stopped:
                     answer.tokens.append(int(response.token))
-                finished += response.finish_reason is not None
-            tick(finished)
+                    spoken += 1
+                if response.finish_reason is not None:
+                    finished += 1
+                    ended += len(answer.tokens)
+            begun = sum(1 for answer in answers.values() if answer.tokens)
+            tick(finished, answers_worth(finished, begun, ended, spoken, settings.max_tokens))
     finally:
         generator.close()
     return [answers[uid] for uid in uids]
+
+
+def answers_worth(finished: int, begun: int, ended: int, spoken: int, longest: int) -> float:
+    """How many answers' work is done when `finished` of `begun` answers are, in which `ended` of all `spoken` tokens are.
+
+    Answers are given together and end together, at last: by those that are finished alone the rest would seem to take for
+    ever. So those under way count by the length to expect, which is one over the rate at which tokens end an answer (the
+    maximum-likelihood mean of exponential lengths of which some are cut off), and no more than the `longest`.
+    """
+    expected = max(1.0, min(spoken / max(finished, 1), longest))
+    return finished + min((spoken - ended) / expected, max(begun - finished, 0))
 
 
 def common_prefix(prompts: Sequence[list[int]]) -> int:

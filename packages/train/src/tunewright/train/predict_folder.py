@@ -59,7 +59,7 @@ def predict_folder(question: Question, tick: Tick) -> dict[str, str]:
     for suite in suites:
         total = len(suite.cases) * drawn
 
-        def one(done: int, name: str = suite.name, total: int = total) -> None:
+        def one(done: int, _worth: float = 0.0, name: str = suite.name, total: int = total) -> None:
             tick(name, done, total)
 
         one(0)

@@ -138,10 +138,13 @@ class Journal:
             self._started, self._first_step = self._clock(), step
             self.event("progress", step=step, total=self._status.steps, seconds_left=None)
 
-    def progress(self, step: int, total: int | None = None, left: float | None = None) -> None:
+    def progress(
+        self, step: int, total: int | None = None, left: float | None = None, worth: float | None = None
+    ) -> None:
         """Say how far the stage is, at most once a second. Raises Cancelled when somebody asked for it.
 
-        `left` is the seconds that the stage still takes, where it knows better than by its steps so far.
+        `left` is the seconds that the stage still takes, where it knows better than by its steps so far; `worth` is how many
+        steps' work is done, where steps that have not ended count too.
         """
         self.check()
         with self._guard:
@@ -153,10 +156,11 @@ class Journal:
             if at - self._last_progress < PROGRESS and step < steps:
                 return
             self._last_progress = at
-            done = step - self._first_step
+            reached = step if worth is None else max(step, worth)
+            done = reached - self._first_step
             # The first steps say nothing about the rest: kernels are compiled and a long prompt is read in them.
             if left is None and done >= min(FIRST, max(2, steps // 20)):
-                left = (at - self._started) / done * (steps - step)
+                left = (at - self._started) / done * max(steps - reached, 0)
             seconds = None if left is None else round(left, 1)
             self.event("progress", step=step, total=steps, seconds_left=seconds)
 

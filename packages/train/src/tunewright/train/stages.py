@@ -348,6 +348,8 @@ def _predict(work: Work, folder: Path, *, reuse: bool) -> dict[str, Any]:
                 shutil.copyfile(source, path)
             if path.is_file():
                 done += each[suite.name]
+                journal.progress(done, total)
+                journal.resume_at(done)
             else:
                 left.append(suite)
         if left:
@@ -375,12 +377,17 @@ def _answer(work: Work, folder: Path, model: "ModelName", suites: list[Suite], d
             other = stack.enter_context(other_part(work.run, model, 1, out, names))
         for suite in suites:
 
-            def tick(answered: int, before: int = done) -> None:
-                journal.progress(min(before + answered, total), total)
+            def tick(answered: int, worth: float, before: int = done) -> None:
+                journal.progress(min(before + answered, total), total, worth=before + worth)
 
             half = parts if other else 1
             found = answer_part(
-                loaded, suite, recipe.predict, recipe.seed, (0, parts), lambda n, h=half: tick(n * h)
+                loaded,
+                suite,
+                recipe.predict,
+                recipe.seed,
+                (0, parts),
+                lambda n, w, h=half: tick(n * h, w * h),
             )
             theirs = _finished(other, out / f"{suite.name}.jsonl", journal) if other else None
             if theirs is not None:
@@ -394,7 +401,7 @@ def _answer(work: Work, folder: Path, model: "ModelName", suites: list[Suite], d
                         recipe.predict,
                         recipe.seed,
                         (part, parts),
-                        lambda n, b=own: tick(b + n),
+                        lambda n, w, b=own: tick(b + n, b + w),
                     )
             write_predictions(folder / model / f"{suite.name}.jsonl", in_order(suite, found))
             done += len(suite.cases) * (recipe.predict.samples if recipe.predict.temperature > 0 else 1)
