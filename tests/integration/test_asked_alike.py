@@ -96,7 +96,7 @@ def of_train(recipe: Recipe, model: str, asked: Prompts) -> Prompts:
     return dict(asked)
 
 
-def nobody_looks(suite: str, done: int, total: int) -> None:
+def nobody_looks(suite: str, done: int, total: int, worth: float | None = None) -> None:
     """No progress is wanted."""
 
 

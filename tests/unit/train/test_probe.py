@@ -34,7 +34,7 @@ def row(number: int) -> Example:
     )
 
 
-def unheard(what: str, done: int, total: int) -> None: ...
+def unheard(what: str, done: int, total: int, worth: float | None = None) -> None: ...
 
 
 def settings(steps: int) -> Train:
@@ -70,7 +70,7 @@ def question(folder: Path, steps: int, model: Model | None = None) -> Question:
 def test_every_request_is_answered_behind_the_beginning_that_it_is_given(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
 
-    def tick(what: str, done: int, total: int) -> None:
+    def tick(what: str, done: int, total: int, worth: float | None = None) -> None:
         told.append((what, done, total))
 
     found = probe(question(tmp_path, 3), tick)

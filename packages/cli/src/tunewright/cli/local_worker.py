@@ -58,7 +58,8 @@ class Told:
         try:
             value = json.loads(line)
             suite, done, total = str(value["suite"]), int(value["done"]), int(value["total"])
+            worth = float(value["worth"]) if "worth" in value else None
         except (ValueError, KeyError, TypeError):
             say(f"{self.step:<9} {line}")
             return
-        self._bars.setdefault(suite, Progress(self.step))(self._what.format(suite), done, total)
+        self._bars.setdefault(suite, Progress(self.step))(self._what.format(suite), done, total, worth)

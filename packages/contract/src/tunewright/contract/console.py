@@ -2,9 +2,13 @@
 
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any
+
+FEWEST = 10  # of what is counted, before its pace says when the rest will be done
 
 _spellings: list[tuple[str, str]] = []
 _speaker: ContextVar[str] = ContextVar("speaker", default="")
@@ -38,27 +42,50 @@ def spoken_by(name: str) -> Generator[None]:
         _speaker.reset(token)
 
 
+def seconds_text(value: Any) -> str:
+    """`6.5 s`, `42 s`, `1:23:45`; `?` for anything that is not a number."""
+    if not isinstance(value, int | float):
+        return "?"
+    if value < 60:
+        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+    return str(timedelta(seconds=round(value)))
+
+
 class Progress:
     """One step's progress: a line rewritten on a terminal, a line every few seconds otherwise.
 
     What is over within the first seconds says nothing.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
-        self.last = time.monotonic()
+        self._clock = clock
+        self._last = clock()
+        self._begun: dict[
+            str, tuple[float, float]
+        ] = {}  # when each was first told of, and how much was done then
 
     def share(self, what: str, done: float) -> None:
-        """Progress of a step that counts in shares of 1."""
-        self(f"{what}:", round(done * 100), 100)
+        """Progress of a step that counts in shares of 1. Its parts take unlike times: no time left is told."""
+        self._tell(f"{what}: {done:.0%}")
 
-    def __call__(self, what: str, done: int, total: int) -> None:
-        at = time.monotonic()
+    def __call__(self, what: str, done: int, total: int, worth: float | None = None) -> None:
+        """`worth` is how much work is done, where what has not ended counts too; the time left goes by it."""
+        reached = done if worth is None else max(done, worth)
+        at = self._clock()
+        since, first = self._begun.setdefault(what, (at, reached))
+        line = f"{what} {done:,} of {total:,}"
+        if reached - first >= FEWEST and total > reached:
+            line += f", about {seconds_text((at - since) / (reached - first) * (total - reached))} left"
+        self._tell(line)
+
+    def _tell(self, text: str) -> None:
+        at = self._clock()
         terminal = sys.stderr.isatty()
-        if at - self.last < (0.2 if terminal else 2):
+        if at - self._last < (0.2 if terminal else 2):
             return
-        self.last = at
-        line = f"{_speaker.get()}{self.name:<9} {what} {done:,} of {total:,}"
+        self._last = at
+        line = f"{_speaker.get()}{self.name:<9} {text}"
         # On a terminal the cursor goes back to the line's start: whatever is said next writes over it.
         print(
             f"\x1b[2K{line}\r" if terminal else line,

@@ -3,8 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+
+from tunewright.contract.console import seconds_text
 
 Report = Callable[[str], None]
 EVERY = 2.0  # seconds between two lines
@@ -49,12 +49,3 @@ class Meter:
         if done <= before or now <= then:
             return None
         return max(0, self.total - done) * (now - then) / (done - before)
-
-
-def seconds_text(value: Any) -> str:
-    """`6.5 s`, `42 s`, `1:23:45`; `?` for anything that is not a number."""
-    if not isinstance(value, int | float):
-        return "?"
-    if value < 60:
-        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
-    return str(timedelta(seconds=round(value)))

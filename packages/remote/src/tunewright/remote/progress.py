@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any
 
+from tunewright.contract.console import seconds_text
 from tunewright.contract.encoding import tool_tokens_text
 from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import Event
 from tunewright.contract.visible import one_line, visible
-from tunewright.remote.meter import seconds_text
 
 QUIET = 5.0  # seconds between two plain progress lines of one stage
 NAME_WIDTH = 9

@@ -1,7 +1,7 @@
 """A module that answers one question: JSON on standard input, one line of JSON on standard output, progress between.
 
 The answer is an object, or `{"error": …, "hint": …}` with exit code 2. Progress goes to standard error, one JSON object
-a line: `{"suite": …, "done": n, "total": n}`.
+a line: `{"suite": …, "done": n, "total": n}`, with `"worth": n` where what has not ended counts as work too.
 """
 
 import json
@@ -9,14 +9,21 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from tunewright.contract.errors import ExitCode, UserError
 
 TOLD = 0.5  # seconds between two words about progress
-Tick = Callable[[str, int, int], None]  # what is counted, how many are done, of how many
+
+
+class Tick(Protocol):
+    """Gets what is counted, how many are done, of how many, and how many's work is done where that is more."""
+
+    def __call__(self, suite: str, done: int, total: int, worth: float | None = None, /) -> None: ...
+
+
 Question = TypeVar("Question", bound=BaseModel)
 
 
@@ -59,12 +66,13 @@ class _Teller:
 
     def __init__(self) -> None:
         self._last = 0.0
-        self._said: tuple[str, int] | None = None
+        self._said: tuple[str, int, float | None] | None = None
 
-    def __call__(self, suite: str, done: int, total: int) -> None:
+    def __call__(self, suite: str, done: int, total: int, worth: float | None = None, /) -> None:
         at = time.monotonic()
-        if (suite, done) == self._said or (0 < done < total and at - self._last < TOLD):
+        if (suite, done, worth) == self._said or (0 < done < total and at - self._last < TOLD):
             return
-        self._last, self._said = at, (suite, done)
-        sys.stderr.write(json.dumps({"suite": suite, "done": done, "total": total}) + "\n")
+        self._last, self._said = at, (suite, done, worth)
+        told = {"suite": suite, "done": done, "total": total}
+        sys.stderr.write(json.dumps(told | ({} if worth is None else {"worth": round(worth, 2)})) + "\n")
         sys.stderr.flush()

@@ -7,7 +7,7 @@ input (`model` may also be a recipe's `[model]` table, with `converted`, where c
 recipe's `[predict]` table, `note` is what the model is told with every case), writes
 `<out>/<suite>.jsonl` for each suite, and prints one line of JSON: `{"files": {suite: path}}`, or
 `{"error": …, "hint": …}` with exit code 2. Progress goes to standard error, one JSON object a line:
-`{"suite": …, "done": n, "total": n}`.
+`{"suite": …, "done": n, "total": n, "worth": n}`.
 """
 
 import sys
@@ -59,8 +59,8 @@ def predict_folder(question: Question, tick: Tick) -> dict[str, str]:
     for suite in suites:
         total = len(suite.cases) * drawn
 
-        def one(done: int, _worth: float = 0.0, name: str = suite.name, total: int = total) -> None:
-            tick(name, done, total)
+        def one(done: int, worth: float | None = None, name: str = suite.name, total: int = total) -> None:
+            tick(name, done, total, worth)
 
         one(0)
         path = question.out / f"{suite.name}.jsonl"

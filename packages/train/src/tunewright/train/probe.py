@@ -122,7 +122,7 @@ def _probe(question: Question, tick: Tick, folder: Path) -> dict[str, Any]:
         prompts,
         Predict(max_tokens=question.longest, batch_size=BATCH),
         question.seed,
-        lambda done: tick("answer", done, len(prompts)),
+        lambda done, worth: tick("answer", done, len(prompts), worth),
     )
     return {
         "answers": [
