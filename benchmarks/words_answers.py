@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHEET = Path(__file__).with_suffix(".jsonl")
 SEED, TARGET = 20261129, 0.98
 
+from tunewright.contract.catalog import load_catalog  # noqa: E402
 from tunewright.contract.suite import Case, read_suite  # noqa: E402
 from tunewright.eval.statistics import wilson_interval  # noqa: E402
 from tunewright.eval.words import wrong_words  # noqa: E402
@@ -77,13 +78,13 @@ class Tally:
         )
 
 
-def asked_otherwise(cases: dict[Key, Case]) -> None:
+def asked_otherwise(cases: dict[Key, Case], tools: tuple[str, ...]) -> None:
     """Print how many right answers to another case of the category are refused. All refusals of a tool sound alike."""
     refused = total = 0
     for case in cases.values():
         for other in cases.values():
             if other is not case and other.category == case.category and not case.expect.declines:
-                refused += bool(wrong_words(case, str(other.gold[0])))
+                refused += bool(wrong_words(case, str(other.gold[0]), tools=tools))
                 total += 1
     print(f"golds of other cases, refused: {refused:,} of {total:,} ({refused / total:.1%})")
 
@@ -93,7 +94,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--slips", action="store_true", help="print the misjudged answers of the first half")
     options = parser.parse_args()
-    cases = words_cases()
+    cases, tools = words_cases(), load_catalog("coding").tool_names
     rows: list[dict[str, Any]] = [json.loads(line) for line in SHEET.read_text(encoding="utf-8").splitlines()]
     missing = sorted(cases.keys() ^ {(row["suite"], row["case"]) for row in rows})
     for suite, case in missing:
@@ -110,7 +111,7 @@ def main() -> int:
             answers += [(how, text) for how, texts in row["wrong"].items() for text in texts]
             for how, text in answers:
                 read = "right" if how == "right" else "wrong"
-                reasons = wrong_words(cases[key], text)
+                reasons = wrong_words(cases[key], text, tools=tools)
                 agrees = bool(reasons) == (read == "wrong")
                 tally.add(key in first, read, agrees, "all", key[0], *([how] if read == "wrong" else []))
                 if options.slips and key in first and not agrees:
@@ -118,7 +119,7 @@ def main() -> int:
         for half, title in ((True, "looked at"), (False, "held out")):
             print(f"round {number}, {title}")
             kept = tally.show(half) and not missing
-    asked_otherwise(cases)
+    asked_otherwise(cases, tools)
     print(
         f"at least {TARGET:.0%} of the newest round's held-out answers judged rightly:",
         "kept" if kept else "BROKEN",

@@ -173,3 +173,26 @@ def test_every_mutant_is_caught_and_every_rewrite_accepted(name: str) -> None:
 def test_there_are_enough_operators() -> None:
     assert len(WRONG) >= 140
     assert len(HARMLESS) >= 85
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "right"),
+    [
+        ("discrimination-11", "print('python -m build' if CALL.success else 'not python -m build')", False),
+        ("discrimination-11", "print('build' if CALL.success else '')", False),
+        ("discrimination-11", "print('ok' if CALL.success else 'failed')", True),
+        ("discrimination-11", "print(CALL.stdout)", True),
+        ("discrimination-09", "print('pass' if CALL.success else 'fail')", True),
+        ("discrimination-08", "r = CALL; print(r.error_count if r.errors else 'type mistakes')", True),
+    ],
+)
+def test_words_of_the_request_alone_tell_no_result(name: str, code: str, right: bool) -> None:
+    calls = {
+        "discrimination-11": "run_command('python -m build')",
+        "discrimination-09": "pytest_run('tests/test_formatting.py')",
+        "discrimination-08": "typecheck('networkx/utils/heaps.py')",
+    }
+    case = CASES[f"field_access/{name}"]
+    said = answer(code.replace("CALL", calls[name]))
+    found = judge(case, Prediction(case=case.id, text=said), trials())
+    assert found.passed is right, found.reasons

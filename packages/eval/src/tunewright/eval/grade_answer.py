@@ -215,7 +215,7 @@ def _wrong(case: Case, answer: Answer, prediction: Prediction, catalog: Catalog)
         "control": _wrong_control(expect, trace),
         "words": []
         if expect.tools or answer.programs
-        else wrong_words(case, answer.prose, prediction.finish),
+        else wrong_words(case, answer.prose, prediction.finish, catalog.tool_names),
     }
 
 

@@ -77,6 +77,10 @@ _FUNCTION_WORDS = frozenset(
         *("that", "the", "there", "this", "to", "too", "was", "were", "with", "all", "yet"),
     )
 )
+# What a program may say where a call worked, in words that the request has too: "is it clean?" is answered by `clean`.
+_AFFIRMS = re.compile(
+    r"\b(?:yes|ok|okay|true|pass(?:ed|es)?|succe\w+|fine|good|green|clean|done|worked|works|found|valid)\b"
+)
 _SAID = 60  # characters of an output that a reason quotes
 
 Wrong = dict[str, list[str]]
@@ -357,12 +361,20 @@ class Grader:
                 grade.wrong["fields"].append(f"it prints {_quoted(answer)} whatever comes out")
                 return
         # A yes or no is told by a text that is always the same, or by nothing, in one of the two cases: the number of
-        # tests that passed says nothing about those that failed.
+        # tests that passed says nothing about those that failed. Where no value is printed, the text has to say it.
         yes_or_no = {gold for gold, _, _ in grade.shown}
-        if yes_or_no == {"True", "False"} and all(
-            any(valued for gold, _, valued in grade.shown if gold == side) for side in yes_or_no
-        ):
-            grade.wrong["fields"].append(f"{_quoted(grade.shown[0][1])} tells neither yes nor no")
+        if yes_or_no != {"True", "False"}:
+            return
+        with_values = {gold for gold, _, valued in grade.shown if valued}
+        echo = next((text for gold, text, _ in grade.shown if gold == "True" and self._echoes(text)), "")
+        if with_values == yes_or_no or (echo and not with_values):
+            grade.wrong["fields"].append(f"{_quoted(echo or grade.shown[0][1])} tells neither yes nor no")
+
+    def _echoes(self, text: str) -> bool:
+        """Whether a text is made of words of the request, none of which says that something is well, or is missing."""
+        words = re.findall(r"\w+", text.lower())
+        said = not (_AFFIRMS.search(text.lower()) or _DENIES.search(text.lower()))
+        return bool(words) and said and set(words) <= set(re.findall(r"\w+", self.request))
 
 
 def _changes(tool: str) -> bool:

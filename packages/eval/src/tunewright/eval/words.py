@@ -2,15 +2,16 @@
 
 A fact is a list of wordings (`wordings`), one of which must occur, be it claimed or denied; a forbidden wording must not be
 claimed. Besides: no call in any dialect, no more than `longest` words, the language that was asked for, no text that repeats
-itself (prose does not say five words in a row twice), not merely the request again, and no sentence that only goes on
-about a word of an earlier one. After a tool's output, numbers and reasons come from it (`answer_sources`). Where no offered
-tool fits, the answer declines and claims nothing (`declines`).
+itself (prose does not say five words in a row twice), not merely the request again, no tool that does not exist, and no
+sentence that only goes on about a word of an earlier one. After a tool's output, numbers and reasons come from it
+(`answer_sources`). Where no offered tool fits, the answer declines and claims nothing (`declines`).
 
 What else is said is not judged: fluent nonsense with the right words in it, and none of the forbidden ones, passes.
 """
 
 import re
 import zlib
+from collections.abc import Collection
 from typing import NamedTuple
 
 from tunewright.contract.suite import Case
@@ -40,6 +41,7 @@ _LEAST = 0.18  # share of such words in a text of twelve words or more; English 
 _ENOUGH = 20  # words; a shorter sentence may have few frequent ones
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _NAME = re.compile(r"[^\s`]*\w[./_:=][\w/][^\s`]*")  # paths, names of tools, options with values
+_SNAKE = re.compile(r"(?<![\w.])[a-z]+(?:_[a-z0-9]+)+(?!\w)")
 _RUN = 5  # words that prose does not say twice
 _SAYS_WHAT_IS = re.compile(
     r"(?:the|a|an|each|every|any) ((?:\w+ ){1,3}?)(?:is|are|was|were|means|has|have) "
@@ -49,8 +51,8 @@ _SO = re.compile(r",? (?:so|and) (?=(?:the|a|an|each|every)\b)")
 _LONG_WORD = 28  # letters; `entryentryentry…` has more
 
 
-def wrong_words(case: Case, prose: str, finish: str = "stop") -> list[str]:
-    """What is wrong with an answer in words, in plain words; nothing when it is right."""
+def wrong_words(case: Case, prose: str, finish: str = "stop", tools: Collection[str] = ()) -> list[str]:
+    """What is wrong with an answer in words, in plain words; nothing when it is right. `tools`: the names of all tools."""
     expect = case.expect
     request = str(case.messages[-1].content or "")
     if fault := no_answer(prose, request, finish, longest=expect.longest, language=expect.language):
@@ -71,6 +73,8 @@ def wrong_words(case: Case, prose: str, finish: str = "stop") -> list[str]:
         reasons += [
             f"no result says its reason: {said}" for said in foreign_reasons(prose, conversation[-1])[:1]
         ]
+    if invented := _invented(prose, request, tools):
+        reasons.append(f"it names {invented}, and there is no such tool")
     if chained := _chained(prose):
         reasons.append(f"it goes on about a word of its own: {chained[:80]}")
     reasons += [f"it says {wording}" for wording in expect.forbidden if said.claims(wording)]
@@ -114,6 +118,12 @@ def no_answer(
     if asked and normalized(prose).replace(asked, "").strip() == "":
         return Fault("request repeated", "it repeats the request")
     return None
+
+
+def _invented(prose: str, request: str, tools: Collection[str]) -> str:
+    """A name that goes on where a tool's name ends, and is none itself: `read_file_at`. Empty when there is none."""
+    names = [name for name in _SNAKE.findall(prose) if name not in tools and name not in request]
+    return next((name for name in names if any(name.startswith(f"{tool}_") for tool in tools)), "")
 
 
 def _chained(prose: str) -> str:
