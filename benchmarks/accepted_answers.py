@@ -13,8 +13,8 @@ Draw 1 is two seeds of the tiny model, draw 2 two runs of SmolLM2, draw 3 the wh
 on hand-written direct answers. Read fresh, 8 of the 72 accepted ones of draw 3 were wrong, 6 of them words: a model that has
 seen good prose writes fluent nonsense, and facts that must occur do not see it. Two rules came of it (a run of five words
 said twice, separators that were asked for). Draw 4 is the default run's model on the whole suites, read by two readers who
-agreed on all but 2 of 141; read fresh, 4 of its 41 accepted ones were wrong, 2 of them words. Two more rules came of it (words
-of the request alone tell no result, no tool is named that does not exist), so it is not fresh any more either.
+agreed on all but 2 of 141; read fresh, 4 of its 41 accepted ones were wrong, 2 of them words. Two more rules came of it
+(words of the request alone tell no result, no tool is named that does not exist), so it is not fresh any more either.
 """
 
 import argparse
