@@ -2,20 +2,13 @@
 
 import pytest
 
+from tests.support.clock import Clock
 from tunewright.contract.console import Progress
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 def test_the_time_left_goes_by_the_pace_since_the_first_was_told(

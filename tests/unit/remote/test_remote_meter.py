@@ -5,15 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.clock import Clock
 from tunewright.remote.meter import Meter
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def as_seconds(text: str) -> float:

@@ -11,19 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clock import Clock
 from tunewright.contract.run import RunFolder
 from tunewright.train import run_events as journal_module
 from tunewright.train.run_events import Cancelled, Journal
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
