@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tunewright.contract.atomic import sha256_bytes, write_jsonl
 from tunewright.contract.chat_template import TemplateRefusal
@@ -18,6 +19,9 @@ from tunewright.contract.suite import Prediction, Suite
 from tunewright.train.base import Loaded
 from tunewright.train.encode import encoder_for
 from tunewright.train.served import served_answer
+
+if TYPE_CHECKING:
+    from tunewright.train.predict_part import OtherPart
 
 SHARED = 32  # tokens of a common beginning, at least, that are worth reading once
 PREFILL = 16  # prompts processed at once
@@ -47,15 +51,27 @@ def asked_of(model: str, suite: Suite, spec: RunSpec) -> Suite:
     return suite.told(spec.base_note if model == "base" else "")
 
 
-def answer_suite(loaded: Loaded, suite: Suite, settings: Predict, seed: int, tick: Tick) -> list[Prediction]:
+def answer_suite(
+    loaded: Loaded,
+    suite: Suite,
+    settings: Predict,
+    seed: int,
+    tick: Tick,
+    other: "OtherPart | None" = None,
+) -> list[Prediction]:
     """Every case's answers, in the suite's order, samples of a case together.
 
-    `tick` is called often. The same seed gives the same answers. Raises UserError when the model's template refuses a
-    case.
+    `tick` is called often. The same seed gives the same answers, whether or not an `other` process gives half of them.
+    Raises UserError when the model's template refuses a case.
     """
-    parts, found = parts_here(), list[Prediction]()
+    parts = parts_here()
+    share = parts if other else 1  # how many parts go on at the pace of the first
+    found = answer_part(loaded, suite, settings, seed, (0, parts), lambda n, w: tick(n * share, w * share))
+    theirs = other.found(suite.name) if other else None
+    if theirs is not None:
+        return in_order(suite, found + theirs)
     drawn = settings.samples if settings.temperature > 0 else 1
-    for part in range(parts):
+    for part in range(1, parts):
         before = len(found) * drawn // settings.samples
         found += answer_part(
             loaded, suite, settings, seed, (part, parts), lambda n, w, b=before: tick(b + n, b + w)

@@ -6,19 +6,29 @@ reads `{"model": folder, "suites": [files], "out": folder, "settings": {…}, "s
 input (`model` may also be a recipe's `[model]` table, with `converted`, where converted models are kept; `settings` is a
 recipe's `[predict]` table, `note` is what the model is told with every case), writes
 `<out>/<suite>.jsonl` for each suite, and prints one line of JSON: `{"files": {suite: path}}`, or
-`{"error": …, "hint": …}` with exit code 2. Progress goes to standard error, one JSON object a line:
+`{"error": …, "hint": …}` with exit code 2. On a CPU with two cores another process answers half. Progress goes to standard
+error, one JSON object a line:
 `{"suite": …, "done": n, "total": n, "worth": n}`.
 """
 
+import contextlib
+import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Generator
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Model, Predict
-from tunewright.contract.suite import read_suite
+from tunewright.contract.suite import Suite, read_suite
+from tunewright.train.base import Loaded
 from tunewright.train.one_question import Tick, answer_question
+from tunewright.train.predict_part import OtherPart, other_part, pays
+
+PART = "--second-part-of"  # a file with a question: this process answers half of it, for another one
 
 
 class Question(BaseModel):
@@ -40,38 +50,80 @@ def predict_folder(question: Question, tick: Tick) -> dict[str, str]:
 
     Raises UserError for what is not a model or not a suite, or where they do not fit each other.
     """
-    from tunewright.train.base import expand_on_cpu, find_base, load_base, load_folder, model_files
     from tunewright.train.predict import answer_suite, write_predictions
 
-    suites = [read_suite(path).told(question.note) for path in question.suites]
-    if isinstance(question.model, Model):
-        loaded = load_base(find_base(question.model, question.converted))
-    else:
-        if not (question.model / "config.json").is_file():
-            raise UserError(
-                f"no model in {question.model}",
-                "Give a run, or a folder with config.json and model*.safetensors.",
-            )
-        model_files(question.model)
-        loaded = expand_on_cpu(load_folder(question.model), "float32")
+    suites, loaded = _suites(question), _loaded(question)
     drawn = question.settings.samples if question.settings.temperature > 0 else 1
     files: dict[str, str] = {}
-    for suite in suites:
-        total = len(suite.cases) * drawn
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(_other_part(question)) if pays(loaded.model) else None
+        for suite in suites:
+            total = len(suite.cases) * drawn
 
-        def one(done: int, worth: float | None = None, name: str = suite.name, total: int = total) -> None:
-            tick(name, done, total, worth)
+            def one(
+                done: int, worth: float | None = None, name: str = suite.name, total: int = total
+            ) -> None:
+                tick(name, min(done, total), total, worth)
 
-        one(0)
-        path = question.out / f"{suite.name}.jsonl"
-        write_predictions(path, answer_suite(loaded, suite, question.settings, question.seed, one))
-        one(total)
-        files[suite.name] = str(path)
+            one(0)
+            found = answer_suite(loaded, suite, question.settings, question.seed, one, other)
+            path = question.out / f"{suite.name}.jsonl"
+            write_predictions(path, found)
+            one(total)
+            files[suite.name] = str(path)
     return files
+
+
+def _suites(question: Question) -> list[Suite]:
+    return [read_suite(path).told(question.note) for path in question.suites]
+
+
+def _loaded(question: Question) -> Loaded:
+    from tunewright.train.base import expand_on_cpu, find_base, load_base, load_folder, model_files
+
+    if isinstance(question.model, Model):
+        return load_base(find_base(question.model, question.converted))
+    if not (question.model / "config.json").is_file():
+        raise UserError(
+            f"no model in {question.model}",
+            "Give a run, or a folder with config.json and model*.safetensors.",
+        )
+    model_files(question.model)
+    return expand_on_cpu(load_folder(question.model), "float32")
+
+
+@contextlib.contextmanager
+def _other_part(question: Question) -> Generator[OtherPart]:
+    with tempfile.TemporaryDirectory() as folder:
+        asked = Path(folder, "question.json")
+
+        def command(out: Path) -> list[str | Path]:
+            asked.write_text(question.model_copy(update={"out": out}).model_dump_json(), encoding="utf-8")
+            return ["tunewright.train.predict_folder", PART, asked]
+
+        # What it has to say against the question is said here too, in a line.
+        with other_part(command, cwd=Path.cwd(), said=subprocess.DEVNULL) as other:
+            yield other
+
+
+def _answer_part(question: Question) -> None:
+    """Write the second part of every suite's predictions, and end when standard input does."""
+    from tunewright.train.predict import answer_part, parts_here, write_predictions
+    from tunewright.train.ranks import live_with_parent
+
+    threading.Thread(target=live_with_parent, daemon=True).start()
+    loaded = _loaded(question)
+    for suite in _suites(question):
+        part = (1, parts_here())
+        found = answer_part(loaded, suite, question.settings, question.seed, part, lambda _n, _w: None)
+        write_predictions(question.out / f"{suite.name}.jsonl", found)
 
 
 def main() -> int:
     """Answer one question on standard input; the exit code is 0, or 2 for one that cannot be answered."""
+    if sys.argv[1:2] == [PART]:
+        _answer_part(Question.model_validate_json(Path(sys.argv[2]).read_text(encoding="utf-8")))
+        return 0
     return answer_question(
         "predict_folder", Question, lambda question, tick: {"files": predict_folder(question, tick)}
     )

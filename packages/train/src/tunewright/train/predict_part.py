@@ -1,40 +1,91 @@
-"""One part of a run's answers, in a process of its own.
+"""Another process that answers the second half of suites, where a CPU has a core to spare.
 
     python -m tunewright.train.predict_part --run DIR --model NAME --part N --out FOLDER SUITE…
 
-writes `FOLDER/<suite>.jsonl` for each suite, whole or not at all, and ends when its standard input does. What it does
-not finish the worker does itself, with the same result.
+writes `FOLDER/<suite>.jsonl` for each suite of a run, whole or not at all, and ends when its standard input does. What it
+does not finish is answered by who started it, with the same result.
 """
 
 import argparse
 import contextlib
+import os
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 from tunewright.contract.run import RunFolder
 from tunewright.contract.suite import Prediction, read_suite
 
+WORTH_WHILE = 64 << 20  # bytes of a model that answers slowly enough for another process to pay for its start
+WAITING = 0.2  # seconds between two looks for another process's answers
+
+
+class OtherPart:
+    """The process that answers the second part. `check` is called while it is waited for."""
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", out: Path, check: Callable[[], object] = lambda: None
+    ) -> None:
+        self._process = process
+        self._out = out
+        self._check = check
+
+    def found(self, suite: str) -> list[Prediction] | None:
+        """What it answered of a suite, once that is there; None when it ended without."""
+        path = self._out / f"{suite}.jsonl"
+        while (found := _read(path)) is None:
+            self._check()
+            if self._process.poll() is not None:
+                return _read(path)  # it may have finished between the two looks
+            time.sleep(WAITING)
+        return found
+
+
+def pays(model: Any) -> bool:
+    """Whether another process answers half of what a model is asked: on a CPU, with cores and memory for it."""
+    from tunewright.train.models import size_of
+    from tunewright.train.predict import parts_here
+    from tunewright.train.ranks import COUNT, wanted_ranks
+
+    size = size_of(model)
+    return parts_here() > 1 and wanted_ranks(size) > 1 and (size >= WORTH_WHILE or COUNT in os.environ)
+
 
 @contextlib.contextmanager
 def other_part(
-    run: RunFolder, model: str, part: int, out: Path, suites: Sequence[str]
-) -> Generator["subprocess.Popen[bytes]"]:
-    """Start a process that answers one part of some suites; it ends with the block."""
-    command = [sys.executable, "-P", "-m", "tunewright.train.predict_part", "--run", str(run.path)]
-    command += ["--model", model, "--part", str(part), "--out", str(out), *suites]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/")
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    command: Callable[[Path], Sequence[str | Path]],
+    check: Callable[[], object] = lambda: None,
+    cwd: Path = Path("/"),
+    said: int | None = None,
+) -> Generator[OtherPart]:
+    """Start the process of a command, made for the folder that its answers go to; it ends with the block.
+
+    `said` is where its standard error goes; None: where ours does.
+    """
+    with tempfile.TemporaryDirectory() as out:
+        line = [sys.executable, "-P", "-m", *map(str, command(Path(out)))]
+        process = subprocess.Popen(
+            line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, cwd=cwd
+        )
+        try:
+            yield OtherPart(process, Path(out), check)
+        finally:
+            process.kill()
+            process.communicate()
 
 
-def read_part(path: Path) -> list[Prediction] | None:
-    """The predictions of a finished part; None when it is not there."""
+def part_of_run(run: RunFolder, model: str, suites: Sequence[str], out: Path) -> list[str | Path]:
+    """The command that answers the second part of a run's suites."""
+    options = ["--run", run.path, "--model", model, "--part", "1", "--out", out]
+    return ["tunewright.train.predict_part", *options, *suites]
+
+
+def _read(path: Path) -> list[Prediction] | None:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -8,14 +8,10 @@ not done again.
 """
 
 import contextlib
-import os
 import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +22,11 @@ from tunewright.contract.example import Example, read_examples
 from tunewright.contract.loss_mask import Mask
 from tunewright.contract.rehearsal import HELD_OUT, answered_by, rehearsed_rows
 from tunewright.contract.run import STAGES, RunFolder, RunSpec, Stage
-from tunewright.contract.suite import Prediction, Suite, read_suite
+from tunewright.contract.suite import Suite, read_suite
 from tunewright.train.base import Base, check_unchanged, load_base, load_tokenizer, read_config
 from tunewright.train.encode import Dropped, Encoded, EncodedSplit, encode_all, encoder_for
 from tunewright.train.fingerprints import prediction_key, stage_keys
-from tunewright.train.predict_part import other_part, read_part
+from tunewright.train.predict_part import other_part, part_of_run, pays
 from tunewright.train.run_events import Journal
 from tunewright.train.staging import (
     adopt,
@@ -49,8 +45,6 @@ if TYPE_CHECKING:
     from tunewright.train.training import Trainer
 
 ROWS_SHOWN = 10
-WORTH_WHILE = 64 << 20  # bytes of a model that answers slowly enough for another process to pay for its start
-WAITING = 0.2  # seconds between two looks for another process's answers
 CHECKPOINTS = "checkpoints"  # in the train stage's workspace
 
 
@@ -361,63 +355,24 @@ def _predict(work: Work, folder: Path, *, reuse: bool) -> dict[str, Any]:
 
 def _answer(work: Work, folder: Path, model: "ModelName", suites: list[Suite], done: int, total: int) -> None:
     """Write a model's answers to suites; on a CPU with two cores another process answers half of them."""
-    from tunewright.train.models import open_model, release, size_of
-    from tunewright.train.predict import answer_part, asked_of, in_order, parts_here, write_predictions
-    from tunewright.train.ranks import COUNT, wanted_ranks
+    from tunewright.train.models import open_model, release
+    from tunewright.train.predict import answer_suite, asked_of, write_predictions
 
-    recipe, journal, parts = work.spec.recipe, work.journal, parts_here()
+    settings, journal = work.spec.recipe.predict, work.journal
     suites = [asked_of(model, suite, work.spec) for suite in suites]
-    loaded = open_model(model, work.run, recipe, work.base)
+    loaded = open_model(model, work.run, work.spec.recipe, work.base)
     with contextlib.ExitStack() as stack:
-        other: subprocess.Popen[bytes] | None = None
-        out = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        size = size_of(loaded.model)
-        if parts > 1 and wanted_ranks(size) > 1 and (size >= WORTH_WHILE or COUNT in os.environ):
-            names = [suite.name for suite in suites]
-            other = stack.enter_context(other_part(work.run, model, 1, out, names))
+        command = partial(part_of_run, work.run, model, [suite.name for suite in suites])
+        other = stack.enter_context(other_part(command, journal.check)) if pays(loaded.model) else None
         for suite in suites:
 
             def tick(answered: int, worth: float, before: int = done) -> None:
                 journal.progress(min(before + answered, total), total, worth=before + worth)
 
-            half = parts if other else 1
-            found = answer_part(
-                loaded,
-                suite,
-                recipe.predict,
-                recipe.seed,
-                (0, parts),
-                lambda n, w, h=half: tick(n * h, w * h),
-            )
-            theirs = _finished(other, out / f"{suite.name}.jsonl", journal) if other else None
-            if theirs is not None:
-                found += theirs
-            else:
-                for part in range(1, parts):
-                    own = len(found)
-                    found += answer_part(
-                        loaded,
-                        suite,
-                        recipe.predict,
-                        recipe.seed,
-                        (part, parts),
-                        lambda n, w, b=own: tick(b + n, b + w),
-                    )
-            write_predictions(folder / model / f"{suite.name}.jsonl", in_order(suite, found))
-            done += len(suite.cases) * (recipe.predict.samples if recipe.predict.temperature > 0 else 1)
+            found = answer_suite(loaded, suite, settings, work.spec.recipe.seed, tick, other)
+            write_predictions(folder / model / f"{suite.name}.jsonl", found)
+            done += len(suite.cases) * (settings.samples if settings.temperature > 0 else 1)
     release(loaded)
-
-
-def _finished(
-    other: "subprocess.Popen[bytes]", path: Path, journal: "Journal | Silent"
-) -> list[Prediction] | None:
-    """What another process answered, once it is there; None when it ended without."""
-    while (found := read_part(path)) is None:
-        journal.check()
-        if other.poll() is not None:
-            return read_part(path)  # it may have finished between the two looks
-        time.sleep(WAITING)
-    return found
 
 
 def _predicted(work: Work, name: str, key: str) -> Path | None:
