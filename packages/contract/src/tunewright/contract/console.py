@@ -61,9 +61,8 @@ class Progress:
         self.name = name
         self._clock = clock
         self._last = clock()
-        self._begun: dict[
-            str, tuple[float, float]
-        ] = {}  # when each was first told of, and how much was done then
+        # When each was first told of, and how much was done then.
+        self._begun: dict[str, tuple[float, float]] = {}
 
     def share(self, what: str, done: float) -> None:
         """Progress of a step that counts in shares of 1. Its parts take unlike times: no time left is told."""

@@ -27,9 +27,8 @@ SHARED = 32  # tokens of a common beginning, at least, that are worth reading on
 PREFILL = 16  # prompts processed at once
 
 
-Tick = Callable[
-    [int, float], object
-]  # gets the answers that are finished, and how many answers' work is done
+# Gets the answers that are finished, and how many answers' work is done.
+Tick = Callable[[int, float], object]
 
 
 @dataclass
@@ -197,8 +196,8 @@ def generate(
                 if response.finish_reason is not None:
                     finished += 1
                     ended += len(answer.tokens)
-            begun = sum(1 for answer in answers.values() if answer.tokens)
-            tick(finished, answers_worth(finished, begun, ended, spoken, settings.max_tokens))
+            started = sum(1 for answer in answers.values() if answer.tokens)
+            tick(finished, answers_worth(finished, started, ended, spoken, settings.max_tokens))
     finally:
         generator.close()
     return [answers[uid] for uid in uids]
