@@ -122,9 +122,10 @@ class Lab:
     ) -> None:
         self.server, self.proxy, self.victim, self.phase = server, proxy, victim, phase
         ssh = SshClient(folder / "ssh")
-        # Cuts are counted: there a keepalive that comes late on a busy machine must not make one more.
-        patience = {"ServerAliveInterval": "1", "ServerAliveCountMax": "60" if victim == "cuts" else "2"}
-        ssh.add("mac", server, port=proxy.port, options=patience)
+        # Where cuts or bytes are counted, a keepalive that comes late on a busy machine must not make one more connection.
+        patience = "60" if victim in ("cuts", "ctrl-c") else "2"
+        alive = {"ServerAliveInterval": "1", "ServerAliveCountMax": patience}
+        ssh.add("mac", server, port=proxy.port, options=alive)
         self.environment = {**os.environ, "TUNEWRIGHT_SSH_CONFIG": str(ssh.config)}
         self.checkout = make_checkout(folder / "checkout")
         row = '{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "hi"}]}\n'

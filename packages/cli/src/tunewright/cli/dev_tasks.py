@@ -47,9 +47,9 @@ def run_tests(
     """Run the tests."""
     command = ["pytest", *([only] if only else []), *(["-k", match] if match else [])]
     if not (only or match):
-        # A file's tests share what they set up; tests/conftest.py has the order. Two workers more than cores: one waits for
-        # the default run, and others for hosts.
-        workers = (os.cpu_count() or 1) + 2
+        # A file's tests share what they set up; tests/conftest.py has the order. One worker more than cores: it waits for
+        # the default run, and afterwards for hosts.
+        workers = (os.cpu_count() or 1) + 1
         command += ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     command += ["--cov", "--cov-report=term"] if coverage else []
     command += ["--snapshot-update"] if update_snapshots else []
