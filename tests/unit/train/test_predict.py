@@ -175,7 +175,7 @@ def test_the_work_done_is_that_of_finished_answers_and_of_no_more_than_were_begu
 
 
 def test_answers_that_all_end_late_count_while_they_are_given() -> None:
-    """Thirty at once, most of them to the longest: by the two that ended early the rest would take fifteen times as long."""
+    """Of thirty at once two end early; an estimate from these two alone would be fifteen times too long."""
     for step in range(70, 200, 10):
         spoken = 80 + step * 28
         worth = answers_worth(2, 30, 80, spoken, 200)

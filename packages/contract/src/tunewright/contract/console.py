@@ -65,11 +65,11 @@ class Progress:
         self._begun: dict[str, tuple[float, float]] = {}
 
     def share(self, what: str, done: float) -> None:
-        """Progress of a step that counts in shares of 1. Its parts take unlike times: no time left is told."""
+        """Progress of a step that counts in shares of 1. Its parts take different times, so no time left is given."""
         self._tell(f"{what}: {done:.0%}")
 
     def __call__(self, what: str, done: int, total: int, worth: float | None = None) -> None:
-        """`worth` is how much work is done, where what has not ended counts too; the time left goes by it."""
+        """`worth` is the work done including what is unfinished; the time left is estimated from it."""
         reached = done if worth is None else max(done, worth)
         at = self._clock()
         since, first = self._begun.setdefault(what, (at, reached))

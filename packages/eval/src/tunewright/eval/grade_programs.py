@@ -371,7 +371,7 @@ class Grader:
             grade.wrong["fields"].append(f"{_quoted(echo or grade.shown[0][1])} tells neither yes nor no")
 
     def _echoes(self, text: str) -> bool:
-        """Whether a text is made of words of the request, none of which says that something is well, or is missing."""
+        """Whether a text consists of words of the request, and none of them says that something is fine or missing."""
         words = re.findall(r"\w+", text.lower())
         said = not (_AFFIRMS.search(text.lower()) or _DENIES.search(text.lower()))
         return bool(words) and said and set(words) <= set(re.findall(r"\w+", self.request))

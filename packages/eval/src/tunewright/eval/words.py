@@ -121,7 +121,7 @@ def no_answer(
 
 
 def _invented(prose: str, request: str, tools: Collection[str]) -> str:
-    """A name that goes on where a tool's name ends, and is none itself: `read_file_at`. Empty when there is none."""
+    """The first name that continues a tool's name and is no tool itself, such as `read_file_at`; empty if there is none."""
     names = [name for name in _SNAKE.findall(prose) if name not in tools and name not in request]
     return next((name for name in names if any(name.startswith(f"{tool}_") for tool in tools)), "")
 

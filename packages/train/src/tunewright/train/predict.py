@@ -204,11 +204,11 @@ def generate(
 
 
 def answers_worth(finished: int, begun: int, ended: int, spoken: int, longest: int) -> float:
-    """How many answers' work is done when `finished` of `begun` answers are, in which `ended` of all `spoken` tokens are.
+    """How many answers' work is done: `finished` of `begun` answers are complete and hold `ended` of all `spoken` tokens.
 
-    Answers are given together and end together, at last: by those that are finished alone the rest would seem to take for
-    ever. So those under way count by the length to expect, which is one over the rate at which tokens end an answer (the
-    maximum-likelihood mean of exponential lengths of which some are cut off), and no more than the `longest`.
+    The answers of a batch end late and together, so finished answers alone would give far too long an estimate. An
+    unfinished one counts by its share of the expected length, which is one over the rate at which tokens end an answer
+    (the maximum-likelihood mean of exponential lengths, some of them censored), and at most `longest`.
     """
     expected = max(1.0, min(spoken / max(finished, 1), longest))
     return finished + min((spoken - ended) / expected, max(begun - finished, 0))

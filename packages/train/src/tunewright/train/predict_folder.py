@@ -101,7 +101,7 @@ def _other_part(question: Question) -> Generator[OtherPart]:
             asked.write_text(question.model_copy(update={"out": out}).model_dump_json(), encoding="utf-8")
             return ["tunewright.train.predict_folder", PART, asked]
 
-        # What it has to say against the question is said here too, in a line.
+        # A question that cannot be answered fails here as well, and is reported once.
         with other_part(command, cwd=Path.cwd(), said=subprocess.DEVNULL) as other:
             yield other
 

@@ -47,7 +47,7 @@ class OtherPart:
 
 
 def pays(model: Any) -> bool:
-    """Whether another process answers half of what a model is asked: on a CPU, with cores and memory for it."""
+    """Whether it pays to let another process answer half: on a CPU with a core and memory to spare."""
     from tunewright.train.models import size_of
     from tunewright.train.predict import parts_here
     from tunewright.train.ranks import COUNT, wanted_ranks
@@ -63,9 +63,9 @@ def other_part(
     cwd: Path = Path("/"),
     said: int | None = None,
 ) -> Generator[OtherPart]:
-    """Start the process of a command, made for the folder that its answers go to; it ends with the block.
+    """Start `python -m` with the arguments that `command` gives for the folder of its answers; kill it after the block.
 
-    `said` is where its standard error goes; None: where ours does.
+    `said` is where its standard error goes; None: where ours goes.
     """
     with tempfile.TemporaryDirectory() as out:
         line = [sys.executable, "-P", "-m", *map(str, command(Path(out)))]

@@ -143,8 +143,8 @@ class Journal:
     ) -> None:
         """Say how far the stage is, at most once a second. Raises Cancelled when somebody asked for it.
 
-        `left` is the seconds that the stage still takes, where it knows better than by its steps so far; `worth` is how many
-        steps' work is done, where steps that have not ended count too.
+        `left` is the seconds that the stage still takes, where it knows better than by its steps so far; `worth` is the
+        work done in steps, including those that have not ended.
         """
         self.check()
         with self._guard:
