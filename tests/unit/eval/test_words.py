@@ -92,8 +92,8 @@ def test_case_spaces_apostrophes_and_punctuation_do_not_count() -> None:
 
 def test_a_tool_that_does_not_exist_is_not_named() -> None:
     case, tools = CASES["direct_answer-08"], ("ruff_check", "read_file")
-    right = "It only reports. Then read_file shows you what is there, and my_read_file is a name of yours."
+    right = "It only reports. Then read_file shows you the file, and my_read_file is a name of yours."
     invented = "It only reports. Use `ruff_check_at` for a single line."
     assert wrong_words(case, right, tools=tools) == []
-    assert wrong_words(case, invented, tools=tools) == ["it names ruff_check_at, and there is no such tool"]
+    assert wrong_words(case, invented, tools=tools) == ["it names ruff_check_at, which is not a tool"]
     assert wrong_words(case, invented) == []

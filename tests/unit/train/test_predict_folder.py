@@ -72,7 +72,7 @@ def test_what_the_other_process_does_not_answer_is_answered_here(
     assert answers(question) == alone
 
 
-def test_a_folder_that_is_no_model_is_told_once(
+def test_a_folder_that_is_not_a_model_is_reported_once(
     question: Question, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNEWRIGHT_RANKS", "2")

@@ -74,7 +74,7 @@ def wrong_words(case: Case, prose: str, finish: str = "stop", tools: Collection[
             f"no result says its reason: {said}" for said in foreign_reasons(prose, conversation[-1])[:1]
         ]
     if invented := _invented(prose, request, tools):
-        reasons.append(f"it names {invented}, and there is no such tool")
+        reasons.append(f"it names {invented}, which is not a tool")
     if chained := _chained(prose):
         reasons.append(f"it goes on about a word of its own: {chained[:80]}")
     reasons += [f"it says {wording}" for wording in expect.forbidden if said.claims(wording)]
@@ -121,7 +121,7 @@ def no_answer(
 
 
 def _invented(prose: str, request: str, tools: Collection[str]) -> str:
-    """The first name that continues a tool's name and is no tool itself, such as `read_file_at`; empty if there is none."""
+    """The first name that continues a tool's name and is not a tool, such as `read_file_at`; empty if there is none."""
     names = [name for name in _SNAKE.findall(prose) if name not in tools and name not in request]
     return next((name for name in names if any(name.startswith(f"{tool}_") for tool in tools)), "")
 

@@ -14,9 +14,8 @@ error, one JSON object a line:
 import contextlib
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -26,7 +25,7 @@ from tunewright.contract.recipe import Model, Predict
 from tunewright.contract.suite import Suite, read_suite
 from tunewright.train.base import Loaded
 from tunewright.train.one_question import Tick, answer_question
-from tunewright.train.predict_part import OtherPart, other_part, pays
+from tunewright.train.predict_part import other_part, pays
 
 PART = "--second-part-of"  # a file with a question: this process answers half of it, for another one
 
@@ -56,7 +55,9 @@ def predict_folder(question: Question, tick: Tick) -> dict[str, str]:
     drawn = question.settings.samples if question.settings.temperature > 0 else 1
     files: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
-        other = stack.enter_context(_other_part(question)) if pays(loaded.model) else None
+        # A question that cannot be answered fails here as well, and is reported once.
+        process = other_part(partial(_second_part, question), cwd=Path.cwd(), said=subprocess.DEVNULL)
+        other = stack.enter_context(process) if pays(loaded.model) else None
         for suite in suites:
             total = len(suite.cases) * drawn
 
@@ -92,18 +93,11 @@ def _loaded(question: Question) -> Loaded:
     return expand_on_cpu(load_folder(question.model), "float32")
 
 
-@contextlib.contextmanager
-def _other_part(question: Question) -> Generator[OtherPart]:
-    with tempfile.TemporaryDirectory() as folder:
-        asked = Path(folder, "question.json")
-
-        def command(out: Path) -> list[str | Path]:
-            asked.write_text(question.model_copy(update={"out": out}).model_dump_json(), encoding="utf-8")
-            return ["tunewright.train.predict_folder", PART, asked]
-
-        # A question that cannot be answered fails here as well, and is reported once.
-        with other_part(command, cwd=Path.cwd(), said=subprocess.DEVNULL) as other:
-            yield other
+def _second_part(question: Question, out: Path) -> list[str | Path]:
+    """The command of the process that answers the second part; its answers go to `out`, where it finds the question."""
+    asked = out / "question.json"
+    asked.write_text(question.model_copy(update={"out": out}).model_dump_json(), encoding="utf-8")
+    return ["tunewright.train.predict_folder", PART, asked]
 
 
 def _answer_part(question: Question) -> None:
