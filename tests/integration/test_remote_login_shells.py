@@ -12,7 +12,7 @@ from tunewright.contract.errors import HostError
 from tunewright.remote.host import Host, open_host
 from tunewright.remote.job import follow_run
 from tunewright.remote.process import hold_process
-from tunewright.remote.ssh_host import _BULK  # pyright: ignore[reportPrivateUsage]
+from tunewright.remote.ssh_host import _BLOCK, _STEP  # pyright: ignore[reportPrivateUsage]
 
 pytestmark = pytest.mark.sshd
 SH = 'exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
@@ -61,8 +61,9 @@ def check(host: Host, tmp_path: Path) -> None:
     done = host.run(["/bin/sh", "-c", "cat; echo bad >&2; exit 7"], stdin=b"in\x00put")
     assert (done.code, done.stdout, done.reason) == (7, b"in\x00put", "bad")
     large = tmp_path / "large"
-    large.write_bytes(bytes(range(256)) * ((_BULK >> 8) + 1))
-    assert b"".join(host.stream(PurePosixPath(large), 5)) == large.read_bytes()[5:]
+    large.write_bytes(bytes(range(251)) * (3 * _BLOCK // 251))
+    for offset in (0, 5, _BLOCK - 1, _BLOCK, 2 * _BLOCK - _STEP - 3):
+        assert b"".join(host.stream(PurePosixPath(large), offset)) == large.read_bytes()[offset:]
     held, link = hold_process(
         host, ["/bin/sh", "-c", "echo one; cat >/dev/null; echo two"], {}, lambda _: None
     )

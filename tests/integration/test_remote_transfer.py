@@ -3,11 +3,13 @@
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from paramiko import SFTPClient
 
 from tests.support.faults import Fault, FaultyProxy, faulty_proxy
 from tests.support.ssh_files import SshClient, TestServer
@@ -146,6 +148,34 @@ def test_what_waits_to_be_sent_has_not_arrived(broken: Host, proxy: FaultyProxy,
     with pytest.raises(HostError):
         broken.append(PurePosixPath(tmp_path) / "there", 0, [os.urandom(1 << 18)] * 100, told.append)
     assert 2_000_000 < told[-1] <= 5_000_000
+
+
+@pytest.mark.sshd
+def test_the_rest_of_a_file_comes_once_to_a_busy_machine(
+    ssh: SshClient,
+    openssh: TestServer,
+    proxy: FaultyProxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where an answer comes before the next request is sent, paramiko's read-ahead requests everything a second time."""
+    ask: Any = getattr(SFTPClient, "_async_request")  # noqa: B009
+
+    def ask_late(client: SFTPClient, *arguments: Any) -> Any:
+        time.sleep(0.02)
+        return ask(client, *arguments)
+
+    monkeypatch.setattr(SFTPClient, "_async_request", ask_late)
+    passed: list[int] = []
+    proxy.watch = lambda direction, count: passed.append(count if direction == "down" else 0)
+    ssh.add("mac", openssh, port=proxy.port)
+    with open_host("mac", tmp_path) as host:
+        for size in (3_000_000, 1_000_000, 100_000):
+            source, _ = make_file(tmp_path / "file", 1_000_000 + size)
+            host.size(PurePosixPath(source))  # so that the connection is there
+            passed.clear()
+            assert b"".join(host.stream(PurePosixPath(source), 1_000_000)) == source.read_bytes()[1_000_000:]
+            assert size < sum(passed) < size + 50_000
 
 
 def test_what_the_host_has_is_not_sent_again(host: Host, tmp_path: Path) -> None:

@@ -30,13 +30,16 @@ _WINDOW = 1 << 24  # bytes in flight: paramiko's 2 MiB holds a fast or a far lin
 # Of a command's output. paramiko moves all that waits at each read, so that a window of 16 MiB takes twice the time.
 _OUTPUT_WINDOW, _OUTPUT_PACKET = 1 << 22, 1 << 17
 _BLOCK = 1 << 20  # bytes that a file is read by, on the host and here
-_AHEAD = 64  # read requests in flight, 32 KiB each
+_STEP = 1 << 12  # bytes that it is read by up to the next block
 # Bytes of a write request. OpenSSH takes 256 KiB, and each request costs paramiko an answer and a packet more. Other servers
 # may take 32 KiB alone, and so may whatever a sshd_config calls for SFTP: after a connection that broke no more is asked.
 _REQUEST, _OPENSSH_REQUEST = 1 << 15, 1 << 17
 CLOSING = 3.0  # seconds that closing a connection may take after Ctrl-C
 STALLED = 120.0  # seconds without a byte until a transfer is given up; it goes on over a new connection
-_BULK = 1 << 22  # bytes from which a file is read through a command
+# Bytes up to which a file is read by SFTP requests, one after another. Above, a command reads it: requests in flight are
+# paramiko's `prefetch`, which on a busy machine takes the first answer for the last, and then reads everything twice.
+_SFTP_READ = 1 << 17
+_DD = f'exec <"$1" && /bin/dd bs={_STEP} skip="$2" count="$3" && exec /bin/dd bs={_BLOCK}'
 _NETWORK = frozenset(
     {errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EBADF, errno.ENOTCONN}
 )
@@ -112,19 +115,22 @@ class SshHost:
             with _closing(self._files().open(str(path), "rb")) as file:
                 # Of the open file: the name may lead to another one a moment later.
                 size = file.stat().st_size or 0
-                if size - offset <= _BULK:
+                if size - offset <= _SFTP_READ:
                     yield from _read(file, offset, size)
                     return
             yield from self._long_file(path, offset)
 
     def _long_file(self, path: PurePosixPath, offset: int) -> Iterator[bytes]:
-        """A long file through a command's output, which takes paramiko less than SFTP reads. Blocks make large packets."""
+        """A long file from `offset` on through a command's output. Whole blocks make large packets."""
         channel = self._connect().transport.open_session(
             window_size=_OUTPUT_WINDOW, max_packet_size=_OUTPUT_PACKET, timeout=30
         )
-        skip, known = divmod(offset, _BLOCK)
+        skip, known = divmod(offset, _STEP)
+        count = (_BLOCK - skip * _STEP % _BLOCK) // _STEP
         with channel:
-            channel.exec_command(login_command(["/bin/dd", f"if={path}", f"bs={_BLOCK}", f"skip={skip}"]))
+            channel.exec_command(
+                login_command(["/bin/sh", "-c", _DD, "dd", str(path), str(skip), str(count)])
+            )
             channel.shutdown_write()
             channel.settimeout(STALLED)
             for piece in without_greeting(iter(lambda: channel.recv(_BLOCK), b"")):
@@ -276,7 +282,6 @@ def _read(file: SFTPFile, offset: int, size: int) -> Iterator[bytes]:
     if size <= offset:
         return
     file.seek(offset)
-    file.prefetch(size, _AHEAD)
     left = size - offset
     while left > 0 and (piece := file.read(min(CHUNK, left))):
         left -= len(piece)
