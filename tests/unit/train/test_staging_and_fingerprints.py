@@ -137,6 +137,15 @@ def test_the_base_models_answers_do_not_depend_on_training() -> None:
     assert len({key(model, spec()) for model in ("base", "adapter", "fused", "quantized")}) == 4
 
 
+def test_only_drawn_answers_depend_on_the_seed() -> None:
+    def key(**recipe: Any) -> str:
+        made_spec = spec(recipe=recipe)
+        return prediction_key(made_spec, "base", stage_keys(made_spec, "base"), "base", "s")
+
+    assert key(seed=1) == key(seed=2)
+    assert key(seed=1, predict={"temperature": 0.7}) != key(seed=2, predict={"temperature": 0.7})
+
+
 def raised(stage: Stage) -> dict[Stage, StageCode]:
     """The stages' code with another number of one stage."""
     changed = dict(CODE)

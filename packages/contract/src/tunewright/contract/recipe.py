@@ -150,6 +150,11 @@ class Predict(Section):
     # Tell the base, which was never trained on them, the tools and the form of a call: else it fails for not knowing them.
     tell_base: bool = False
 
+    @property
+    def drawn(self) -> int:
+        """How many answers a case gets that are generated: at temperature 0 all samples are the same one."""
+        return self.samples if self.temperature > 0 else 1
+
 
 class SuiteEntry(Section):
     """A suite this recipe is judged on: a file, its `path` relative to the checkout, or cases `from` a held-out split.

@@ -49,4 +49,6 @@ def prediction_key(spec: RunSpec, base: str, keys: dict[Stage, str], model: str,
         "quantized": keys["quantize"],
     }[model]
     settings = spec.recipe.predict.model_dump(exclude={"models", "tell_base"})
-    return CODE["predict"].key(model, of_model, suite, spec.suites[suite], settings, spec.recipe.seed)
+    # Only drawn answers depend on the seed: at temperature 0 a recipe with another one uses the same base's answers again.
+    seed = spec.recipe.seed if spec.recipe.predict.temperature > 0 else None
+    return CODE["predict"].key(model, of_model, suite, spec.suites[suite], settings, seed)

@@ -69,9 +69,8 @@ def answer_suite(
     theirs = other.found(suite.name) if other else None
     if theirs is not None:
         return in_order(suite, found + theirs)
-    drawn = settings.samples if settings.temperature > 0 else 1
     for part in range(1, parts):
-        before = len(found) * drawn // settings.samples
+        before = len(found) * settings.drawn // settings.samples
         found += answer_part(
             loaded, suite, settings, seed, (part, parts), lambda n, w, b=before: tick(b + n, b + w)
         )
@@ -94,8 +93,7 @@ def answer_part(
 ) -> list[Prediction]:
     """The answers to one part of a suite's cases, `part` of so many: `(0, 2)` is the first half."""
     prompts = encode_prompts(loaded, suite)
-    # At temperature 0 every sample is the same answer: it is generated once.
-    drawn = settings.samples if settings.temperature > 0 else 1
+    drawn = settings.drawn
     # Prompts of similar length are processed together, so that little is padding.
     cases = sorted(range(len(prompts)), key=lambda case: (len(prompts[case]), case))[part[0] :: part[1]]
     jobs = [(case, sample) for case in cases for sample in range(drawn)]

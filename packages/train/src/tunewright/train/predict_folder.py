@@ -52,14 +52,13 @@ def predict_folder(question: Question, tick: Tick) -> dict[str, str]:
     from tunewright.train.predict import answer_suite, write_predictions
 
     suites, loaded = _suites(question), _loaded(question)
-    drawn = question.settings.samples if question.settings.temperature > 0 else 1
     files: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         # A question that cannot be answered fails here as well, and is reported once.
         process = other_part(partial(_second_part, question), cwd=Path.cwd(), said=subprocess.DEVNULL)
         other = stack.enter_context(process) if pays(loaded.model) else None
         for suite in suites:
-            total = len(suite.cases) * drawn
+            total = len(suite.cases) * question.settings.drawn
 
             def one(
                 done: int, worth: float | None = None, name: str = suite.name, total: int = total

@@ -324,10 +324,7 @@ def _empty(folder: Path) -> None:
 def _predict(work: Work, folder: Path, *, reuse: bool) -> dict[str, Any]:
     spec, settings, journal = work.spec, work.spec.recipe.predict, work.journal
     suites = [read_suite(work.run.suites / f"{name}.jsonl") for name in spec.suites]
-    each = {
-        suite.name: len(suite.cases) * (settings.samples if settings.temperature > 0 else 1)
-        for suite in suites
-    }
+    each = {suite.name: len(suite.cases) * settings.drawn for suite in suites}
     total = sum(each.values()) * len(settings.models)
     done = 0
     files: dict[str, str] = {}
@@ -371,7 +368,7 @@ def _answer(work: Work, folder: Path, model: "ModelName", suites: list[Suite], d
 
             found = answer_suite(loaded, suite, settings, work.spec.recipe.seed, tick, other)
             write_predictions(folder / model / f"{suite.name}.jsonl", found)
-            done += len(suite.cases) * (settings.samples if settings.temperature > 0 else 1)
+            done += len(suite.cases) * settings.drawn
     release(loaded)
 
 
