@@ -16,6 +16,7 @@ from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.direct import Question
 from tunewright.datagen.families.snippets import MOST_CHARACTERS, MOST_LINES, snippet_questions
 from tunewright.datagen.generate import plan_orders
+from tunewright.datagen.no_tool_questions import GROUPS, add_snippets
 
 CODE = """
 @cached
@@ -132,7 +133,20 @@ def test_snippets_are_short_and_no_two_are_nearly_alike() -> None:
     assert asked(installed_corpus("boltons")) == questions
 
 
-def test_a_large_dataset_keeps_its_share_of_direct_answers() -> None:
+def test_most_direct_questions_of_a_large_dataset_show_no_code() -> None:
+    """Otherwise a request that shows code needs no call, and a model learns that instead of the request."""
+    data = Data(navigation=5000, other=5000)
+    written = [Question(f"Why {number}?", "Because.", "Why?", family="direct") for number in range(40)]
+    asked = {(group, "train"): list(written) for group in GROUPS}
+    sides = {"train": [installed_corpus("boltons")]}
+    add_snippets(asked, data, {"train": 0.9}, sides, SuiteGuard(()), 1)
+    for questions in asked.values():
+        assert questions[:40] == written
+        assert [question.family for question in questions[40:]] == ["reading"] * 10
+    assert asked["navigation", "train"] != asked["other", "train"]
+
+
+def test_a_large_dataset_has_as_many_direct_answers_as_there_are_questions_up_to_their_share() -> None:
     data = Data(navigation=5000, other=5000)
     assert sum(not order.tool for order in plan_orders(data, "other", 0.9, {"read_file": 1.0}, 10_000)) == 675
     assert sum(not order.tool for order in plan_orders(data, "other", 0.9, {"read_file": 1.0}, 100)) == 100

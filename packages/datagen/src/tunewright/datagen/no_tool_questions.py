@@ -13,6 +13,9 @@ from tunewright.datagen.families.snippets import snippet_questions
 from tunewright.datagen.rejections import Ledger
 
 DIRECT = 0.15  # share of examples that need no call
+# Questions about code that they show, for each other one: where most show code, a model can tell from that alone that no
+# call is needed. Large datasets have fewer direct answers instead.
+SHOWING_CODE = 0.25
 GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = (
     *("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols"),
@@ -60,14 +63,15 @@ def add_snippets(
     guard: SuiteGuard,
     seed: int,
 ) -> None:
-    """Where there are fewer questions than direct answers are wanted, more of them, about code that they show."""
+    """Where there are fewer questions than direct answers are wanted, some more, about code that they show."""
     for split, share in shares.items():
         wanted = {group: round(count_of(data, group) * share * DIRECT) for group in GROUPS}
         if all(len(asked[group, split]) >= wanted[group] for group in GROUPS):
             continue
         found = snippet_questions(sides[split], guard, NearDuplicates(), Random(f"{seed}/snippets/{split}"))
         for number, group in enumerate(GROUPS):
-            asked[group, split].extend(found[number :: len(GROUPS)])
+            most = round(len(asked[group, split]) * SHOWING_CODE)
+            asked[group, split].extend(found[number :: len(GROUPS)][:most])
 
 
 def count_of(data: Data, group: str) -> int:

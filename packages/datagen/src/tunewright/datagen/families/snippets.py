@@ -1,7 +1,7 @@
 """Questions about a piece of code inside the question: read, not looked up. The answers come from its syntax tree.
 
-There are as many as the repositories have short functions, so that large datasets keep their share of answers
-without a call.
+There are as many as the repositories have short functions. A dataset that wants more direct answers than were written by
+hand takes some of them.
 """
 
 import ast
