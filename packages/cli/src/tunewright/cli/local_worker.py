@@ -35,9 +35,9 @@ def ask_local_worker(
     try:
         answer: dict[str, Any] = json.loads(done.text.splitlines()[-1])
     except (ValueError, IndexError):
-        raise HostError(
-            f"{told.step} ended without an answer: {done.reason}", "Is there memory enough?"
-        ) from None
+        killed = f"killed by signal {-done.code}" if done.code < 0 else ""
+        why = killed or told.last or f"exit code {done.code}"
+        raise HostError(f"{told.step} ended without an answer: {why}", "Is there memory enough?") from None
     if "error" in answer:
         raise UserError(answer["error"], answer.get("hint", ""))
     return answer
@@ -46,11 +46,12 @@ def ask_local_worker(
 class Told:
     """Progress lines of the answering process, drawn as a step's; everything else it says is passed on.
 
-    `what` is how a line names what it counts.
+    `what` is how a line names what it counts. `last` is the last line of the others.
     """
 
     def __init__(self, step: str, what: str) -> None:
         self.step = step
+        self.last = ""
         self._what = what
         self._bars: dict[str, Progress] = {}
 
@@ -60,6 +61,7 @@ class Told:
             suite, done, total = str(value["suite"]), int(value["done"]), int(value["total"])
             worth = float(value["worth"]) if "worth" in value else None
         except (ValueError, KeyError, TypeError):
+            self.last = line
             say(f"{self.step:<9} {line}")
             return
         self._bars.setdefault(suite, Progress(self.step))(self._what.format(suite), done, total, worth)
