@@ -20,7 +20,7 @@ from tunewright.contract.recipe import Quantize, Recipe, Train
 from tunewright.contract.run import RunFolder, Stage
 from tunewright.train.base import Base, Loaded, load_base, load_folder, load_tokenizer, read_config
 from tunewright.train.encode import Encoded, encode_all, encoder_for
-from tunewright.train.fidelity import compare, fidelity, forgetting, reference_of
+from tunewright.train.fidelity import Compared, compare, compare_part, fidelity, forgetting, reference_of
 from tunewright.train.fuse import fuse
 from tunewright.train.lora import attach, check_keys, load_adapters, save_adapters, trainable, updates
 from tunewright.train.loss import arrays, batch_loss, scores_of
@@ -227,9 +227,19 @@ def test_forgetting_is_the_perplexity_before_and_after(
         out.mkdir()
         quantize(out, run, recipe(quantize={"bits": 8, "group_size": 64}), base, Silent())
         write_manifest(out, "quantize")
-        found[size] = forgetting(
-            run, recipe(train={**TRAIN.model_dump(), "batch_size": 4}), base, valid, Silent()
-        )
+        measured = [
+            compare_part(
+                run,
+                recipe(train={**TRAIN.model_dump(), "batch_size": 4}),
+                base,
+                (),
+                valid,
+                (part, 2),
+                lambda _: None,
+            )
+            for part in (0, 1)
+        ]
+        found[size] = forgetting(Compared.joined(measured), valid)
         models = {"before": load_base(base), "after": adapted(run, base)}
         for what, loaded in models.items():
             assert found[size][what] == pytest.approx(perplexity(loaded, valid), rel=1e-3)
@@ -238,6 +248,14 @@ def test_forgetting_is_the_perplexity_before_and_after(
     assert found[0.2]["delivered"] == pytest.approx(found[0.2]["after"], rel=0.1)
     assert found[0.2]["tokens"] == sum(row.trainable for row in valid)
     assert found[0.2]["rows"] == len(valid)
+
+
+@given(st.lists(st.integers(), max_size=9), st.integers(1, 3))
+def test_parts_are_put_together_in_the_order_of_the_whole(numbers: list[int], count: int) -> None:
+    parts = [
+        Compared(numbers[n::count], {}, {"after": [*map(float, numbers[n::count])]}) for n in range(count)
+    ]
+    assert Compared.joined(parts) == Compared(numbers, {}, {"after": [*map(float, numbers)]})
 
 
 ROWS = st.lists(st.lists(st.floats(-5, 5, width=32), min_size=6, max_size=6), min_size=1, max_size=4)

@@ -11,8 +11,8 @@ import pytest
 from tests.support.random_qwen3 import write_model
 from tunewright.contract.errors import UserError
 from tunewright.contract.recipe import Predict
+from tunewright.train.other_process import OtherProcess
 from tunewright.train.predict_folder import Question, predict_folder
-from tunewright.train.predict_part import OtherPart
 
 REQUESTS = ("Where is a?", "What is b?", "c?", "Find every use of the name d.", "e")
 
@@ -46,13 +46,14 @@ def test_another_process_answers_half_and_the_answers_are_the_same(
     question: Question, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs: list[int] = []
-    found = OtherPart.found
+    file = OtherProcess.file
 
-    def seen(self: OtherPart, suite: str) -> Any:
-        theirs.append(len(found(self, suite) or ()))
-        return found(self, suite)
+    def seen(self: OtherProcess, name: str) -> Any:
+        path = file(self, name)
+        theirs.append(len(path.read_text().splitlines()) if path else 0)
+        return path
 
-    monkeypatch.setattr(OtherPart, "found", seen)
+    monkeypatch.setattr(OtherProcess, "file", seen)
     monkeypatch.setenv("TUNEWRIGHT_RANKS", "1")
     alone = answers(question)
     assert theirs == []

@@ -4,11 +4,12 @@ Quantizing can round an adapter's small updates away. So the adapter model is th
 and quantized are compared with it on the validation set, token by token, each fed the true text before.
 """
 
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import mlx.core as mx
 import numpy as np
@@ -19,21 +20,28 @@ from tunewright.contract.recipe import Recipe
 from tunewright.contract.run import RunFolder
 from tunewright.train.base import Base, load_base, load_folder
 from tunewright.train.batches import in_order, lay_out
-from tunewright.train.cpu_streams import Lanes
 from tunewright.train.encode import Encoded
 from tunewright.train.fuse import STORE_LIMIT, base_weight, float_weight, intended_update
 from tunewright.train.lora import load_adapters, updates
 from tunewright.train.loss import arrays, scores_of, shares_prefixes
 from tunewright.train.machine import physical_memory
 from tunewright.train.models import ModelName, open_model, release, weights
+from tunewright.train.other_process import parts_here
 from tunewright.train.run_events import Reporter
+
+if TYPE_CHECKING:
+    from tunewright.train.other_process import OtherProcess
 
 # Of each place's distribution the reference keeps this many tokens and the sum of the rest, so that one
 # model at a time is in memory.
 TOP = 64
 CPU_WORK = 10**12  # tokens times parameters: about half a minute a model at 100 GFLOP/s
 FEWEST = 16  # rows
-COMPARED: tuple[ModelName, ...] = ("base", "fused", "quantized")
+MODELS: tuple[ModelName, ...] = ("base", "fused", "quantized")  # what is compared
+WHEN: dict[str, ModelName] = {"before": "base", "after": "adapter", "delivered": "quantized"}  # of forgetting
+COMPARED = "compared.json"  # what another process measured of its part
+
+Entry = TypeVar("Entry")
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
@@ -83,6 +91,40 @@ def compare(reference: Reference, scores: Any) -> tuple[int, float]:
     return int((best == reference.best).sum()), float(np.maximum(kept + rest, 0).sum())
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What was measured of some batches, an entry for each, in their order.
+
+    tokens: how many have loss. models: by model, how often it agreed with the reference and the summed divergence.
+    nats: of held-out answers, by when, the summed cross-entropy.
+    """
+
+    tokens: list[int]
+    models: dict[str, list[tuple[int, float]]]
+    nats: dict[str, list[float]]
+
+    def write(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+    @classmethod
+    def read(cls, path: Path) -> "Compared":
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Compared]") -> "Compared":
+        """The parts of all batches put together, as if one had measured them all."""
+        return cls(
+            _in_turn([part.tokens for part in parts]),
+            {name: _in_turn([part.models[name] for part in parts]) for name in parts[0].models},
+            {when: _in_turn([part.nats[when] for part in parts]) for when in parts[0].nats},
+        )
+
+
+def _in_turn(parts: Sequence[Sequence[Entry]]) -> list[Entry]:
+    """Undo `batches[number::count]`."""
+    return [part[at] for at in range(len(parts[0])) for part in parts if at < len(part)]
+
+
 def fidelity(
     out: Path,
     run: RunFolder,
@@ -91,31 +133,35 @@ def fidelity(
     valid: Sequence[Encoded],
     report: Reporter,
     rehearsed: Sequence[Encoded] = (),
+    other: "OtherProcess | None" = None,
 ) -> dict[str, Any]:
     """Compare the run's models, write `fidelity.json` to `out`, and return the stage's facts.
 
     facts: `agreement` and `kl` of the quantized model with the adapter model, over `tokens` tokens; the same
     of `fused` and of `base` for scale; `cosine` of applied with intended updates (mean and smallest); with
-    `rehearsed` rows, which nothing was trained on, `forgetting`: their perplexity.
+    `rehearsed` rows, which nothing was trained on, `forgetting`: their perplexity. The same whether or not an `other`
+    process compares half of the batches.
     """
-    batches = in_order(some_rows(valid, parameters_of(base)), recipe.train.batch_size)
-    names: list[ModelName] = [name for name in COMPARED if name != "fused" or _fused_fits(run)]
-    total = len(batches) * (len(names) + 1)
-    references: list[Reference] = []
-    for number, scores in enumerate(_scores("adapter", run, recipe, base, batches), start=1):
-        references.append(reference_of(scores))
-        report.progress(number, total)
-    tokens = sum(len(reference.tokens) for reference in references)
-    result: dict[str, Any] = {"tokens": tokens}
-    done = len(batches)
-    for name in names:
-        agreed, divergence = 0, 0.0
-        for reference, scores in zip(references, _scores(name, run, recipe, base, batches)):
-            same, kl = compare(reference, scores)
-            agreed, divergence, done = agreed + same, divergence + kl, done + 1
-            report.progress(done, total)
-        result[name] = {"agreement": agreed / tokens, "kl": divergence / tokens}
+    total = sum(_work(run, recipe, base, valid, rehearsed))
+    parts = parts_here()
+    share = parts if other else 1  # how many parts go on at the pace of the first
+
+    def part(number: int, before: int = 0, share: int = 1) -> Compared:
+        def tick(done: int) -> None:
+            report.progress(min(before + done * share, total), total)
+
+        return compare_part(run, recipe, base, valid, rehearsed, (number, parts), tick)
+
+    first = part(0, share=share)
     cosines = update_cosines(run, recipe, base, report)
+    path = other.file(COMPARED) if other else None
+    others = (Compared.read(path) if path else part(n, total * n // parts) for n in range(1, parts))
+    found = Compared.joined([first, *others])
+    tokens = sum(found.tokens)
+    result: dict[str, Any] = {"tokens": tokens}
+    for name, batches in found.models.items():
+        agreed, divergence = (sum(numbers) for numbers in zip(*batches))
+        result[name] = {"agreement": agreed / tokens, "kl": divergence / tokens}
     write_json(out / "fidelity.json", result | {"reference": "adapter", "cosines": cosines})
     facts = {
         "agreement": result["quantized"]["agreement"],
@@ -129,31 +175,78 @@ def fidelity(
         },
     }
     if rehearsed:
-        facts["forgetting"] = forgetting(run, recipe, base, some_rows(rehearsed, parameters_of(base)), report)
+        facts["forgetting"] = forgetting(found, some_rows(rehearsed, parameters_of(base)))
     return facts
 
 
-def forgetting(
-    run: RunFolder, recipe: Recipe, base: Base, rows: Sequence[Encoded], report: Reporter
-) -> dict[str, Any]:
+def forgetting(measured: Compared, rows: Sequence[Encoded]) -> dict[str, Any]:
     """The perplexity of a base's own answers: `before` training, `after` it, and as `delivered` (quantized).
 
     exp of the mean cross-entropy in nats over the answers' `tokens` tokens, that of the turn's end included.
     """
-    batches = in_order(rows, recipe.train.batch_size)
-    names: dict[str, ModelName] = {"before": "base", "after": "adapter", "delivered": "quantized"}
     tokens = sum(row.trainable for row in rows)
-    found: dict[str, Any] = {"rows": len(rows), "tokens": tokens}
-    for what, name in names.items():
-        nats = 0.0
-        for batch, scores in zip(batches, _scores(name, run, recipe, base, batches)):
-            report.check()
-            # Sharing a prefix changes where the tokens are, and neither which ones nor their order.
-            targets = mx.array(lay_out(batch).targets[: len(scores)])
-            logs = mx.take_along_axis(scores, targets[:, None], axis=-1)[:, 0] - mx.logsumexp(scores, axis=-1)
-            nats -= float(cast(Any, logs.sum()).item())
-        found[what] = round(math.exp(nats / tokens), 4)
-    return found
+    perplexities = {when: round(math.exp(sum(nats) / tokens), 4) for when, nats in measured.nats.items()}
+    return {"rows": len(rows), "tokens": tokens, **perplexities}
+
+
+def compare_part(
+    run: RunFolder,
+    recipe: Recipe,
+    base: Base,
+    valid: Sequence[Encoded],
+    rehearsed: Sequence[Encoded],
+    part: tuple[int, int],
+    tick: Callable[[int], object],
+) -> Compared:
+    """Compare the run's models on one part of the batches, `part` of so many: `(0, 2)` is the first half.
+
+    `tick` gets how many batches are done, one for each model.
+    """
+    parameters = parameters_of(base)
+    batches, answers = (
+        in_order(some_rows(rows, parameters), recipe.train.batch_size)[part[0] :: part[1]]
+        for rows in (valid, rehearsed)
+    )
+    done = 0
+
+    def step(scores: Any) -> Any:
+        nonlocal done
+        done += 1
+        tick(done)
+        return scores
+
+    references = [reference_of(step(scores)) for scores in _scores("adapter", run, recipe, base, batches)]
+    models: dict[str, list[tuple[int, float]]] = {}
+    for name in _models(run):
+        scored = _scores(name, run, recipe, base, batches)
+        models[name] = [compare(reference, step(scores)) for reference, scores in zip(references, scored)]
+    nats: dict[str, list[float]] = {}
+    for when, name in WHEN.items():
+        scored = _scores(name, run, recipe, base, answers)
+        nats[when] = [_nats(batch, step(scores)) for batch, scores in zip(answers, scored)]
+    return Compared([len(reference.tokens) for reference in references], models, nats)
+
+
+def _nats(batch: Sequence[Encoded], scores: Any) -> float:
+    """The summed cross-entropy of a batch's tokens that have loss. scores: (n, vocabulary), padded at the end."""
+    # Sharing a prefix changes where the tokens are, and neither which ones nor their order.
+    targets = mx.array(lay_out(batch).targets[: len(scores)])
+    logs = mx.take_along_axis(scores, targets[:, None], axis=-1)[:, 0] - mx.logsumexp(scores, axis=-1)
+    return -float(cast(Any, logs.sum()).item())
+
+
+def _models(run: RunFolder) -> list[ModelName]:
+    """The models that are compared with the adapter model."""
+    return [name for name in MODELS if name != "fused" or _fused_fits(run)]
+
+
+def _work(
+    run: RunFolder, recipe: Recipe, base: Base, valid: Sequence[Encoded], rehearsed: Sequence[Encoded]
+) -> tuple[int, int]:
+    """How many batches are compared and how many are answers, one for each model."""
+    parameters, size = parameters_of(base), recipe.train.batch_size
+    batches, answers = (len(in_order(some_rows(rows, parameters), size)) for rows in (valid, rehearsed))
+    return batches * (1 + len(_models(run))), answers * len(WHEN)
 
 
 def some_rows(valid: Sequence[Encoded], parameters: int) -> Sequence[Encoded]:
@@ -185,19 +278,16 @@ def _scores(
     name: ModelName, run: RunFolder, recipe: Recipe, base: Base, batches: Sequence[Sequence[Encoded]]
 ) -> Any:
     """Yield each batch's logits at the places with loss, as (n, vocabulary) float32."""
+    if not batches:
+        return
     loaded = open_model(name, run, recipe, base)
     scores, share = scores_of(loaded.model), shares_prefixes(loaded.model)
-    lanes = Lanes()
-    for start in range(0, len(batches), lanes.count):
-        found: list[Any] = []
-        for stream, rows in zip(lanes.streams, batches[start : start + lanes.count]):
-            batch = lay_out(rows, share=share)
-            inputs, positions, _, _, prefix = arrays(batch)
-            with mx.stream(stream):
-                logits = scores(loaded.model, inputs, positions[: batch.tokens], prefix)
-                found.append(logits.astype(mx.float32))
+    for rows in batches:
+        batch = lay_out(rows, share=share)
+        inputs, positions, _, _, prefix = arrays(batch)
+        found = scores(loaded.model, inputs, positions[: batch.tokens], prefix).astype(mx.float32)
         mx.eval(found)
-        yield from found
+        yield found
     release(loaded)
 
 

@@ -18,10 +18,11 @@ from tunewright.contract.run import RunSpec
 from tunewright.contract.suite import Prediction, Suite
 from tunewright.train.base import Loaded
 from tunewright.train.encode import encoder_for
+from tunewright.train.other_process import parts_here
 from tunewright.train.served import served_answer
 
 if TYPE_CHECKING:
-    from tunewright.train.predict_part import OtherPart
+    from tunewright.train.other_process import OtherProcess
 
 SHARED = 32  # tokens of a common beginning, at least, that are worth reading once
 PREFILL = 16  # prompts processed at once
@@ -38,13 +39,6 @@ class _Answer:
     stopped: bool = False
 
 
-def parts_here() -> int:
-    """How many parts a suite is answered in: always two on a CPU, so that two processes may each answer one."""
-    import mlx.core as mx
-
-    return 2 if mx.default_device() == mx.Device(mx.cpu) else 1
-
-
 def asked_of(model: str, suite: Suite, spec: RunSpec) -> Suite:
     """A suite as it is put to one of a run's models: to the base with the run's note at the end of the system message."""
     return suite.told(spec.base_note if model == "base" else "")
@@ -56,7 +50,7 @@ def answer_suite(
     settings: Predict,
     seed: int,
     tick: Tick,
-    other: "OtherPart | None" = None,
+    other: "OtherProcess | None" = None,
 ) -> list[Prediction]:
     """Every case's answers, in the suite's order, samples of a case together.
 
@@ -66,9 +60,9 @@ def answer_suite(
     parts = parts_here()
     share = parts if other else 1  # how many parts go on at the pace of the first
     found = answer_part(loaded, suite, settings, seed, (0, parts), lambda n, w: tick(n * share, w * share))
-    theirs = other.found(suite.name) if other else None
-    if theirs is not None:
-        return in_order(suite, found + theirs)
+    path = other.file(f"{suite.name}.jsonl") if other else None
+    if path is not None:
+        return in_order(suite, found + _read_predictions(path))
     for part in range(1, parts):
         before = len(found) * settings.drawn // settings.samples
         found += answer_part(
@@ -225,6 +219,10 @@ def common_prefix(prompts: Sequence[list[int]]) -> int:
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
     """Write one prediction a line, atomically."""
     write_jsonl(path, (prediction.model_dump(mode="json", exclude_none=True) for prediction in predictions))
+
+
+def _read_predictions(path: Path) -> list[Prediction]:
+    return [Prediction.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _seed(seed: int, suite: str) -> int:

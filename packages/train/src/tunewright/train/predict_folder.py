@@ -25,7 +25,7 @@ from tunewright.contract.recipe import Model, Predict
 from tunewright.contract.suite import Suite, read_suite
 from tunewright.train.base import Loaded
 from tunewright.train.one_question import Tick, answer_question
-from tunewright.train.predict_part import other_part, pays
+from tunewright.train.other_process import other_process, parts_here, pays
 
 PART = "--second-part-of"  # a file with a question: this process answers half of it, for another one
 
@@ -55,7 +55,7 @@ def predict_folder(question: Question, tick: Tick) -> dict[str, str]:
     files: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         # A question that cannot be answered fails here as well, and is reported once.
-        process = other_part(partial(_second_part, question), cwd=Path.cwd(), said=subprocess.DEVNULL)
+        process = other_process(partial(_second_part, question), cwd=Path.cwd(), said=subprocess.DEVNULL)
         other = stack.enter_context(process) if pays(loaded.model) else None
         for suite in suites:
             total = len(suite.cases) * question.settings.drawn
@@ -101,7 +101,7 @@ def _second_part(question: Question, out: Path) -> list[str | Path]:
 
 def _answer_part(question: Question) -> None:
     """Write the second part of every suite's predictions, and end when standard input does."""
-    from tunewright.train.predict import answer_part, parts_here, write_predictions
+    from tunewright.train.predict import answer_part, write_predictions
     from tunewright.train.ranks import live_with_parent
 
     threading.Thread(target=live_with_parent, daemon=True).start()

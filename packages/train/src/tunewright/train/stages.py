@@ -26,7 +26,7 @@ from tunewright.contract.suite import Suite, read_suite
 from tunewright.train.base import Base, check_unchanged, load_base, load_tokenizer, read_config
 from tunewright.train.encode import Dropped, Encoded, EncodedSplit, encode_all, encoder_for
 from tunewright.train.fingerprints import prediction_key, stage_keys
-from tunewright.train.predict_part import other_part, part_of_run, pays
+from tunewright.train.other_process import other_process, pays
 from tunewright.train.run_events import Journal
 from tunewright.train.staging import (
     adopt,
@@ -296,17 +296,22 @@ def _quantize(work: Work, folder: Path) -> dict[str, Any]:
 
 def _fidelity(work: Work, folder: Path) -> dict[str, Any]:
     from tunewright.train.fidelity import fidelity
+    from tunewright.train.fidelity_part import part_of_run
 
     _empty(folder)
-    facts = fidelity(
-        folder,
-        work.run,
-        work.spec.recipe,
-        work.base,
-        work.valid_rows,
-        work.journal,
-        rehearsed=work.rehearsed_rows,
-    )
+    command = partial(part_of_run, work.run)
+    with contextlib.ExitStack() as stack:
+        process = other_process(command, work.journal.check)
+        facts = fidelity(
+            folder,
+            work.run,
+            work.spec.recipe,
+            work.base,
+            work.valid_rows,
+            work.journal,
+            rehearsed=work.rehearsed_rows,
+            other=stack.enter_context(process) if pays(load_base(work.base).model) else None,
+        )
     if forgetting := facts.get("forgetting"):
         forgetting["answered_by"] = answered_by(work.rehearsed)
     return facts
@@ -354,13 +359,14 @@ def _answer(work: Work, folder: Path, model: "ModelName", suites: list[Suite], d
     """Write a model's answers to suites; on a CPU with two cores another process answers half of them."""
     from tunewright.train.models import open_model, release
     from tunewright.train.predict import answer_suite, asked_of, write_predictions
+    from tunewright.train.predict_part import part_of_run
 
     settings, journal = work.spec.recipe.predict, work.journal
     suites = [asked_of(model, suite, work.spec) for suite in suites]
     loaded = open_model(model, work.run, work.spec.recipe, work.base)
     with contextlib.ExitStack() as stack:
         command = partial(part_of_run, work.run, model, [suite.name for suite in suites])
-        other = stack.enter_context(other_part(command, journal.check)) if pays(loaded.model) else None
+        other = stack.enter_context(other_process(command, journal.check)) if pays(loaded.model) else None
         for suite in suites:
 
             def tick(answered: int, worth: float, before: int = done) -> None:
