@@ -20,11 +20,20 @@ from tunewright.contract.recipe import Quantize, Recipe, Train
 from tunewright.contract.run import RunFolder, Stage
 from tunewright.train.base import Base, Loaded, load_base, load_folder, load_tokenizer, read_config
 from tunewright.train.encode import Encoded, encode_all, encoder_for
-from tunewright.train.fidelity import Compared, compare, compare_part, fidelity, forgetting, reference_of
+from tunewright.train.fidelity import (
+    COMPARED,
+    Compared,
+    compare,
+    compare_part,
+    fidelity,
+    forgetting,
+    reference_of,
+)
 from tunewright.train.fuse import fuse
 from tunewright.train.lora import attach, check_keys, load_adapters, save_adapters, trainable, updates
 from tunewright.train.loss import arrays, batch_loss, scores_of
 from tunewright.train.models import expand_on_cpu, merge, open_model, weights
+from tunewright.train.other_process import OtherProcess
 from tunewright.train.quantize import check_bits, quantize
 
 TRAIN = Train(rank=4, scale=2.0, layers=-1, max_seq_length=256)
@@ -183,6 +192,18 @@ def valid(random_model: Path) -> list[Encoded]:
     ).rows
 
 
+class Other(OtherProcess):
+    """Another process that ended, with or without a result."""
+
+    def __init__(self, result: Path | None) -> None:
+        self.result = result
+        self.asked: list[str] = []
+
+    def file(self, name: str) -> Path | None:
+        self.asked.append(name)
+        return self.result
+
+
 def test_fidelity_sees_an_adapter_survive_eight_bits_and_drown_in_two(
     base: Base, tmp_path: Path, valid: list[Encoded]
 ) -> None:
@@ -202,7 +223,14 @@ def test_fidelity_sees_an_adapter_survive_eight_bits_and_drown_in_two(
     assert found[8]["agreement"] > 0.9 > found[2]["agreement"]
     assert found[8]["kl"] < found[2]["kl"]
     assert found[8]["cosine"]["mean"] > 0.9 > 0.7 > found[2]["cosine"]["mean"]
-    assert (tmp_path / "fidelity.json").exists()
+    alone = (tmp_path / "fidelity.json").read_bytes()
+    run = RunFolder(tmp_path / "2" / "run")
+    compare_part(run, recipe(), base, valid, (), (1, 2), lambda _: None).write(tmp_path / COMPARED)
+    for there in (tmp_path / COMPARED, None):  # what another process measured, and one that ended without
+        other = Other(there)
+        assert fidelity(tmp_path, run, recipe(), base, valid, Silent(), other=other) == found[2]
+        assert other.asked == [COMPARED]
+        assert (tmp_path / "fidelity.json").read_bytes() == alone
 
 
 def perplexity(loaded: Loaded, rows: list[Encoded]) -> float:
