@@ -94,14 +94,12 @@ class Style:
 
 @dataclass
 class Series:
-    """Fills orders. `tools` are the group's, `asked` the questions for direct answers, `earlier` those for an
-    exchange before a request."""
+    """Fills orders. `tools` are the group's, `asked` the questions for direct answers and for exchanges before a request."""
 
     style: Style
     maker: Maker
     tools: Sequence[str]
     asked: Sequence[Question]
-    earlier: Sequence[Question]
     random: Random
     _exhausted: set[tuple[str, bool]] = field(
         default_factory=set[tuple[str, bool]]
@@ -112,7 +110,7 @@ class Series:
 
     def __post_init__(self) -> None:
         places = ["", *(corpus.label for corpus in self.maker.corpora)]
-        self._dealt = dict(zip(places, deal(self.earlier, len(places))))
+        self._dealt = dict(zip(places, deal(self.asked, len(places))))
 
     def row(self, order: Order, form: Form) -> Row:
         """The next row. Raises UserError when the repositories have nothing more to show for its tools."""
@@ -237,7 +235,7 @@ class Series:
         unlike = "" if made.calls else made.request
         own, all_of_them = (
             [q for q in questions if q.text != unlike and true_beside(q, made.offer)]
-            for questions in (self._dealt[made.corpus], self.earlier)
+            for questions in (self._dealt[made.corpus], self.asked)
         )
         fresh = [q for q in own if frozenset((q.text, unlike)) not in self._pairs]
         chosen = fresh or own or all_of_them

@@ -31,7 +31,6 @@ from tunewright.datagen.no_tool_questions import (
     DIRECT,
     GROUPS,
     NAVIGATION_TOOLS,
-    add_snippets,
     by_group,
     count_of,
     split_questions,
@@ -181,8 +180,6 @@ def make_splits(
     tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
     first = group_shares(data, scenarios, tools)
     asked = {(group, split): part for split in shares for group, part in by_group(pools[split]).items()}
-    earlier = {place: tuple(part) for place, part in asked.items()}
-    add_snippets(asked, data, shares, sides, guard, seed)
     plans = {
         (group, split): plan_orders(data, group, shares[split], first[group], len(questions))
         for (group, split), questions in asked.items()
@@ -208,7 +205,6 @@ def make_splits(
                         maker,
                         plans[group, split],
                         asked[group, split],
-                        earlier[group, split],
                         random,
                         progress,
                     )
@@ -241,12 +237,11 @@ def _make_series(
     maker: Maker,
     orders: Sequence[Order],
     asked: Sequence[Question],
-    earlier: Sequence[Question],
     random: Random,
     progress: _Progress,
 ) -> list[Row]:
     tools = dict.fromkeys(order.tool for order in orders if order.tool)
-    series = Series(style, maker, list(tools), asked, earlier, random)
+    series = Series(style, maker, list(tools), asked, random)
     rows: list[Row] = []
     for order, form in zip(orders, forms_for(orders, style.data, random)):
         rows.append(series.row(order, form))

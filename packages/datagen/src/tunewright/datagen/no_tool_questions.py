@@ -1,21 +1,15 @@
 """Questions without a call: which of them each group of each split may ask."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 
-from tunewright.chat.similar import NearDuplicates
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.recipe import Data
-from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.direct import Question, questions
-from tunewright.datagen.families.snippets import snippet_questions
 from tunewright.datagen.rejections import Ledger
 
-DIRECT = 0.15  # share of examples that need no call
-# Questions about code that they show, for each other one: where most show code, a model can tell from that alone that no
-# call is needed. Large datasets have fewer direct answers instead.
-SHOWING_CODE = 0.25
+DIRECT = 0.15  # share of examples that need no call, as far as there are questions
 GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = (
     *("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols"),
@@ -53,25 +47,6 @@ def split_questions(
 def by_group(pool: Sequence[Question]) -> dict[str, list[Question]]:
     """Every second question to each group: what one asks, the other never does, not even in an earlier exchange."""
     return {group: list(pool[number :: len(GROUPS)]) for number, group in enumerate(GROUPS)}
-
-
-def add_snippets(
-    asked: Mapping[tuple[str, str], list[Question]],
-    data: Data,
-    shares: Mapping[str, float],
-    sides: Mapping[str, list[Corpus]],
-    guard: SuiteGuard,
-    seed: int,
-) -> None:
-    """Where there are fewer questions than direct answers are wanted, some more, about code that they show."""
-    for split, share in shares.items():
-        wanted = {group: round(count_of(data, group) * share * DIRECT) for group in GROUPS}
-        if all(len(asked[group, split]) >= wanted[group] for group in GROUPS):
-            continue
-        found = snippet_questions(sides[split], guard, NearDuplicates(), Random(f"{seed}/snippets/{split}"))
-        for number, group in enumerate(GROUPS):
-            most = round(len(asked[group, split]) * SHOWING_CODE)
-            asked[group, split].extend(found[number :: len(GROUPS)][:most])
 
 
 def count_of(data: Data, group: str) -> int:
