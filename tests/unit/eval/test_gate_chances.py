@@ -65,6 +65,17 @@ def test_the_chance_to_beat_the_base_is_that_of_all_four_counts(n: int, truth: f
     assert found.passes[truth] == pytest.approx(counted, abs=1e-9)
 
 
+def test_a_gate_on_all_suites_counts_the_cases_of_all() -> None:
+    one, both = gate_chances(
+        [Gate(metric="beats_base", suite="navigation", target=0.01), Gate(metric="beats_base", target=0.01)],
+        BOTH,
+    )
+    assert both.cases == sum(len(suite.cases) for suite in BOTH.values()) > one.cases
+    assert both.name.startswith("all suites: beats base")
+    (none,) = gate_chances([Gate(metric="beats_base", target=0.01)], {})
+    assert none.unknown
+
+
 def test_a_target_of_one_lets_a_model_that_is_right_in_99_of_100_pass_far_more_often_than_half() -> None:
     """Without a margin all 60 of 60 had to be right: a chance of 55 %."""
     (found,) = gate_chances([overall(1.0)], BOTH)

@@ -143,6 +143,29 @@ def test_better_means_better_beyond_chance(paired: Paired, wanted: str) -> None:
     assert judge_better(paired, 0.01)[0] == wanted
 
 
+def test_beats_base_without_a_suite_is_one_test_over_all_of_them() -> None:
+    """Two suites that are too small each, and large enough together."""
+    tuned, base = ({name: score(k, 20) for name in ("s", "t")} for k in (6, 0))
+    gates = [gate("beats_base", 0.01), Gate(metric="beats_base", target=0.01)]
+    one, both = judge_gates(gates, tuned, base, None)
+    assert (one.verdict, both.verdict) == ("INCONCLUSIVE", "PASS")
+    assert (one.n, both.n) == (20, 40)
+    assert both.p == pytest.approx(2 * 0.5**12)
+    assert both.name == "all suites: beats base"
+    assert both.measured.startswith("0% -> 30%, +30 points")
+    assert both.to_json()["suite"] is None
+
+
+def test_beats_base_over_all_suites_needs_the_base_on_each() -> None:
+    tuned = {"s": score(9, 9), "t": score(9, 9)}
+    for base in (None, {}, {"s": score(0, 9)}):
+        (result,) = judge_gates([Gate(metric="beats_base", target=0.01)], tuned, base, None)
+        assert result.verdict == "INCONCLUSIVE"
+        assert "the base model did not answer suite" in result.reason
+    (result,) = judge_gates([Gate(metric="beats_base", target=0.01)], {}, {}, None)
+    assert result.verdict == "INCONCLUSIVE"
+
+
 def test_beats_base_pairs_by_case_and_not_by_number_of_right_ones() -> None:
     """40 right against 40 others right: the same share, no gain."""
     assert verdict(gate("beats_base", 0.01), score(40, 80), score(40, 80, shift=40)).verdict == "FAIL"

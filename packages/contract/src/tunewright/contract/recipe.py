@@ -189,7 +189,8 @@ class Gate(Section):
     Metrics: `overall` of a suite, or of one `category` or `tool` of it; `discrimination`, `fields_used` of suites judged by
     programs; `tool_choice`, `arguments`, `no_call_precision`, `no_call_recall` and `exact` of suites judged by calls (all
     proportions, need `target`);
-    `beats_base` (exact paired test against the base model on a suite, `target` is the p-value);
+    `beats_base` (exact paired test against the base model on a suite, or without one on all suites of the recipe together;
+    `target` is the p-value);
     `not_worse_than` (paired with the run `than`, or with the model in use; `target` is the largest drop allowed);
     `fidelity` (share of next tokens on which the quantized model agrees with the adapter, need `target`).
     """
@@ -283,7 +284,8 @@ class Recipe(Section):
     def _gates_name_suites(self) -> "Recipe":
         names = {suite.name for suite in self.suites}
         for gate in self.gates:
-            if gate.metric != "fidelity" and gate.suite not in names:
+            of_all = gate.metric == "beats_base" and gate.suite is None and names
+            if gate.metric != "fidelity" and not of_all and gate.suite not in names:
                 raise ValueError(f"gate {gate.metric}: suite {gate.suite!r} is not among the recipe's suites")
         return self
 

@@ -21,8 +21,7 @@ from tunewright.contract.errors import ExitCode, UserError
 from tunewright.contract.run import RunFolder
 from tunewright.contract.suite import Case
 from tunewright.eval.clusters import ClusteredPaired
-from tunewright.eval.clusters import paired as paired_in_clusters
-from tunewright.eval.gates import either_name, paired_cases, said_difference
+from tunewright.eval.gates import paired_cases, paired_together, said_difference
 from tunewright.eval.grade_answer import Outcome
 from tunewright.eval.judged import Judged, judged_run, judged_scores
 from tunewright.eval.run_scores import RunScores
@@ -251,7 +250,7 @@ def compare_judged(a: Judged, b: Judged) -> Comparison:
     return Comparison(
         a,
         b,
-        _together([(a.tuned[name], b.tuned[name]) for name in common]),
+        paired_together([(a.tuned[name], b.tuned[name]) for name in common]),
         suites,
         tuple(CategoryComparison(*group, q) for group, q in zip(groups, corrected)),
         tuple(flips),
@@ -287,22 +286,6 @@ def _shared_cases(name: str, a: Judged, b: Judged) -> dict[str, str]:
 
 def _asked(case: Case) -> list[tuple[str, str]]:
     return [(message.role, message.content) for message in case.messages]
-
-
-def _together(suites: Sequence[tuple[SuiteScore, SuiteScore]]) -> Paired:
-    """All cases of several suites as one comparison. A repository is the same one in every suite, a cluster is not."""
-    both = [
-        (number, a, b, case) for number, (a, b) in enumerate(suites) for case in b.shares if case in a.shares
-    ]
-    return paired_in_clusters(
-        [a.shares[case] for _, a, _, case in both],
-        [b.shares[case] for _, _, b, case in both],
-        [
-            (number, name) if (name := either_name(case, b.clusters, a.clusters)) else ""
-            for number, a, b, case in both
-        ],
-        [either_name(case, b.repositories, a.repositories) for _, a, b, case in both],
-    )
 
 
 def _flips(suite: str, cases: Mapping[str, Case], a: SuiteScore, b: SuiteScore) -> list[Flip]:

@@ -100,12 +100,16 @@ def _chance(gate: Gate, suites: Mapping[str, Suite]) -> GateChance:
         return GateChance(gate, unknown="counts tokens, which are known after the run")
     if gate.metric == "not_worse_than":
         return GateChance(gate, unknown="depends on how many answers differ from the other run's")
-    suite = suites.get(gate.suite or "")
-    if suite is None:
+    asked = [gate.suite] if gate.suite else list(suites)
+    if not asked or not all(name in suites for name in asked):
         return GateChance(gate, unknown="its cases are not known before the data are prepared")
-    cases = [case for case in suite.cases if not case.perturbs and _counts(gate, case)]
-    names = [case.cluster or case.template or case.id for case in cases]
-    clusters = len(set(names))
+    cases = [
+        (name, case)
+        for name in asked
+        for case in suites[name].cases
+        if not case.perturbs and _counts(gate, case)
+    ]
+    clusters = len({(name, case.cluster or case.template or case.id) for name, case in cases})
     chances = _better_chance(gate.target) if gate.metric == "beats_base" else _share_chance(gate)
     return GateChance(
         gate,

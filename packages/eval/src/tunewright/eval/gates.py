@@ -3,7 +3,8 @@
 - A proportion PASSes when its interval's lower end reaches the target less the margin, FAILs when its upper end stays
   below that, and is INCONCLUSIVE between. No interval reaches a target of 1, so that it has a margin by default.
 - `beats_base` PASSes when the tuned model is better and the exact paired test gives p < target. It FAILs when
-  the tuned model is not better at all. Better, but by a difference that chance explains, is INCONCLUSIVE.
+  the tuned model is not better at all. Better, but by a difference that chance explains, is INCONCLUSIVE. Without
+  a suite it is one test over the cases of all suites.
 - What was not measured is INCONCLUSIVE.
 """
 
@@ -42,7 +43,8 @@ class GateResult:
             metric = f"{metric} of {part}"
         if self.gate.metric == "not_worse_than":
             metric = f"{metric} {self.gate.than or 'the model in use'}"
-        return f"{self.gate.suite}: {metric}" if self.gate.suite else metric
+        suite = self.gate.suite or ("all suites" if self.gate.metric == "beats_base" else "")
+        return f"{suite}: {metric}" if suite else metric
 
     @property
     def target(self) -> str:
@@ -136,6 +138,23 @@ def paired_cases(a: SuiteScore, b: SuiteScore, cases: Sequence[str]) -> Paired:
     )
 
 
+def paired_together(suites: Sequence[tuple[SuiteScore, SuiteScore]]) -> Paired:
+    """All cases of several suites, each answered by `a` and by `b`, as one comparison. A repository is the same one in every
+    suite, a cluster is not."""
+    both = [
+        (number, a, b, case) for number, (a, b) in enumerate(suites) for case in b.shares if case in a.shares
+    ]
+    return paired_in_clusters(
+        [a.shares[case] for _, a, _, case in both],
+        [b.shares[case] for _, _, b, case in both],
+        [
+            (number, name) if (name := either_name(case, b.clusters, a.clusters)) else ""
+            for number, a, b, case in both
+        ],
+        [either_name(case, b.repositories, a.repositories) for _, a, b, case in both],
+    )
+
+
 def either_name(case: str, *names: Mapping[str, str]) -> str:
     """The first name that a case has in one of these: another tool's log may name no clusters where our scores do."""
     return next((found for by_case in names if (found := by_case.get(case))), "")
@@ -178,6 +197,8 @@ def _judge(
 ) -> GateResult:
     if gate.metric == "fidelity":
         return _judge_fidelity(gate, fidelity)
+    if gate.metric == "beats_base":
+        return _judge_better(gate, tuned, base or {})
     score = tuned.get(gate.suite or "")
     if score is None:
         return GateResult(gate, "INCONCLUSIVE", "not measured", f"suite {gate.suite} was not scored")
@@ -187,13 +208,19 @@ def _judge(
             return GateResult(gate, "INCONCLUSIVE", "not measured", control)
         if control.suite_sha256 != score.suite_sha256:
             return GateResult(gate, "INCONCLUSIVE", "not measured", "that run's suite holds other cases")
-        return _paired_result(gate, control, score, judge_not_worse)
-    if gate.metric != "beats_base":
-        return _proportion_result(gate, _share(gate, score))
-    control = (base or {}).get(gate.suite or "")
-    if control is None:
-        return GateResult(gate, "INCONCLUSIVE", "not measured", "the base model did not answer this suite")
-    return _paired_result(gate, control, score, judge_better)
+        return _paired_result(gate, [(control, score)], judge_not_worse)
+    return _proportion_result(gate, _share(gate, score))
+
+
+def _judge_better(gate: Gate, tuned: Mapping[str, SuiteScore], base: Mapping[str, SuiteScore]) -> GateResult:
+    names = [gate.suite] if gate.suite else list(tuned)
+    for scores, reason in (
+        (tuned, "suite {} was not scored"),
+        (base, "the base model did not answer suite {}"),
+    ):
+        if missing := [name for name in names if name not in scores]:
+            return GateResult(gate, "INCONCLUSIVE", "not measured", reason.format(", ".join(missing)))
+    return _paired_result(gate, [(base[name], tuned[name]) for name in names], judge_better)
 
 
 def _share(gate: Gate, score: SuiteScore) -> Proportion:
@@ -205,14 +232,14 @@ def _share(gate: Gate, score: SuiteScore) -> Proportion:
 
 def _paired_result(
     gate: Gate,
-    control: SuiteScore,
-    score: SuiteScore,
+    suites: Sequence[tuple[SuiteScore, SuiteScore]],
     judge: Callable[[Paired, float], tuple[Verdict, str]],
 ) -> GateResult:
-    paired = paired_scores(control, score)
+    """Of one suite or several, each as the control's score and the model's."""
+    paired = paired_together(suites)
     verdict, reason = judge(paired, gate.target)
     low, high = paired.interval
-    measured = f"{control.overall.value:.0%} -> {score.overall.value:.0%}, {said_difference(paired)}"
+    measured = f"{paired.a.value:.0%} -> {paired.b.value:.0%}, {said_difference(paired)}"
     return GateResult(gate, verdict, measured, reason, paired.difference, low, high, paired.n, paired.p)
 
 
