@@ -72,8 +72,9 @@ def test_a_gate_on_all_suites_counts_the_cases_of_all() -> None:
     )
     assert both.cases == sum(len(suite.cases) for suite in BOTH.values()) > one.cases
     assert both.name.startswith("all suites: beats base")
-    (none,) = gate_chances([Gate(metric="beats_base", target=0.01)], {})
-    assert none.unknown
+    for suites in ({}, {**BOTH, "valid": None}):
+        (none,) = gate_chances([Gate(metric="beats_base", target=0.01)], suites)
+        assert none.unknown
 
 
 def test_a_target_of_one_lets_a_model_that_is_right_in_99_of_100_pass_far_more_often_than_half() -> None:

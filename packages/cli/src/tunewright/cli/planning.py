@@ -118,12 +118,13 @@ def gates_of(recipe: "Recipe") -> tuple[str, ...]:
     from tunewright.contract.suite import read_suite
     from tunewright.eval.gate_chances import chances_text, gate_chances
 
-    files = [path for path in recipe.suite_files(ROOT) if path.is_file()]
-    return tuple(
-        chances_text(gate_chances(recipe.gates, {path.stem: read_suite(path) for path in files}))
-        if recipe.gates
-        else ()
-    )
+    suites = {
+        entry.name: read_suite(path, entry.subset)
+        if entry.path and (path := ROOT / entry.path).is_file()
+        else None
+        for entry in recipe.suites
+    }
+    return tuple(chances_text(gate_chances(recipe.gates, suites)) if recipe.gates else ())
 
 
 def memory_budget(facts: "HostFacts") -> tuple[int | None, str]:
@@ -183,15 +184,15 @@ def _data(recipe: "Recipe", host: "Host", data: Path | None) -> list[Cargo]:
         # It is put into one form before it is shipped, in about as many bytes.
         size = sum(file.path.stat().st_size for file in find_files([ROOT / recipe.data.path]))
         cargo = [Cargo(f"dataset, prepared first ({recipe.data.path})", here=size)]
-        return cargo + [_file(path, host) for path in recipe.suite_files(ROOT) if path.is_file()]
-    try:
-        splits = list(find_splits(data or DATA / recipe.name).values())
-    except UserError:
-        splits = []
-    cargo = [_file(path, host) for path in splits]
-    if not splits:
-        total = recipe.data.navigation + recipe.data.other
-        cargo.append(Cargo(f"dataset, made first ({total:,} examples)"))
+    else:
+        try:
+            splits = list(find_splits(data or DATA / recipe.name).values())
+        except UserError:
+            splits = []
+        cargo = [_file(path, host) for path in splits]
+        if not splits:
+            total = recipe.data.navigation + recipe.data.other
+            cargo.append(Cargo(f"dataset, made first ({total:,} examples)"))
     suites = [suite for suite in recipe.suites if suite.path and (ROOT / suite.path).is_file()]
     return cargo + [_suite(ROOT / suite.path, suite.subset, host) for suite in suites]
 

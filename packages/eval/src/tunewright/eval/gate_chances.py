@@ -57,8 +57,8 @@ class GateChance:
         }
 
 
-def gate_chances(gates: Iterable[Gate], suites: Mapping[str, Suite]) -> list[GateChance]:
-    """Each gate's chances on the suites that are here."""
+def gate_chances(gates: Iterable[Gate], suites: Mapping[str, Suite | None]) -> list[GateChance]:
+    """Each gate's chances on the suites of a recipe; None: one that is not here."""
     return [_chance(gate, suites) for gate in gates]
 
 
@@ -95,18 +95,19 @@ def _never(chance: GateChance, truth: float) -> str:
     return "never" if below else f">{MOST:,}"
 
 
-def _chance(gate: Gate, suites: Mapping[str, Suite]) -> GateChance:
+def _chance(gate: Gate, suites: Mapping[str, Suite | None]) -> GateChance:
     if gate.metric == "fidelity":
         return GateChance(gate, unknown="counts tokens, which are known after the run")
     if gate.metric == "not_worse_than":
         return GateChance(gate, unknown="depends on how many answers differ from the other run's")
-    asked = [gate.suite] if gate.suite else list(suites)
-    if not asked or not all(name in suites for name in asked):
+    asked = {name: suites.get(name) for name in ([gate.suite] if gate.suite else suites)}
+    known = {name: suite for name, suite in asked.items() if suite}
+    if not asked or len(known) < len(asked):
         return GateChance(gate, unknown="its cases are not known before the data are prepared")
     cases = [
         (name, case)
-        for name in asked
-        for case in suites[name].cases
+        for name, suite in known.items()
+        for case in suite.cases
         if not case.perturbs and _counts(gate, case)
     ]
     clusters = len({(name, case.cluster or case.template or case.id) for name, case in cases})
