@@ -8,13 +8,16 @@ seeded order and without their verdicts: `read` is what a reader said of each, `
 known. An answer is right when it does what the request asks: calls what is asked for and would print or say it, however odd
 it is otherwise. FILE is `NAME/<suite>.jsonl`, as runs and validations keep them.
 
-Only the newest draw measures: grading was tightened after the earlier ones were read. They show that nothing came back.
+Only draws that were read since grading last changed measure, all of them together: after the earlier ones were read it was
+tightened. Those show that nothing came back.
 Draw 1 is two seeds of the tiny model, draw 2 two runs of SmolLM2, draw 3 the whole suites answered by a run that was trained
 on hand-written direct answers. Read fresh, 8 of the 72 accepted ones of draw 3 were wrong, 6 of them words: a model that has
 seen good prose writes fluent nonsense, and facts that must occur do not see it. Two rules came of it (a run of five words
 said twice, separators that were asked for). Draw 4 is the default run's model on the whole suites, read by two readers who
 agreed on all but 2 of 141; read fresh, 4 of its 41 accepted ones were wrong, 2 of them words. Two more rules came of it
 (words of the request alone tell no result, no tool is named that does not exist), so it is not fresh any more either.
+Draws 5 to 7 are the default recipe's models of three seeds: 5 and 7 on the quick cases of two suites and on the five others,
+6 on the whole two suites. No rule came of them.
 """
 
 import argparse
@@ -28,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHEET = Path(__file__).with_suffix(".jsonl")
 SEED, ACCEPTED, REJECTED = 20261128, 200, 100
 CLAIMED, FEWEST = 0.02, 80  # of the accepted answers; fewer of them measure nothing
+FRESH = 5  # the first draw that was read after grading last changed
 
 from tunewright.contract.catalog import load_catalog  # noqa: E402
 from tunewright.contract.suite import Case, Prediction, Suite, read_suite  # noqa: E402
@@ -104,22 +108,25 @@ def main() -> int:
         return 0
     rows = read_sheet()
     judged = list(zip(rows, verdicts(rows)))
-    kept = False
     for number in sorted({row["draw"] for row in rows}):
-        kept = report(number, [pair for pair in judged if pair[0]["draw"] == number])
-    print(f"at most {CLAIMED:.0%} of the newest draw wrongly accepted:", "kept" if kept else "BROKEN")
+        report(f"draw {number}", [pair for pair in judged if pair[0]["draw"] == number])
+    kept = report(f"draws {FRESH} and later", [pair for pair in judged if pair[0]["draw"] >= FRESH])
+    print(
+        f"at most {CLAIMED:.0%} of {FEWEST} or more fresh answers wrongly accepted:",
+        "kept" if kept else "BROKEN",
+    )
     return 0 if kept else 1
 
 
-def report(number: int, judged: list[tuple[dict[str, Any], bool | None]]) -> bool:
-    """Print a draw's figures; whether it is read, large enough and within the claim."""
+def report(name: str, judged: list[tuple[dict[str, Any], bool | None]]) -> bool:
+    """Print the figures of a draw or of several; whether they are read, enough and within the claim."""
     gone = sum(verdict is None for _, verdict in judged)
     unread = sum(row["read"] not in ("right", "wrong") for row, _ in judged)
     accepted = [row for row, verdict in judged if verdict]
     rejected = [row for row, verdict in judged if verdict is False]
     wrong = [row for row in accepted if row["read"] == "wrong"]
     right = [row for row in rejected if row["read"] == "right"]
-    print(f"draw {number}: {len(judged)} answers, {gone} to cases that changed, {unread} unread")
+    print(f"{name}: {len(judged)} answers, {gone} to cases that changed, {unread} unread")
     for title, listed in (("accepted, read as wrong", wrong), ("rejected, read as right", right)):
         for row in listed:
             asked, answer = row["request"], row["answer"]
