@@ -2,13 +2,14 @@
 
 import pytest
 
-from tests.support.gold import SUITES, answer, program, suite, trials
+from tests.support.gold import SUITES, answer, program, suite, trials, whole_suite
 from tunewright.contract.suite import Case, Prediction
 from tunewright.eval.grade_answer import Outcome, judge
 from tunewright.eval.harmless import HARMLESS, harmless
 from tunewright.eval.mutants import WRONG, mutants
 
 CASES: dict[str, Case] = {f"{name}/{case.id}": case for name in SUITES for case in suite(name).cases}
+WHOLE = {f"{name}/{case.id}": case for name in SUITES for case in whole_suite(name).cases}
 CALLS = {
     "navigation/find_references-03": 'find_references("click/globals.py", 49, "pop_context")',
     "navigation/find_references-06": 'find_references("networkx/algorithms/isolate.py", 90, "number_of_isolates")',
@@ -18,6 +19,8 @@ CALLS = {
     "field_access/field_access-03": 'pytest_run("tests/test_termui.py")',
     "field_access/conditional-01": 'typecheck("flask/wrappers.py")',
     "field_access/conditional-12": 'typecheck("attr/validators.py")',
+    "field_access/conditional-24": 'pytest_run("networkx/algorithms/approximation/tests/test_matching.py")',
+    "field_access/conditional-60": 'pytest_run("networkx/algorithms/connectivity/tests/test_disjoint_paths.py")',
     "field_access/multistep-05": "",
     "field_access/multistep-09": "",
     "field_access/iteration-05": 'typecheck("networkx/readwrite/graphml.py")',
@@ -25,7 +28,7 @@ CALLS = {
 
 
 def judged(name: str, code: str) -> Outcome:
-    case = CASES[name]
+    case = WHOLE[name]
     return judge(case, Prediction(case=case.id, text=answer(code.replace("CALL", CALLS[name]))), trials())
 
 
@@ -124,6 +127,12 @@ def test_right_whatever_it_looks_like(name: str, code: str) -> None:
         ("field_access/conditional-01", 'n = CALL.error_count\nprint(n if n >= 3 else "ok")', "ok"),
         ("field_access/conditional-12", 'print("no" if CALL.errors else "yes")', "does not print"),
         ("field_access/conditional-12", 'CALL.errors\nprint("yes or no")', ""),
+        (
+            "field_access/conditional-24",
+            'r = CALL\nif r.failed:\n    print(r.failed)\nelse:\n    print("nothing else failed")',
+            "where nothing is to be printed",
+        ),
+        ("field_access/conditional-60", 'r = CALL\nprint("up" if r.passed > 0 else "down")', "a condition"),
         (
             "field_access/multistep-05",
             'r = ruff_check("flask/extra.py")\nwrite_file("flask/extra.py", "import os")\nprint(r.violation_count)',

@@ -39,6 +39,11 @@ def test_another_wording_of_the_fact_is_right(name: str, text: str) -> None:
         ("I cannot help with that.", "does not say"),
         ("Yes, each entryentryentryentryentryentry of the list.", "not text"),
         ("no no no no", "repeats no"),
+        (
+            "The preview is a window that shows the definition's definition, and the reference shows the definition's "
+            "definition. The name is the same, but it is different because it shows the definition's definition.",
+            "it repeats",
+        ),
         ("{gold} {gold}", "same sentence twice"),
         ("{request}", ""),
         ('{gold} <tool_call>{{"name": "f", "arguments": {{}}}}</tool_call>', "writes a call"),

@@ -176,6 +176,14 @@ def test_tests_are_skipped_where_a_program_asks_for_skipped_ones() -> None:
         assert (result["passed"], result["failed"]) == (said.count("passed"), said.count("failed"))
 
 
+def test_of_some_tests_most_pass_and_of_some_most_fail() -> None:
+    tool = CATALOG.tool("pytest_run")
+    assert tool is not None
+    results = [World(CATALOG, "s", n).call(tool, {"path": "a"}) for n in range(WORLDS)]
+    mixed = [(r["passed"], r["failed"]) for r in results if r["passed"] and r["failed"]]
+    assert {passed > failed for passed, failed in mixed} == {True, False}
+
+
 def test_worlds_lie_on_both_sides_of_what_programs_compare_with() -> None:
     code = (
         'r = pytest_run("a")\nn = len(r.tests)\nif r.seconds > 20 and n >= 3 and r.state == "late":\n    pass'

@@ -34,6 +34,9 @@ _NONE = re.compile(r"\b(0|no|none|zero|not|nothing|empty|without|free|clean)\b")
 # Conditions that a request states itself: what is not there is then part of what was asked.
 _CONDITION = re.compile(r"\bif (?:it|it's|they|any|found|there)\b")
 # What a program may say where nothing is to be printed: that there is nothing, or too little, of what was asked about.
+_SILENT = re.compile(
+    r"\b(?:nothing otherwise|(?:otherwise|else|or|not) (?:print )?nothing|(?:say|show|output) nothing)\b"
+)
 _DENIES = re.compile(
     r"\b(0|no|none|zero|not|nothing|empty|without|free|clean|ok|okay|fine|only|less|fewer|short|small|few)\b|n't\b"
 )
@@ -322,6 +325,8 @@ class Grader:
 
     def _excuse(self, gold: WorldRun, answer: Output) -> bool:
         """Whether a text is a heading, or denies what the request, or a result's field, is about: `no violations`."""
+        if _SILENT.search(self.request):
+            return False
         if all(line.rstrip().endswith(":") for line in answer.text.splitlines() if line.strip()):
             return True
         if not _DENIES.search(answer.words):

@@ -122,7 +122,7 @@ class World:
         limit, size = arguments.get("limit"), shape.size
         if isinstance(limit, int) and 0 <= limit < size:
             shape = Shape(limit, shape.kind)
-        values = _Values(random)
+        values = _Values(random, mostly=self.number >= len(_SHAPES))
         if not tool.result:
             words = (values.text(tool.name) for _ in range(max(shape.size, 1)))
             return "\n".join(words)
@@ -300,8 +300,10 @@ class World:
 class _Values:
     """Values that occur nowhere else in their world."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, mostly: bool = False) -> None:
+        """`mostly`: of mixed entries two of three are bad, else one of three."""
         self.random = random
+        self.mostly = mostly
         self.turn = random.randrange(60)
         self._next = random.randrange(100_000, 980_000)
 
@@ -323,6 +325,7 @@ class _Values:
         if shape.kind in ("good", "bad"):
             return [shape.kind == "bad"] * shape.size
         true = max(1, shape.size // 3)
+        true = shape.size - true if self.mostly and shape.size > 1 else true
         flags = [index < true for index in range(shape.size)]
         start = self.turn % max(shape.size, 1)
         return flags[start:] + flags[:start]
