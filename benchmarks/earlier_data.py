@@ -84,7 +84,8 @@ def main() -> int:
     options = parser.parse_args()
     arms = {arm: [RunFolder(path) for path in getattr(options, arm)] for arm in ("before", "now")}
     comparison = compare_judged(*(pooled(arm, runs) for arm, runs in arms.items()))
-    print(f"right answers, data of before -> of now, {len(arms['now'])} runs an arm")
+    counts = " and ".join(str(len(runs)) for runs in arms.values())
+    print(f"right answers, data of before -> of now, {counts} runs")
     not_worse = tell_suites({**comparison.suites, "all": comparison.total})
     print(f"  over all cases: {comparison.verdict}; {comparison.said_detectable}")
     print("perplexity of the base's own answers, before training -> after")
