@@ -11,6 +11,7 @@ What else is said is not judged: fluent nonsense with the right words in it, and
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -156,10 +157,9 @@ def _degenerate(prose: str, words: list[str]) -> str:
         if first == second == third:
             return f"it repeats {first}"
     # None of 508 direct answers written for the training data and of the suites' 195 says three words in a row three times.
-    groups = [" ".join(group) for group in zip(lower, lower[1:], lower[2:])]
-    worst = max(groups, key=groups.count, default="")
-    if groups.count(worst) > 2:
-        return f"it repeats {worst!r}"
+    for group, times in Counter(zip(lower, lower[1:], lower[2:])).most_common(1):
+        if times > 2:
+            return f"it repeats {' '.join(group)!r}"
     sentences = [" ".join(s.lower().split()) for s in re.split(r"[.!?\n]+", prose) if len(s.split()) > 3]
     if len(sentences) != len(set(sentences)):
         return "it says the same sentence twice"

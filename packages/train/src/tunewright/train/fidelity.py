@@ -142,7 +142,7 @@ def fidelity(
     `rehearsed` rows, which nothing was trained on, `forgetting`: their perplexity. The same whether or not an `other`
     process compares half of the batches.
     """
-    total = sum(_work(run, recipe, base, valid, rehearsed))
+    total = _work(run, recipe, base, valid, rehearsed)
     parts = parts_here()
     share = parts if other else 1  # how many parts go on at the pace of the first
 
@@ -242,11 +242,11 @@ def _models(run: RunFolder) -> list[ModelName]:
 
 def _work(
     run: RunFolder, recipe: Recipe, base: Base, valid: Sequence[Encoded], rehearsed: Sequence[Encoded]
-) -> tuple[int, int]:
-    """How many batches are compared and how many are answers, one for each model."""
+) -> int:
+    """How many batches all parts compute, one for each model."""
     parameters, size = parameters_of(base), recipe.train.batch_size
     batches, answers = (len(in_order(some_rows(rows, parameters), size)) for rows in (valid, rehearsed))
-    return batches * (1 + len(_models(run))), answers * len(WHEN)
+    return batches * (1 + len(_models(run))) + answers * len(WHEN)
 
 
 def some_rows(valid: Sequence[Encoded], parameters: int) -> Sequence[Encoded]:
