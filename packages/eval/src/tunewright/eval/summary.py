@@ -15,7 +15,7 @@ from tunewright.contract.visible import markdown_cell
 from tunewright.eval.audit_view import AuditView
 from tunewright.eval.forgetting import read_forgetting
 from tunewright.eval.gains import gains_text
-from tunewright.eval.gates import GateResult, paired_scores, said_difference
+from tunewright.eval.gates import GateResult, paired_scores, paired_together, said_difference
 from tunewright.eval.history import History
 from tunewright.eval.live import may_go_live
 from tunewright.eval.registry import Entry
@@ -221,11 +221,8 @@ def _together(found: Mapping[str, SuiteScore]) -> str:
 
 
 def _gain(before: Mapping[str, SuiteScore], after: Mapping[str, SuiteScore]) -> str:
-    pairs = [paired_scores(before[name], score) for name, score in after.items() if name in before]
-    n = sum(pair.n for pair in pairs)
-    return (
-        f"{100 * sum(pair.only_b - pair.only_a for pair in pairs) / n:+.0f} points of {n}" if n else UNKNOWN
-    )
+    paired = paired_together([(before[name], score) for name, score in after.items() if name in before])
+    return f"{100 * paired.difference:+.0f} points of {paired.n}" if paired.n else UNKNOWN
 
 
 def _seconds(scores: RunScores, before: InUse | None) -> list[str]:
