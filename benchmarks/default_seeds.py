@@ -1,15 +1,16 @@
 """Does the default run's verdict hang on luck? The default recipe with several seeds, each with its own dataset.
 
     python benchmarks/default_seeds.py [--seeds N] [--whole] [--recipe NAME]
+    python benchmarks/default_seeds.py --runs RUN [RUN ...]      the same figures of runs that have been made
 
 A seed draws the examples, their order and the adapter's first weights. Of each run this prints what base and tuned model
 have right of every suite, the p-value of the exact paired test, the validation loss, fidelity, verdict and minutes; then the
 spread. `--whole`: the suites with all of their cases instead of the quick ones. Claimed: in every run the tuned model beats
-its base at p < 0.01 over the cases of both suites together, and the verdict is the same. The runs stay in `runs/`.
+its base at p < 0.01 over the cases of both suites together, and the verdict is the same. The runs stay in `runs/`. A run
+given may have answered other suites too; they are not looked at.
 """
 
 import argparse
-import json
 import re
 import subprocess
 import sys
@@ -17,6 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from tunewright.contract.manifest import read_manifest
+from tunewright.contract.recipe import Recipe, load_recipe
+from tunewright.contract.run import RunFolder
+from tunewright.eval.gates import judge_gates, overall_verdict
+from tunewright.eval.run_scores import judge_run
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIMED = 0.01
@@ -38,29 +45,42 @@ def train(recipe: Path) -> tuple[float, int, Path]:
     return time.monotonic() - started, done.returncode, made[-1]
 
 
-def figures(run: Path) -> dict[str, Any]:
-    verdict = json.loads((run / "scores" / "verdict.json").read_text())
-    manifest = json.loads((run / "train" / "manifest.json").read_text())
-    suites: dict[str, tuple[float, float, int, float]] = {}
-    for name in sorted(path.stem for path in (run / "scores" / "base").glob("*.json")):
-        base, tuned = (
-            json.loads((run / "scores" / model / f"{name}.json").read_text())["metrics"]["overall"]
-            for model in ("base", verdict["model"])
-        )
-        suites[name] = (base["k"], tuned["k"], tuned["n"], p_value(verdict, name))
-    facts = manifest["facts"]
+def figures(folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """What a run has right of the recipe's suites, and what the recipe's gates say of it."""
+    run = RunFolder(folder)
+    judged = judge_run(run)
+    names = [suite.name for suite in recipe.suites]
+    tuned, base = ({name: scores[name] for name in names} for scores in (judged.tuned, judged.control or {}))
+    gates = judge_gates(recipe.gates, tuned, base, judged.fidelity)
+    p_values = {gate.gate.suite: gate.p for gate in gates if gate.gate.metric == "beats_base"}
+    overall = {name: (base[name].metric("overall"), tuned[name].metric("overall")) for name in names}
+    manifest = read_manifest(run.stage("train"))
+    facts = manifest.facts if manifest else {}
     return {
-        "verdict": verdict["verdict"],
-        "suites": suites,
-        "p": p_value(verdict, None),
+        "verdict": overall_verdict(gates),
+        "suites": {
+            name: (before.k, after.k, after.n, p_values[name]) for name, (before, after) in overall.items()
+        },
+        "p": p_values[None],
         "loss": (facts["validation_before"], facts["validation_best"]),
-        "fidelity": (verdict["fidelity"] or {}).get("agreement"),
+        "fidelity": (judged.fidelity or {}).get("agreement"),
     }
 
 
-def p_value(verdict: dict[str, Any], suite: str | None) -> float:
-    """Of the paired test against the base on a suite; None: on both together."""
-    return next(g["p"] for g in verdict["gates"] if g["metric"] == "beats_base" and g["suite"] == suite)
+def tell(name: str, folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """Print a run's figures in a line."""
+    result = figures(folder, recipe)
+    said = ", ".join(
+        f"{suite} {base:g} -> {tuned:g} of {n} (p {p:.2g})"
+        for suite, (base, tuned, n, p) in result["suites"].items()
+    )
+    before, best = result["loss"]
+    print(
+        f"{name}: {said}; together p {result['p']:.2g}; loss {before:.3f} -> {best:.3f}; "
+        f"fidelity {result['fidelity']:.1%}; {result['verdict']}",
+        flush=True,
+    )
+    return result
 
 
 def main() -> int:
@@ -68,26 +88,18 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--whole", action="store_true", help="answer the whole suites")
     parser.add_argument("--recipe", default="smollm2")
+    parser.add_argument(
+        "--runs", nargs="+", type=Path, default=[], metavar="RUN", help="runs that have been made"
+    )
     options = parser.parse_args()
-    found: list[dict[str, Any]] = []
+    recipe = load_recipe(options.recipe, ROOT)
+    found = [tell(str(run), run, recipe) for run in options.runs]
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(1, options.seeds + 1):
-            recipe = Path(folder, f"{options.recipe}.toml")
-            recipe.write_text(recipe_text(options.recipe, seed, options.whole), encoding="utf-8")
-            seconds, code, run = train(recipe)
-            result = figures(run)
-            found.append(result)
-            said = ", ".join(
-                f"{name} {base:g} -> {tuned:g} of {n} (p {p:.2g})"
-                for name, (base, tuned, n, p) in result["suites"].items()
-            )
-            before, best = result["loss"]
-            print(
-                f"seed {seed}: {said}; together p {result['p']:.2g}; loss {before:.3f} -> {best:.3f}; "
-                f"fidelity {result['fidelity']:.1%}; "
-                f"{result['verdict']} (exit {code}) in {seconds / 60:.1f} min; {run.name}",
-                flush=True,
-            )
+        for seed in range(1, 1 + (0 if options.runs else options.seeds)):
+            path = Path(folder, f"{options.recipe}.toml")
+            path.write_text(recipe_text(options.recipe, seed, options.whole), encoding="utf-8")
+            seconds, code, run = train(path)
+            found.append(tell(f"seed {seed}, {seconds / 60:.1f} min, exit {code}, {run.name}", run, recipe))
     for name in found[0]["suites"]:
         shares = [tuned / n for result in found for _, tuned, n, _ in [result["suites"][name]]]
         print(f"{name}: {min(shares):.0%} to {max(shares):.0%}, mean {sum(shares) / len(shares):.0%}")

@@ -53,6 +53,18 @@ def test_a_family_is_read_as_it_is_written(tmp_path: Path) -> None:
         ('["read_file"]', "[]", "mine.toml: family mine.todo: tools: Tuple should have at least 1 item"),
         ('["read_file"]', '"read_file"', "mine.toml: family mine.todo: tools: Input should be a valid tuple"),
         ('["read_file"]', '["red_file"]', "mine.toml: family mine.todo: program: does not call red_file"),
+        ("{n} of them", "{m} of them", "mine.toml: family mine.todo: answers: {m} is not filled here"),
+        (
+            "{n} of them",
+            "{after1} it is",
+            "mine.toml: family mine.todo: answers: {after1} is not filled here",
+        ),
+        (
+            "{n} of them",
+            "{n:One|All {n} of them}",
+            "mine.toml: family mine.todo: answers: '{n:One|All {n} of them}: {items}.' has a slot within a slot",
+        ),
+        ("in {path}", "in {items}", "mine.toml: family mine.todo: nothing: {items} is not filled here"),
         (
             "of {path}",
             "of {paht}",

@@ -241,7 +241,8 @@ class Series:
         chosen = fresh or own or all_of_them
         if not chosen:
             return None
-        question = min(chosen, key=lambda q: self._earlier_uses[q.text])
+        # Context, not what is taught: the shorter an answer is, the more often it comes.
+        question = min(chosen, key=lambda q: (self._earlier_uses[q.text] + 1) * len(q.answer))
         self._earlier_uses[question.text] += 1
         if unlike:
             self._pairs.add(frozenset((question.text, unlike)))

@@ -9,7 +9,7 @@ from tunewright.datagen.decontamination import SuiteGuard
 from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.rejections import Ledger
 
-DIRECT = 0.15  # share of examples that need no call, as far as there are questions
+DIRECT = 0.08  # share of examples that need no call, as far as there are questions
 GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = (
     *("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols"),

@@ -211,7 +211,10 @@ class Maker:
     def _answer(self, made: Attempt) -> Attempt | Rejected:
         """With its answer, when nothing near it has been asked before."""
         self._used[made.template] += 1
-        answer = made.source.fill_answer(made.slots, made.work.stdout, self._in_turn)
+        try:
+            answer = made.source.fill_answer(made.slots, made.work.stdout, self._in_turn)
+        except KeyError as error:
+            return Rejected("the output lacks a word that the answer says", str(error))
         if not self.near.add(made.request):
             return Rejected("nearly the same request as another")
         return replace(made, work=replace(made.work, answer=answer))

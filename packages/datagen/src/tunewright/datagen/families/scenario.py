@@ -106,6 +106,12 @@ def slots_of(site: Site) -> frozenset[str]:
     return _BASE_SLOTS.get(base, frozenset({"path"})) | NUMBERS | ({more} if more else set())
 
 
+# What an answer may say of the output, besides its words.
+_OUTPUT_SLOTS = frozenset(
+    {"out", "quoted", "n", "files", "items", "rest", "all", "list", "shown", "rest_shown"}
+)
+
+
 class Scenario(BaseModel):
     """A family as its TOML file writes it: `requests` fill `{slots}`, `program` fills `$slots` with Python literals
     (`$$` is a dollar).
@@ -179,6 +185,10 @@ class Scenario(BaseModel):
                 )
         if not (self.answers or self.when):
             raise ValueError("answers: there is none, and no when")
+        for key, texts in (("answers", self.answers), *(("when", texts) for texts in self.when.values())):
+            _check_slots(key, texts, known | _OUTPUT_SLOTS)
+        _check_slots("nothing", self.nothing, known, words=False)
+        _check_slots("row", (self.row,), frozenset({"after1"}))
         return self
 
     @property
@@ -255,6 +265,16 @@ def _row(lines: Sequence[str]) -> str:
 def ended(text: str) -> str:
     """Without the full stop where a value's own ending makes one too many."""
     return text[:-1] if re.search(r"[.:;,!?]\.$", text) else text
+
+
+def _check_slots(key: str, texts: Sequence[str], known: frozenset[str], *, words: bool = True) -> None:
+    """Raises ValueError for a slot that nothing fills; with `words` an output's `{out1}`, `{out2}` … are filled too."""
+    for text in texts:
+        for name in (match.group(1) for match in _SLOT.finditer(text)):
+            if name not in known and not (words and re.fullmatch(r"out[1-9]\d*", name)):
+                raise ValueError(f"{key}: {{{name}}} is not filled here")
+        if re.search(r"\{\w+:", _SLOT.sub("", text)):
+            raise ValueError(f"{key}: {text!r} has a slot within a slot, or one that is not closed")
 
 
 _SLOT = re.compile(r"\{(\w+)(?::([^{}|]*)\|([^{}|]*))?\}")
