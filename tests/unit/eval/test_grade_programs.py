@@ -193,9 +193,12 @@ def test_there_are_enough_operators() -> None:
         ("discrimination-11", "print(CALL.stdout)", True),
         ("discrimination-09", "print('pass' if CALL.success else 'fail')", True),
         ("discrimination-08", "r = CALL; print(r.error_count if r.errors else 'type mistakes')", True),
+        ("discrimination-08", "r = CALL; print(r.error_count if r.errors else 'not tested')", False),
+        ("discrimination-08", "print('not what I want' if CALL.errors else 'ok')", False),
+        ("discrimination-08", "print('not ok' if CALL.errors else 'ok')", True),
     ],
 )
-def test_words_of_the_request_alone_tell_no_result(name: str, code: str, right: bool) -> None:
+def test_a_result_is_told_by_words_about_it(name: str, code: str, right: bool) -> None:
     calls = {
         "discrimination-11": "run_command('python -m build')",
         "discrimination-09": "pytest_run('tests/test_formatting.py')",

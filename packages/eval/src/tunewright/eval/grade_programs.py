@@ -40,6 +40,10 @@ _SILENT = re.compile(
 _DENIES = re.compile(
     r"\b(0|no|none|zero|not|nothing|empty|without|free|clean|ok|okay|fine|only|less|fewer|short|small|few)\b|n't\b"
 )
+# What denies that the tool was called, or says nothing about what it found.
+_UNDONE = re.compile(
+    r"\b(?:not (?:yet )?(?:tested|checked|run|linted|executed|done|what)|untested|unchecked)\b"
+)
 _FUNCTION_WORDS = frozenset(
     (
         *(
@@ -283,6 +287,9 @@ class Grader:
             return [f"it does not say {' or '.join(self.notices[:3])}, {where}"]
         if given and not notice:
             return [f"it says {given}, {where}"]
+        undone = _UNDONE.search(answer.words)
+        if undone and undone[0] not in self.request and undone[0] not in output.words:
+            return [f"it says {undone[0]} of what was done, {where}"]
         if self.strict:
             wanted = [line for line in output.plain_lines if line in self.constants]
             for line in wanted:
