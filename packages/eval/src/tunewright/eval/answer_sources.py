@@ -28,6 +28,17 @@ _IN_WORDS = [
     "eleven",
     "twelve",
 ]
+_PLACE = re.compile(r"[\w/-]+\.\w+[: ](\d+)(?::\d+)?\b")  # a file and a line
+_COUNT = re.compile(
+    r"\b(\d+) (?:\w+ )?(?:errors?|violations?|findings|problems|references|uses|tests?|failures|commits?|symbols?|matches)\b"
+)
+_DURATION = re.compile(r"\b\d+(?:\.\d+)? ?(?:seconds?|minutes?|hours?|ms|milliseconds?)\b")
+_TIME = re.compile(
+    r"\b(?:seconds?|secs?|minutes?|hours?|took|takes?|time|timed|duration|\d+(?:\.\d+)? ?m?s)\b"
+)
+_FILE_OR_HOST = re.compile(
+    r"\b\w[\w.-]*\.(?:org|com|net|io|dev|py|toml|md|txt|json|cfg|ini|ya?ml|html|rst|lock)\b"
+)
 _FREE = {0.0, 1.0}  # also "one of them"; what has nothing to do with counting
 MOST = 30  # numbers of a conversation that are added and compared, the largest first
 
@@ -54,6 +65,25 @@ def foreign_numbers(prose: str, conversation: Sequence[str], allowed: str = "") 
         if not any(abs(value - other) <= (1e-6 if other == int(other) else 0.51) for other in known)
     ]
     return foreign + [match[0] for match in _VERSION.finditer(prose) if match[0] not in text]
+
+
+def miscounted(prose: str, conversation: Sequence[str], allowed: str = "") -> list[str]:
+    """Counts and durations of an answer, as written, whose number means something else in the results.
+
+    A number that follows a file's path is a line, and counts nothing. Seconds come from a conversation that speaks of time.
+    """
+    text = " ".join([*conversation, allowed])
+    found = [] if _TIME.search(text.lower()) else [match[0] for match in _DURATION.finditer(prose)]
+    lines = {match[1] for match in _PLACE.finditer(text)}
+    others = set(_NUMBER.findall(_PLACE.sub(" ", text))) | {
+        str(n) for n in range(len(conversation[-1].splitlines()) + 1)
+    }
+    return found + [m[0] for m in _COUNT.finditer(prose) if m[1] in lines - others]
+
+
+def foreign_names(prose: str, text: str) -> list[str]:
+    """Files and hosts that an answer names and `text`, all that came before, does not."""
+    return [match[0] for match in _FILE_OR_HOST.finditer(prose) if match[0].lower() not in text.lower()]
 
 
 def foreign_reasons(prose: str, output: str) -> list[str]:

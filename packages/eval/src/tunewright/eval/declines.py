@@ -34,7 +34,8 @@ _COMMON = frozenset(
     re.findall(
         r"\w+",
         "that this with what which when where they them there have does from into your mine here only some any many much "
-        "like want need please could would should about tell help were been will also than then know find show give",
+        "like want need please could would should about tell help were been will also than then know find show give "
+        "repository repositories repo project file files code folder",
     )
 )
 
@@ -58,12 +59,17 @@ def wrong_decline(prose: str, tools: tuple[str, ...] = ()) -> list[str]:
     return [] if declined else ["it does not say that this can't be done with the tools it has"]
 
 
-def speaks_of(prose: str, request: str, tools: tuple[str, ...]) -> bool:
-    """Whether an answer says what was asked for, by a word of the request's, or which tools there are."""
+def speaks_of(prose: str, request: str, tools: tuple[str, ...], about_tools: str = "") -> bool:
+    """Whether an answer says what was asked for, or which tools there are.
+
+    It says what was asked for by a word of the request's that the tools' lines, `about_tools`, do not have: of who reviewed
+    a commit, the commit is what the tools can see.
+    """
     said = normalized(prose)
+    theirs = {word[:_STEM] for word in re.findall(r"[a-z]+", about_tools.lower())}
     stems = {
         word[:_STEM] for word in normalized(request).split() if len(word) >= _STEM and word not in _COMMON
-    }
+    } - theirs
     return (
         _names(said, tools)
         or "_" in said

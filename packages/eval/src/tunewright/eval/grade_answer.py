@@ -1,6 +1,7 @@
 """One answer judged: what was asked of it, and whether it did it, in words and in checks."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,7 @@ from tunewright.eval.trial import Trials
 from tunewright.eval.values import Value
 from tunewright.eval.words import wrong_words
 
+_CLAIMED = re.compile(r"\s*(?:yes|no)[,.!:]?\s+(?:it|they|there|that|this)\b")
 CHECKS = ("parses", "runs", "tools", "arguments", "fields", "output", "control", "words")
 
 
@@ -175,6 +177,8 @@ def _judge_answer(case: Case, answer: Answer, prediction: Prediction, trials: Tr
         wrong["fields"] = wrong["fields"] or [""]
     if wrong["tools"]:
         wrong["arguments"] = [""]
+    if _CLAIMED.match(answer.prose.lower()) and all(message.role != "tool" for message in case.messages):
+        wrong["fields"] = [*wrong["fields"], "it says what comes out before anything has run"]
     wrong["output"] = wrong["fields"]
     partly = not grade.passed and grade.right_worlds > 0
     if partly or (not grade.passed and read["control"]):

@@ -44,6 +44,14 @@ _DENIES = re.compile(
 _UNDONE = re.compile(
     r"\b(?:not (?:yet )?(?:tested|checked|run|linted|executed|done|what)|untested|unchecked)\b"
 )
+# Questions that a check's success answers with yes, those that its failure does, and what tells that there is a question.
+_GOOD = re.compile(
+    r"\b(?:(?:free of|without|no) (?:\w+ ){0,2}\w+s|clean|pass(?:es|ing)?|ok|okay|fine|happy|add up|green|valid|in order)\b"
+)
+_BAD = re.compile(
+    r"\b(?:any|errors?|fail(?:s|ing|ures?)?|complain\w*|broken|wrong|problems?|issues?|violations?|mistakes?)\b"
+)
+_ASKED = re.compile(r"\?|\b(?:whether|if)\b|^(?:is|are|do|does|did|has|have|can|any|will)\b")
 _FUNCTION_WORDS = frozenset(
     (
         *(
@@ -381,6 +389,32 @@ class Grader:
         echo = next((text for gold, text, _ in grade.shown if gold == "True" and self._echoes(text)), "")
         if with_values == yes_or_no or (echo and not with_values):
             grade.wrong["fields"].append(f"{_quoted(echo or grade.shown[0][1])} tells neither yes nor no")
+            return
+        if self._succeeds() and (wrong := self._wrong_way_round({(g, a.lower()) for g, a, _ in grade.shown})):
+            grade.wrong["fields"].append(wrong)
+
+    def _succeeds(self) -> bool:
+        """Whether what the gold prints is the success of its one call."""
+        runs = [run for run in self.golds if run.output.strip() in ("True", "False")]
+        results = [run.calls[0].result for run in runs if len(run.calls) == 1]
+        return len(results) == len(runs) and all(
+            isinstance(result, dict) and str(result.get("success")) == run.output.strip()
+            for run, result in zip(runs, results)
+        )
+
+    def _wrong_way_round(self, said: set[tuple[str, str]]) -> str:
+        """Why a bare yes and no, by success, do not answer the request; empty when they do or it cannot be told."""
+        if {answer for _, answer in said} != {"yes", "no"} or len(said) != 2:
+            return ""
+        if not _ASKED.search(self.request):
+            return "it prints yes or no, and nothing was asked that these answer"
+        rest = _GOOD.sub(" ", self.request)
+        good, bad = rest != self.request, bool(_BAD.search(rest))
+        if good and bad:
+            return "it prints yes or no, and two things were asked" if " or " in self.request else ""
+        if (good and ("True", "no") in said) or (bad and ("True", "yes") in said):
+            return "yes and no are the wrong way round"
+        return ""
 
     def _echoes(self, text: str) -> bool:
         """Whether a text consists of words of the request, and none of them says that something is fine or missing."""

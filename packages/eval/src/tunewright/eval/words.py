@@ -16,7 +16,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from tunewright.contract.suite import Case
-from tunewright.eval.answer_sources import foreign_numbers, foreign_reasons
+from tunewright.eval.answer_sources import foreign_names, foreign_numbers, foreign_reasons, miscounted
 from tunewright.eval.declines import speaks_of, wrong_decline
 from tunewright.eval.wordings import Prose, normalized, sentences
 
@@ -62,7 +62,7 @@ def wrong_words(case: Case, prose: str, finish: str = "stop", tools: Collection[
     reasons: list[str] = []
     if expect.declines:
         reasons += wrong_decline(prose, offered(case))
-    about = expect.declines and speaks_of(prose, request, offered(case))
+    about = expect.declines and speaks_of(prose, request, offered(case), tool_lines(case))
     for wordings in () if about else expect.facts:
         if not any(said.mentions(wording) for wording in wordings):
             reasons.append(f"it does not say {' or '.join(wordings[:3])}")
@@ -71,6 +71,11 @@ def wrong_words(case: Case, prose: str, finish: str = "stop", tools: Collection[
         golds = " ".join(gold for gold in case.gold if isinstance(gold, str))
         foreign = foreign_numbers(prose, conversation, golds)
         reasons += [f"it says {number}, which no result holds" for number in foreign[:1]]
+        reasons += [f"no result says {said}" for said in miscounted(prose, conversation, golds)[:1]]
+        before = " ".join([*conversation, golds])
+        reasons += [
+            f"it names {name}, which nothing before it names" for name in foreign_names(prose, before)[:1]
+        ]
         reasons += [
             f"no result says its reason: {said}" for said in foreign_reasons(prose, conversation[-1])[:1]
         ]
@@ -84,8 +89,13 @@ def wrong_words(case: Case, prose: str, finish: str = "stop", tools: Collection[
 
 def offered(case: Case) -> tuple[str, ...]:
     """Names of the tools that a case's system message lists, a line each."""
+    return tuple(re.findall(r"^- (\w+)\(", tool_lines(case), re.MULTILINE))
+
+
+def tool_lines(case: Case) -> str:
+    """The lines of a case's system message that list tools."""
     system = "\n".join(str(message.content or "") for message in case.messages if message.role == "system")
-    return tuple(re.findall(r"^- (\w+)\(", system, re.MULTILINE))
+    return "\n".join(re.findall(r"^- \w+\(.*", system, re.MULTILINE))
 
 
 class Fault(NamedTuple):
