@@ -80,8 +80,8 @@ def errors(found: Answers) -> dict[str, str]:
 BROKEN: dict[str, tuple[Reply, str]] = {
     "reset": (RESET, "connection broke"),
     "half an answer": (HALF, "peer closed connection|incomplete|broke"),
-    "stall": (STALL, "no whole answer in 3 s"),
-    "drip": (DRIP, "no whole answer in 3 s"),
+    "stall": (STALL, "no whole answer in 8 s"),
+    "drip": (DRIP, "no whole answer in 8 s"),
     "malformed JSON": ((200, {}, b'{"choices": [{"mess'), "not JSON"),
     "no JSON": ((200, {}, b"<html>"), "not JSON: '<html>'"),
     "nothing": ((200, {}, b""), "empty"),
@@ -100,7 +100,7 @@ def test_a_case_that_fails_fails_alone(server: LookAlike, kind: str, number: int
     reply, words = BROKEN[kind]
     server.behave = lambda body: reply if asks_about(number)(body) else echo(body)
     kept: list[Prediction] = []
-    found = answer(at(server, timeout=3 if reply in (STALL, DRIP) else 300.0), keep=kept.append)
+    found = answer(at(server, timeout=8 if reply in (STALL, DRIP) else 300.0), keep=kept.append)
     assert list(errors(found)) == [f"case-{number}"]
     assert re.search(words, errors(found)[f"case-{number}"])
     assert [p.text for p in found.predictions if not p.error] == [
@@ -115,7 +115,7 @@ def test_a_server_that_fails_at_everything_gives_no_answers(server: LookAlike, k
     reply, words = BROKEN[kind]
     server.behave = lambda body: reply
     with pytest.raises(UserError, match=words) as error:
-        answer(at(server, timeout=3 if reply in (STALL, DRIP) else 300.0))
+        answer(at(server, timeout=8 if reply in (STALL, DRIP) else 300.0))
     assert isinstance(error.value, HostError) == (kind != "a refusal")
 
 

@@ -186,9 +186,9 @@ FORMER_METRICS = {"field_access": "fields_used"}
 class Gate(Section):
     """A target. A gate that is not `required` is printed with the others and does not decide.
 
-    Metrics: `overall` of a suite, or of one `category` or `tool` of it; `discrimination`, `fields_used` of suites judged by
-    programs; `tool_choice`, `arguments`, `no_call_precision`, `no_call_recall` and `exact` of suites judged by calls (all
-    proportions, need `target`);
+    Metrics: `overall` of a suite, or of one `category` or `tool` of it; `executed` (the cases whose right answer is
+    a program, without those in words), `discrimination`, `fields_used` of suites judged by programs; `tool_choice`,
+    `arguments`, `no_call_precision`, `no_call_recall` and `exact` of suites judged by calls (proportions, need `target`);
     `beats_base` (exact paired test against the base model on a suite, or without one on all suites of the recipe together;
     `target` is the p-value);
     `not_worse_than` (paired with the run `than`, or with the model in use; `target` is the largest drop allowed);
@@ -197,6 +197,7 @@ class Gate(Section):
 
     metric: Literal[
         "overall",
+        "executed",
         "discrimination",
         "fields_used",
         "field_access",  # the former name of fields_used

@@ -133,6 +133,7 @@ def _counts(gate: Gate, case: Case) -> bool:
             call.function.name == gate.tool for answer in case.gold_calls for call in answer.tool_calls
         )
     return {
+        "executed": bool(case.expect.tools),
         "fields_used": bool(case.expect.fields),
         "arguments": not silent,
         "no_call_precision": silent,

@@ -29,8 +29,8 @@ from tunewright.eval.statistics import Paired, Proportion
 from tunewright.eval.trial import Trials, shared_trials
 
 SCHEMA = 1
-METRICS = ("overall", "discrimination", "fields_used", "parses", "stable")
-HEADLINE = METRICS[:3]  # what is shown of a suite that is judged by programs
+METRICS = ("overall", "executed", "discrimination", "fields_used", "parses", "stable")
+HEADLINE = METRICS[:4]  # what is shown of a suite that is judged by programs
 # No suite and no category of one may have these names.
 METRIC_NAMES = frozenset({*METRICS, *CALL_METRICS, "beats_base", "not_worse_than", "fidelity"})
 
@@ -101,7 +101,12 @@ class SuiteScore:
     @property
     def headline(self) -> tuple[str, ...]:
         """The metrics that a report shows of this suite, the most important first."""
-        return CALL_METRICS if self.by_calls else HEADLINE
+        if self.by_calls:
+            return CALL_METRICS
+        without = (
+            "" if 0 < self.executed.n < self.overall.n else "executed"
+        )  # where it says what overall says
+        return tuple(name for name in HEADLINE if name != without)
 
     @cached_property
     def tools(self) -> dict[str, Proportion]:
@@ -172,6 +177,12 @@ class SuiteScore:
         return self._share(lambda outcome: outcome.passed)
 
     @property
+    def executed(self) -> Proportion:
+        """Share of right cases among those whose right answer is a program: it is run. Answers in words are judged by their
+        wording, which wrong ones pass more often."""
+        return self._share(lambda outcome: outcome.passed, lambda outcome: "words" not in outcome.checks)
+
+    @property
     def discrimination(self) -> Proportion:
         """Share of cases in which exactly the right tools are called, in the right order."""
         return self._share(lambda outcome: outcome.checks.get("tools", False))
@@ -205,6 +216,7 @@ class SuiteScore:
             return Proportion(0, 0)
         return {
             "overall": self.overall,
+            "executed": self.executed,
             "discrimination": self.discrimination,
             "fields_used": self.fields_used,
             "parses": self.parses,
