@@ -2,6 +2,7 @@
 
     python benchmarks/accepted_answers.py                      rescore the sheet, compare with its readings
     python benchmarks/accepted_answers.py --draw FILE [FILE ...]   add a draw from predictions, to be read
+    python benchmarks/accepted_answers.py --of FILE [FILE ...]     of all accepted in predictions, what was read as wrong
 
 The sheet, `accepted_answers.jsonl`, holds draws. A draw has up to 200 answers that were accepted and 100 that were not, in a
 seeded order and without their verdicts: `read` is what a reader said of each, `right` or `wrong`, before the verdicts were
@@ -28,6 +29,7 @@ that are run apart from those in words. Draw 8 is today's default recipe with tw
 import argparse
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -48,8 +50,8 @@ def request(case: Case) -> str:
     return next(m.content or "" for m in reversed(case.messages) if m.role == "user")
 
 
-def draw(files: list[Path]) -> None:
-    """Add a draw without readings to the sheet; accepted answers may be fewer than wanted."""
+def judged(files: list[Path]) -> dict[bool, list[dict[str, Any]]]:
+    """The answers of saved predictions, by whether they are accepted."""
     catalog = load_catalog("coding")
     piles: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
     for path in files:
@@ -61,6 +63,28 @@ def draw(files: list[Path]) -> None:
                 piles[outcome.passed].append(
                     {"suite": suite.name, "case": outcome.case, "request": asked, "answer": outcome.text}
                 )
+    return piles
+
+
+def read_of(files: list[Path]) -> bool:
+    """Print how many of all accepted answers were read as wrong, in whichever draw; whether that is within the claim."""
+    readings = {(row["suite"], row["case"], row["answer"]): row["read"] for row in read_sheet()}
+    accepted = judged(files)[True]
+    counts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for row in accepted:
+        reading = readings.get((row["suite"], row["case"], row["answer"])) or "unread"
+        counts["<tool_call>" in row["answer"]][reading] += 1
+    for title, is_program in (("programs", True), ("words", False)):
+        found = counts[is_program]
+        print(f"accepted {title}: {found.total()}, {found['wrong']} read as wrong, {found['unread']} unread")
+    wrong, unread = (sum(found[kind] for found in counts.values()) for kind in ("wrong", "unread"))
+    print(f"together {wrong} of {len(accepted)} read as wrong ({wrong / max(1, len(accepted)):.1%})")
+    return not unread and len(accepted) >= FEWEST and wrong <= CLAIMED * len(accepted)
+
+
+def draw(files: list[Path]) -> None:
+    """Add a draw without readings to the sheet; accepted answers may be fewer than wanted."""
+    piles = judged(files)
     random = Random(SEED)
     earlier = read_sheet()
     seen = {(row["suite"], row["case"], row["answer"]) for row in earlier}
@@ -107,15 +131,20 @@ def main() -> int:
     """Print both shares; exit 1 when more than 2 % of the accepted answers read as wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--draw", nargs="+", type=Path, metavar="FILE", help="add a draw from predictions")
+    parser.add_argument(
+        "--of", nargs="+", type=Path, metavar="FILE", help="count what is accepted in predictions"
+    )
     options = parser.parse_args()
     if options.draw:
         draw(options.draw)
         return 0
+    if options.of:
+        return 0 if read_of(options.of) else 1
     rows = read_sheet()
-    judged = list(zip(rows, verdicts(rows)))
+    pairs = list(zip(rows, verdicts(rows)))
     for number in sorted({row["draw"] for row in rows}):
-        report(f"draw {number}", [pair for pair in judged if pair[0]["draw"] == number])
-    kept = report(f"draws {FRESH} and later", [pair for pair in judged if pair[0]["draw"] >= FRESH])
+        report(f"draw {number}", [pair for pair in pairs if pair[0]["draw"] == number])
+    kept = report(f"draws {FRESH} and later", [pair for pair in pairs if pair[0]["draw"] >= FRESH])
     print(
         f"at most {CLAIMED:.0%} of {FEWEST} or more fresh answers wrongly accepted:",
         "kept" if kept else "BROKEN",
