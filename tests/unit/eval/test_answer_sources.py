@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewright.eval.answer_sources import foreign_numbers, foreign_reasons
+from tunewright.eval.answer_sources import foreign_names, foreign_numbers, foreign_reasons, miscounted
 
 RESULT = ["How many of them fail, in per cent?", "print(t.passed, t.failed)", "45 5"]
 
@@ -56,3 +56,25 @@ def test_what_the_output_says_is_never_foreign(numbers: list[int]) -> None:
 )
 def test_reasons(prose: str, given: bool) -> None:
     assert (foreign_reasons(prose, "fatal: Could not resolve host: example.org") == []) is given
+
+
+@pytest.mark.parametrize(
+    ("prose", "output", "said"),
+    [
+        ("a.py has 811 type errors.", "a.py 811\nb.py 44", ["811 type errors"]),
+        ("a.py has 811 errors, 2 in all.", "a.py:811\nb.py:44:3", ["811 errors"]),
+        ("Two errors, on lines 811 and 44.", "a.py 811\nb.py 44", []),
+        ("12 tests passed.", "0.53 12", []),
+        ("811 errors.", "a.py 811\n811", []),
+        ("It was written in 11 seconds.", "True 11", ["11 seconds"]),
+        ("It took 11 seconds.", "slept 11 s", []),
+    ],
+)
+def test_a_line_counts_nothing_and_time_is_spoken_of(prose: str, output: str, said: list[str]) -> None:
+    assert miscounted(prose, ["Which file?", output]) == said
+
+
+def test_files_and_hosts_are_ones_that_were_named() -> None:
+    before = "push it\nCould not resolve host: git.example.org (see conf/app.ini)"
+    assert foreign_names("git.example.org is not there, look into app.ini.", before) == []
+    assert foreign_names("I can't reach git.org, see App.toml.", before) == ["git.org", "App.toml"]

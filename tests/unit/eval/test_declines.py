@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.gold import whole_suite
 from tunewright.contract.suite import Case
-from tunewright.eval.declines import wrong_decline
+from tunewright.eval.declines import speaks_of, wrong_decline
 from tunewright.eval.words import offered, wrong_words
 
 CASES = {case.id: case for case in whole_suite("irrelevance").cases if case.expect.declines}
@@ -44,6 +44,17 @@ def test_it_declines(text: str) -> None:
 )
 def test_it_claims_something(text: str, reason: str) -> None:
     assert reason in wrong_decline(text, TOOLS)[0]
+
+
+def test_what_the_tools_can_see_is_not_what_was_asked_for() -> None:
+    asked, lines = (
+        "Who reviewed the newest commit of this repository?",
+        "- git_log() -> commits[sha]: The latest commits.",
+    )
+    assert speaks_of("I can't see reviews.", asked, TOOLS, lines)
+    assert speaks_of("git_log has no such thing.", asked, TOOLS, lines)
+    assert not speaks_of("I can't look at the commit.", asked, TOOLS, lines)
+    assert not speaks_of("I have no tool for a repository.", asked, TOOLS, lines)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=lambda case: case.id)

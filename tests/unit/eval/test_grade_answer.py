@@ -161,7 +161,12 @@ def test_a_case_without_a_prediction_has_failed_and_is_counted() -> None:
 
 def test_every_metric_has_its_own_denominator() -> None:
     score = score_predictions(suite("navigation"), gold_predictions("navigation"), CATALOG)
-    assert (score.overall.n, score.discrimination.n, score.fields_used.n) == (60, 60, 36)
+    assert (score.overall.n, score.executed.n, score.discrimination.n, score.fields_used.n) == (
+        60,
+        48,
+        60,
+        36,
+    )
     assert {category: share.n for category, share in score.categories.items()} == dict.fromkeys(
         ["direct_answer", "which_tool", "goto_definition", "find_references", "workflow"], 12
     )
@@ -178,6 +183,17 @@ def test_samples_of_one_case_are_averaged_within_it() -> None:
     assert len(score.outcomes) == 120
     assert (score.overall.k, score.overall.n) == (12 + 48 / 2, 60)
     assert (score.stable.k, score.stable.n) == (12, 60)
+
+
+def test_answers_in_words_do_not_count_among_those_that_are_run() -> None:
+    words = {case.id for case in suite("navigation").cases if not case.expect.tools}
+    wrong = [
+        p.model_copy(update={"text": "no"}) if p.case in words else p for p in gold_predictions("navigation")
+    ]
+    score = score_predictions(suite("navigation"), wrong, CATALOG)
+    assert (score.overall.k, score.executed.k, score.executed.n) == (48, 48, 48)
+    assert score.headline[:2] == ("overall", "executed")
+    assert score_predictions(suite("field_access"), [], CATALOG).headline[1] == "discrimination"
 
 
 def test_predictions_of_another_suite_are_refused() -> None:

@@ -208,3 +208,34 @@ def test_a_result_is_told_by_words_about_it(name: str, code: str, right: bool) -
     said = answer(code.replace("CALL", calls[name]))
     found = judge(case, Prediction(case=case.id, text=said), trials())
     assert found.passed is right, found.reasons
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "reason"),
+    [
+        ("discrimination-06", "print('yes' if CALL.success else 'no')", ""),
+        ("discrimination-06", "print('no' if CALL.success else 'yes')", "wrong way round"),
+        ("discrimination-06", "print('clean' if CALL.success else 'errors')", ""),
+        ("which_tool-60", "print('yes' if CALL.success else 'no')", "nothing was asked"),
+        ("which_tool-60", "print('ok' if CALL.success else 'errors')", ""),
+    ],
+)
+def test_a_bare_yes_answers_the_question(name: str, code: str, reason: str) -> None:
+    files = {"discrimination-06": "httpx/_urls.py", "which_tool-60": "networkx/generators/line.py"}
+    said = answer(code.replace("CALL", f"typecheck('{files[name]}')"))
+    found = judge(WHOLE[f"navigation/{name}"], Prediction(case=name, text=said), trials())
+    assert found.passed is (not reason), found.reasons
+    assert reason in " ".join(found.reasons)
+
+
+def test_nothing_is_claimed_before_a_program_has_run() -> None:
+    case = WHOLE["navigation/discrimination-06"]
+    code = answer("print(typecheck('httpx/_urls.py').error_count)")
+    for text, right in (
+        ("Yes, it is.", False),
+        ("No, there are some.", False),
+        ("Yes, I'll check.", True),
+        ("", True),
+    ):
+        found = judge(case, Prediction(case=case.id, text=f"{text}\n\n{code}"), trials())
+        assert found.passed is right, (text, found.reasons)

@@ -28,7 +28,7 @@ _IN_WORDS = [
     "eleven",
     "twelve",
 ]
-_PLACE = re.compile(r"[\w/-]+\.\w+[: ](\d+)(?::\d+)?\b")  # a file and a line
+_PLACE = re.compile(r"[\w/-]+\.[a-z]\w*[: ](\d+)(?::\d+)?\b")  # a file and a line
 _COUNT = re.compile(
     r"\b(\d+) (?:\w+ )?(?:errors?|violations?|findings|problems|references|uses|tests?|failures|commits?|symbols?|matches)\b"
 )

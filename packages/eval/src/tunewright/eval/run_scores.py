@@ -163,9 +163,8 @@ def changed_scores(run: RunFolder, result: RunScores) -> list[str]:
                 continue
             if _case_verdicts(saved) != _case_verdicts(score.to_json()):
                 found.append(f"scores/{model}/{name}.json does not follow from the predictions")
-            elif (
-                not _shares(saved).items() <= _shares(score.to_json()).items()
-            ):  # earlier versions saved fewer
+            # Earlier versions saved fewer metrics.
+            elif not _shares(saved).items() <= _shares(score.to_json()).items():
                 found.append(f"scores/{model}/{name}.json has other figures than its cases")
     saved = read_json_object(run.scores / VERDICT)
     if saved is None:

@@ -103,10 +103,8 @@ class SuiteScore:
         """The metrics that a report shows of this suite, the most important first."""
         if self.by_calls:
             return CALL_METRICS
-        without = (
-            "" if 0 < self.executed.n < self.overall.n else "executed"
-        )  # where it says what overall says
-        return tuple(name for name in HEADLINE if name != without)
+        both = 0 < self.executed.n < self.overall.n  # else it says what overall says
+        return tuple(name for name in HEADLINE if both or name != "executed")
 
     @cached_property
     def tools(self) -> dict[str, Proportion]:
