@@ -136,6 +136,6 @@ def test_the_kinds_of_several_turns_keep_their_shares() -> None:
 
 def test_a_large_dataset_has_as_many_direct_answers_as_there_are_questions_up_to_their_share() -> None:
     data = Data(navigation=5000, other=5000)
-    for questions, direct in ((10_000, 675), (100, 100)):
+    for questions, direct in ((10_000, 360), (100, 100)):
         orders = plan_orders(data, "other", 0.9, {"read_file": 1.0}, questions)
         assert sum(not order.tool for order in orders) == direct
