@@ -3,9 +3,8 @@
     python benchmarks/development_loss.py RUN [RUN ...]
 
 Of each case the right answer that the model finds likeliest counts, as its mean loss a token (nats); of each run this prints
-the mean over calls and over words, and the paired difference from the first run's with its 95 % interval. Right answers
-counted tell little of a small model (at 15 of 88 an interval is 15 points wide); the same comparison by loss is ten times as
-sharp, and no suite that judges a model is looked at.
+the mean over calls and over words, and the paired difference from the first run's with its 95 % interval. A small model has
+few answers right, and counting them tells little; the loss of every answer is compared. No suite that judges a model is read.
 """
 
 import argparse

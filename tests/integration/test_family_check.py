@@ -1,4 +1,4 @@
-"""`data.families --check`: each family once on a small package, or why there is no example of it."""
+"""`data.families --check`: each family once on a small package, or the reason why it has none."""
 
 from pathlib import Path
 
