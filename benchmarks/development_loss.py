@@ -4,7 +4,7 @@
 
 Of each case the right answer that the model finds likeliest counts, as its mean loss a token (nats); of each run this prints
 the mean over calls and over words, and the paired difference from the first run's with its 95 % interval. A small model has
-few answers right, and counting them tells little; the loss of every answer is compared. No suite that judges a model is read.
+few answers right, and counting them tells little. No suite that judges a model is read.
 """
 
 import argparse
