@@ -95,7 +95,7 @@ SLOTS: dict[str, str | int] = {
     "copy": "c/d.py",
     **{"text": "word", "content": "x = 1", "command": "wc -l a/b.py", "limit": 3, "count": 2, "minutes": 60},
     "query": "some_name",
-    **{"source": "thing = 1", "prefix": "self.th", "member": "thing"},
+    **{"source": "thing = 1", "prefix": "self.th", "member": "thing", "before": "3 a/b.py"},
 }
 
 

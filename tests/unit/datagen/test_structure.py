@@ -116,7 +116,7 @@ def test_what_an_example_is_about_fits_its_form(scenario: Scenario, loop: bool) 
         assert not (several and not loop)
         assert not (volatile and loop)
     else:
-        assert several or volatile or scenario.printed_whole
+        assert several or volatile or scenario.printed_whole or scenario.uses_before
 
 
 def test_every_tool_has_what_fits_each_form_as_single_calls_except_one_whose_results_vary() -> None:

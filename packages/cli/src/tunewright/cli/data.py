@@ -74,14 +74,15 @@ def families(
     if not check:
         print(f"{'family':<40} {'kind':<15} {'needs':<20} {'wordings':>8}  tools")
         for each in known:
+            needs = "an earlier result" if each.after else each.needs
             print(
-                f"{each.name:<40} {each.kind:<15} {each.needs:<20} {len(each.requests):>8}  {', '.join(each.tools)}"
+                f"{each.name:<40} {each.kind:<15} {needs:<20} {len(each.requests):>8}  {', '.join(each.tools)}"
             )
         return
     wanted = {each.name for name in file for each in read_families(Path(name))}
     chosen = [each for each in known if each.name in wanted or not wanted]
     failed = 0
-    for tried in try_families(chosen, data, checkout_corpus(Path(repo)) if repo else None):
+    for tried in try_families(chosen, data, checkout_corpus(Path(repo)) if repo else None, known):
         print(tried.text() + "\n")
         failed += tried.made is None
     say(f"{len(chosen)} families, {failed} without an example")

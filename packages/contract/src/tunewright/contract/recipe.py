@@ -58,6 +58,8 @@ class Structure(Section):
     system_message: Share = 1.0
     multi_turn: Share = 0.37
     preamble: Share = 0.33
+    # Of the examples that show a tool's response, the share in which further requests, one to five, refer to it.
+    follow_ups: Share = 0.0
 
 
 class Reword(Section):

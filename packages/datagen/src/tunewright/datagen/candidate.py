@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tunewright.datagen.example_messages import Work
+from tunewright.datagen.example_messages import Step, Work
 from tunewright.datagen.rejections import Rejected
 from tunewright.datagen.structure import Form
 from tunewright.datagen.tool_sampling import Offer
@@ -20,6 +20,7 @@ class Candidate:
     template: str = ""  # the request's wording, before names were filled in
     cluster: str = ""
     work: Work = field(default_factory=Work)  # an answer in words has no program
+    later: tuple[Step, ...] = ()  # requests that follow up on it
     scenario: str = ""  # the scenario's name
     corpus: str = ""  # `name==version`
     engines: str = ""  # whose word the navigation results rest on

@@ -54,8 +54,10 @@ def shows_all(scenario: Scenario, form: Form, *, single_calls: bool) -> bool:
     """
     if not form.loop:
         return not single_calls or len(scenario.tools) == 1
-    # Single calls show results whole, and so what differs from run to run in them.
-    return scenario.shows_response and not (single_calls and VOLATILE & set(scenario.tools))
+    if not single_calls:
+        return scenario.shows_response
+    # Single calls show results whole, and so what differs from run to run in them, and nothing is printed.
+    return scenario.shows_response and not VOLATILE & set(scenario.tools) and not scenario.uses_before
 
 
 def forms_for(orders: Sequence[Order], data: Data, random: Random) -> list[Form]:
@@ -153,7 +155,9 @@ class Series:
                 fitted = replace(form, loop=False, earlier=True)
             if (tool, fitted.loop) not in self._exhausted:
                 fits = partial(shows_all, form=fitted, single_calls=single_calls)
-                made = self.maker.make(tool, fits)
+                made = self.maker.make(tool, fits, fitted.follow_ups)
+                if made is None and fitted.follow_ups:
+                    made = self.maker.make(tool, fits)  # no family follows up on this tool, or none any more
                 if made is not None:
                     return replace(made, group=order.group, form=fitted, missing=order.missing)
                 self._exhausted.add((tool, fitted.loop))
@@ -184,7 +188,8 @@ class Series:
         if not made.form.offer:
             return replace(made, offer=Offer(catalog) if self.style.single_calls else None)
         # Where the request itself names the tool, another name would be a riddle.
-        mask = made.calls and not made.missing and not any(tool in made.request for tool in made.tools)
+        said = "\n".join([made.request, *(step.request for step in made.later)])
+        mask = made.calls and not made.missing and not any(tool in said for tool in made.tools)
         return replace(
             made, offer=draw_offer(catalog, made.tools, self.random, missing=made.missing, mask=mask)
         )
@@ -198,12 +203,20 @@ class Series:
             preamble = choose_preamble(made.tools[0], self.random)
         else:
             reply, preamble, request = work.answer, "", typed(request, self.random)
+        later = made.later
+        if made.form.preamble:
+            tools = [step.work.calls[0].tool for step in later]
+            later = [
+                replace(step, preamble=choose_preamble(tool, self.random)) for step, tool in zip(later, tools)
+            ]
         system = style.system
         # Single calls get their tools in the row's `tools`, where chat templates look for them.
         if offer is not None and not style.single_calls:
             system += offer.catalog.system_list()
         try:
-            messages = compose(made.form, system, request, reply, earlier, preamble, style.data.syntax, offer)
+            messages = compose(
+                made.form, system, request, reply, earlier, preamble, style.data.syntax, offer, later
+            )
         except Rejected as error:
             return error
         row: Row = {"messages": messages}

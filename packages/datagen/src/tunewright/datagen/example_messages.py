@@ -1,6 +1,7 @@
 """Puts an example's parts together as messages, its calls in the syntax that is wanted."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,15 @@ class Work:
     calls: tuple[Call, ...] = ()
 
 
+@dataclass(frozen=True)
+class Step:
+    """A request that follows up on what came before it, and the work it takes."""
+
+    request: str
+    work: Work
+    preamble: str = ""
+
+
 def compose(
     form: Form,
     system: str,
@@ -47,8 +57,9 @@ def compose(
     preamble: str = "",
     syntax: str = "code_mode",
     offer: Offer | None = None,
+    later: Sequence[Step] = (),
 ) -> list[Message]:
-    """The messages of an example. `reply` is an answer in words, or work that calls do.
+    """The messages of an example. `reply` is an answer in words, or work that calls do; then `later` steps may follow.
 
     Raises Rejected when a result is too long or a value cannot be written in the syntax.
     """
@@ -58,16 +69,19 @@ def compose(
     if form.earlier and earlier is not None:
         messages.append({"role": "user", "content": earlier.question})
         messages.append({"role": "assistant", "content": earlier.answer})
-    messages.append({"role": "user", "content": request})
     if isinstance(reply, str):
-        return [*messages, {"role": "assistant", "content": reply}]
-    before = f"{preamble}\n\n" if form.preamble else ""
-    try:
-        if syntax == "code_mode":
-            return messages + _program(form, reply, before, offer)
-        return messages + _single_calls(form, reply, before, syntax, offer)
-    except CallSyntaxError as error:
-        raise Rejected("a value cannot be written in the syntax") from error
+        return [*messages, {"role": "user", "content": request}, {"role": "assistant", "content": reply}]
+    for step in (Step(request, reply, preamble if form.preamble else ""), *later):
+        messages.append({"role": "user", "content": step.request})
+        before = f"{step.preamble}\n\n" if step.preamble else ""
+        try:
+            if syntax == "code_mode":
+                messages += _program(form, step.work, before, offer)
+            else:
+                messages += _single_calls(form, step.work, before, syntax, offer)
+        except CallSyntaxError as error:
+            raise Rejected("a value cannot be written in the syntax") from error
+    return messages
 
 
 def _program(form: Form, work: Work, before: str, offer: Offer | None) -> list[Message]:

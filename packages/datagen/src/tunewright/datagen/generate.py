@@ -170,15 +170,16 @@ def make_splits(
     data, catalog = style.data, style.catalog
     # Users' tools may have the names of ours and other results: then only what is made from the catalog fits.
     scenarios = [*(own_scenarios(catalog) if own else select(catalog)), *families]
-    for reason in without_scenarios(catalog, scenarios, own=own is not None):
+    first_asked = [scenario for scenario in scenarios if not scenario.after]
+    for reason in without_scenarios(catalog, first_asked, own=own is not None):
         ledger.reject("(all)", reason)
     # A row of single calls without a list of its own lists all tools; a shell among them can do nearly anything.
     denies = not (style.single_calls and data.offered < 1 and set(SHELLS) & set(catalog.tool_names))
     programs = not style.single_calls
     pools = split_questions(catalog, guard, Random(seed), ledger, beyond=denies, programs=programs)
     shares = {"train": 1 - data.valid, "valid": data.valid}
-    tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in scenarios)]
-    first = group_shares(data, scenarios, tools)
+    tools = [tool for tool in catalog.tool_names if any(scenario.tool == tool for scenario in first_asked)]
+    first = group_shares(data, first_asked, tools)
     asked = {(group, split): part for split in shares for group, part in by_group(pools[split]).items()}
     plans = {
         (group, split): plan_orders(data, group, shares[split], first[group], len(questions))

@@ -8,7 +8,7 @@ so its several turns always come from an earlier exchange.
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tunewright.contract.recipe import Structure
@@ -16,6 +16,8 @@ from tunewright.contract.recipe import Structure
 # How several turns come about when there is a call: an exchange before it, the tool's response and the answer
 # after it, or both. Earlier exchanges lead because they are the only form a direct answer can share.
 EARLIER, LOOP, BOTH = 0.66, 0.2, 0.14
+# How many requests follow up on the first one, where any does: 1 to 5, for work of two to six steps.
+FOLLOW_UPS = (0.45, 0.3, 0.15, 0.07, 0.03)
 
 GENERAL = (
     "Let me check.",
@@ -57,6 +59,7 @@ class Form:
     loop: bool = False  # the tool's response and the final answer after the call
     preamble: bool = False  # a sentence before the call
     offer: bool = False  # a list of tools to choose from
+    follow_ups: int = 0  # requests after the loop, each with its own calls, response and answer
 
 
 def draw_forms(
@@ -88,7 +91,22 @@ def draw_forms(
             else:
                 earlier, loop = kind in ("earlier", "both"), kind in ("loop", "both")
                 forms[place] = Form(system, earlier, loop, preamble, offer)
-    return [form for form in forms if form is not None]
+    found = [form for form in forms if form is not None]
+    return _with_follow_ups(found, labels, structure.follow_ups, random) if structure.follow_ups else found
+
+
+def _with_follow_ups(
+    forms: Sequence[Form], labels: Sequence[Hashable], rate: float, random: Random
+) -> list[Form]:
+    """The forms, of those with a loop `rate` of each label's with requests that follow up."""
+    forms = list(forms)
+    for label in dict.fromkeys(labels):
+        loops = [place for place, form in enumerate(forms) if form.loop and labels[place] == label]
+        for place, goes_on in zip(loops, _flags(len(loops), rate, random)):
+            if goes_on:
+                count = random.choices(range(1, len(FOLLOW_UPS) + 1), FOLLOW_UPS)[0]
+                forms[place] = replace(forms[place], follow_ups=count)
+    return forms
 
 
 def _offers(able: Sequence[bool], rate: float, random: Random) -> list[bool]:

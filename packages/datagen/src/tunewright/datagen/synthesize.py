@@ -15,7 +15,7 @@ from tunewright.datagen.candidate import Candidate, take_steps
 from tunewright.datagen.corpus import Corpus
 from tunewright.datagen.crosscheck import CHECKED, CrossCheck, Jedi
 from tunewright.datagen.decontamination import SuiteGuard
-from tunewright.datagen.example_messages import Work
+from tunewright.datagen.example_messages import Step, Work
 from tunewright.datagen.families.scenario import FAMILY_WEIGHTS, PLACES, Scenario, fill
 from tunewright.datagen.language_server import ServerDied
 from tunewright.datagen.own_tools import OwnTools
@@ -97,12 +97,23 @@ class Maker:
         for box in self._boxes.values():
             box.close()
 
-    def make(self, tool: str, fits: Callable[[Scenario], bool]) -> Attempt | None:
-        """A candidate whose first call is `tool`, of a scenario that `fits`; None when no more can be found."""
+    def make(self, tool: str, fits: Callable[[Scenario], bool], follow_ups: int = 0) -> Attempt | None:
+        """A candidate whose first call is `tool`, of a scenario that `fits`; None when no more can be found.
+
+        With `follow_ups`, that many more requests refer to what came before them, or fewer, but one at least.
+        """
+        first = [each for each in self.scenarios if each.tool == tool and not each.after and fits(each)]
+        later = [each for each in self.scenarios if each.after and fits(each)] if follow_ups else []
+        # A tool whose families cannot be followed up on as often gets as many as they can.
+        for count in range(follow_ups, 0, -1):
+            if able := [each for each in first if goes_on(each, later, set(), count)]:
+                first = able
+                break
+        else:
+            first = [] if follow_ups else first
         families: dict[str, list[Scenario]] = defaultdict(list)
-        for scenario in self.scenarios:
-            if scenario.tool == tool and fits(scenario):
-                families[scenario.kind].append(scenario)
+        for scenario in first:
+            families[scenario.kind].append(scenario)
         left = ATTEMPTS
         while left > 0 and families:
             family = min(
@@ -114,7 +125,9 @@ class Maker:
             self._used[scenario.name] += 1
             for _ in range(12):
                 left -= 1
-                made = take_steps(self._slot(scenario), self._run, self._cross_check, self._answer)
+                made = take_steps(self._slot(scenario), self._run, self._cross_check, self._answer, self._new)
+                if isinstance(made, Attempt) and follow_ups:
+                    made = self._follow_up(made, later, follow_ups)
                 if isinstance(made, Attempt):
                     return made
                 self.ledger.reject(scenario.kind, made.reason, made.detail)
@@ -137,17 +150,13 @@ class Maker:
         if slots is None:
             return Rejected("the repository has nothing that it needs")
         template = self.random.choice(self._least_used(scenario.requests))
-        slots = slots | {"limit": self.random.choice(LIMITS), "count": self.random.randint(2, 6)}
-        slots["minutes"] = self.random.choice((60, 90, 100, 120, 150, 180, 200, 240, 300, 600))
+        slots = slots | self._numbers()
         if "file" in slots:
             slots["at"] = fill(self.random.choice(PLACES), slots)
             slots["source"] = corpus.files[str(slots["file"])].split("\n")[int(slots["line"]) - 1].strip()
-        request = typed(fill(template, slots), self.random, template)
-        named = ("symbol", "file", "path", "other", "copy", "member")
-        names = [str(slots[name]) for name in named if name in slots]
-        if reason := self.guard.reason(request, template, names):
-            self._used[template] += 1  # one that can never pass would be taken for ever
-            return Rejected(reason)
+        request = self._ask(template, slots)
+        if isinstance(request, Rejected):
+            return request
         about = next((slots[name] for name in ("symbol", "path", "command", "file") if slots.get(name)), "")
         return Attempt(
             family=scenario.kind,
@@ -161,6 +170,81 @@ class Maker:
             values=needed_values(template, slots),
             source=scenario,
             repository=corpus,
+            slots=slots,
+        )
+
+    def _numbers(self) -> Slots:
+        return {
+            "limit": self.random.choice(LIMITS),
+            "count": self.random.randint(2, 6),
+            "minutes": self.random.choice((60, 90, 100, 120, 150, 180, 200, 240, 300, 600)),
+        }
+
+    def _ask(self, template: str, slots: Slots) -> str | Rejected:
+        """The wording with its slots, as people type, unless a suite asks that."""
+        request = typed(fill(template, slots), self.random, template)
+        named = ("symbol", "file", "path", "other", "copy", "member")
+        names = [str(slots[name]) for name in named if name in slots]
+        if reason := self.guard.reason(request, template, names):
+            self._used[template] += 1  # one that can never pass would be taken for ever
+            return Rejected(reason)
+        return request
+
+    def _follow_up(self, made: Attempt, later: Sequence[Scenario], count: int) -> Attempt | Rejected:
+        """With requests that follow up on it, `count` or as many as there are families for; rejected without any."""
+        steps = [made]
+        with self._box(made.repository).program():
+            if "write_file" in made.tools:
+                self._run(made)  # what it wrote was put back when it ended, and may be asked for now
+            while len(steps) <= count:
+                step = self._next_step(steps, later, count - len(steps))
+                if step is None:
+                    break
+                steps.append(step)
+        if len(steps) == 1:
+            return Rejected("no request follows up on it")
+        tools = tuple(dict.fromkeys(tool for step in steps for tool in step.tools))
+        return replace(made, tools=tools, later=tuple(Step(step.request, step.work) for step in steps[1:]))
+
+    def _next_step(self, steps: Sequence[Attempt], later: Sequence[Scenario], left: int) -> Attempt | None:
+        """What can be asked after the last of the steps, of a family that has not been used in them: first one after
+        which as many more as are `left` can be asked."""
+        last, used = steps[-1], {step.scenario for step in steps}
+        able = [family for family in later if family.name not in used and family.follows(last.source)]
+        ends = {family.name for family in able if not goes_on(family, later, {*used, family.name}, left)}
+        while able:
+            family = min(able, key=lambda each: (each.name in ends, self._used[each.name], each.name))
+            able.remove(family)
+            self._used[family.name] += 1
+            # Only the first request of a conversation has to be new: "and where is it defined?" is asked after many.
+            made = take_steps(self._refer(family, last), self._run, self._cross_check, self._answer)
+            if isinstance(made, Attempt) and answered_before(made, steps):
+                made = Rejected("it was answered before")
+            if isinstance(made, Attempt):
+                return made
+            self.ledger.reject("follow_up", made.reason, made.detail)
+        return None
+
+    def _refer(self, family: Scenario, last: Attempt) -> Attempt | Rejected:
+        """A request that refers to the step before it."""
+        taken = family.take(last.slots, last.work.stdout)
+        if taken is None:
+            return Rejected("the output has not what the request refers to")
+        site = {} if family.needs == "nowhere" else self._next_site(last.repository, family)
+        if site is None:
+            return Rejected("the repository has nothing that it needs")
+        slots = site | self._numbers() | taken
+        template = self.random.choice(self._least_used(family.requests))
+        request = self._ask(template, slots)
+        if isinstance(request, Rejected):
+            return request
+        return replace(
+            last,
+            tools=family.tools,
+            request=request,
+            template=template,
+            scenario=family.name,
+            source=family,
             slots=slots,
         )
 
@@ -209,15 +293,17 @@ class Maker:
         return Rejected(reason) if reason else made
 
     def _answer(self, made: Attempt) -> Attempt | Rejected:
-        """With its answer, when nothing near it has been asked before."""
+        """With its answer."""
         self._used[made.template] += 1
         try:
             answer = made.source.fill_answer(made.slots, made.work.stdout, self._in_turn)
         except KeyError as error:
             return Rejected("the output lacks a word that the answer says", str(error))
-        if not self.near.add(made.request):
-            return Rejected("nearly the same request as another")
         return replace(made, work=replace(made.work, answer=answer))
+
+    def _new(self, made: Attempt) -> Attempt | Rejected:
+        """As it is, when nothing near it has been asked before."""
+        return made if self.near.add(made.request) else Rejected("nearly the same request as another")
 
     def _box(self, corpus: Corpus) -> Toolbox:
         if corpus.name not in self._boxes:
@@ -255,6 +341,22 @@ def unfit(scenario: Scenario, work: Work) -> str | None:
         if call.tool == "completion" and call.result.get("truncated") and not _CUTS.search(work.program):
             return "a list that was cut off is taken for the whole"
     return None
+
+
+def goes_on(family: Scenario, later: Sequence[Scenario], used: set[str], left: int) -> bool:
+    """Whether `left` more families, none of them used, can come one after the other after a family."""
+    return left == 0 or any(
+        each.follows(family) and goes_on(each, later, {*used, each.name}, left - 1)
+        for each in later
+        if each.name not in used
+    )
+
+
+def answered_before(made: Attempt, steps: Sequence[Attempt]) -> bool:
+    """Whether all that a step printed was printed by the same tool in a step before it: nobody asks that again."""
+    alike = [step for step in steps if set(step.tools) & set(made.tools)]
+    known = {line for step in alike for line in step.work.stdout.splitlines()}
+    return bool(alike) and set(made.work.stdout.splitlines()) <= known
 
 
 _CUTS = re.compile(r"\btruncated\b|\blimit=")  # in a program that knows that the list may be cut off

@@ -60,6 +60,7 @@ class Toolbox:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._written = Written(workspace.runs)
+        self._running = 0  # programs within each other
         self._server: LanguageServer | None = None
         self._git = GitTools(workspace)
         self._kept: dict[str, Record] = {}
@@ -72,11 +73,14 @@ class Toolbox:
 
     @contextmanager
     def program(self) -> Generator[None]:
-        """The time of one program: what its calls write is there until it ends."""
+        """The time of one program, or of several within one: what their calls write is there until the outermost ends."""
+        self._running += 1
         try:
             yield
         finally:
-            self._written.put_back()
+            self._running -= 1
+            if not self._running:
+                self._written.put_back()
 
     @property
     def _folder(self) -> Path:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from tunewright.contract.catalog import Catalog
 from tunewright.contract.errors import UserError
-from tunewright.datagen.families.scenario import Scenario
+from tunewright.datagen.families.own import own_scenarios
+from tunewright.datagen.families.scenario import Scenario, comes_after
 
 REQUESTS = Path(__file__).parent / "requests"
 HELP = "Every key is explained in docs/families.md."
@@ -108,10 +109,29 @@ def own_families(paths: Sequence[Path], catalog: Catalog) -> tuple[Scenario, ...
                         f"It has {', '.join(catalog.tool_names)}.",
                     )
             families.append(family)
+    known = [*shipped_families(), *own_scenarios(catalog), *families]
+    for family in families:
+        _check_links(f"{found[family.name]}: family {family.name}", family, known)
     return tuple(families)
+
+
+def _check_links(where: str, family: Scenario, known: Sequence[Scenario]) -> None:
+    """Raises UserError where there is no family that it comes after, or that one lacks a slot that it keeps."""
+    for name in family.after:
+        before = [other for other in known if comes_after(other, name)]
+        if not before:
+            raise UserError(f"{where}: after: there is no family {name}", HELP)
+        for other in before:
+            if lacking := set(family.keeps) - other.slots:
+                raise UserError(f"{where}: keeps: {other.name} has no {{{min(lacking)}}}", HELP)
+            if not other.shows_response:
+                raise UserError(f"{where}: after: the output of {other.name} is not shown", HELP)
 
 
 @cache
 def shipped_families() -> tuple[Scenario, ...]:
-    """Our own families, for the catalog `coding`."""
-    return tuple(family for path in sorted(REQUESTS.glob("*.toml")) for family in read_families(path))
+    """Our own families, for the catalog `coding`, follow-ups among them."""
+    families = [family for path in sorted(REQUESTS.glob("*.toml")) for family in read_families(path)]
+    for family in families:
+        _check_links(f"{REQUESTS}: family {family.name}", family, families)
+    return tuple(families)

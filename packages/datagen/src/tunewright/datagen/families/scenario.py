@@ -124,6 +124,10 @@ class Scenario(BaseModel):
     `row` is how `{items}`, `{all}` and `{list}` say a line: `{out1}`, `{out2}` … are its words there, and `{after1}`
     is what follows the first. `when` has the answers to outputs that are words, such as yes or unused; `nothing`
     has those to an empty output.
+
+    A follow-up is asked `after` the answer of one of the families named, when the regular expression `found` matches the
+    beginning of what that one printed. Its slots are the groups of `found`, those that it `keeps` of the request before,
+    and `before`, all that was printed. It refers to them, so its requests need not name them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -131,7 +135,7 @@ class Scenario(BaseModel):
     name: Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
     kind: Kind
     tools: Texts  # all that are called, in order
-    needs: Site
+    needs: Site = "nowhere"
     requests: Texts
     program: str
     answers: tuple[str, ...] = ()
@@ -140,8 +144,13 @@ class Scenario(BaseModel):
     when: Mapping[str, Texts] = {}
     volatile: bool = False  # prints what differs from run to run, so that its response cannot be shown
     printed_whole: bool = False  # prints whole files, so that its response is too long to be shown
+    after: tuple[
+        str, ...
+    ] = ()  # names of families; `references.*` is all whose names begin with `references.`
+    found: str = ""
+    keeps: tuple[str, ...] = ()
 
-    @field_validator("tools", "requests", "answers", "nothing", mode="before")
+    @field_validator("tools", "requests", "answers", "nothing", "after", "keeps", mode="before")
     @classmethod
     def _tuple(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value  # TOML has arrays only
@@ -153,6 +162,15 @@ class Scenario(BaseModel):
             return value
         return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
 
+    @field_validator("found")
+    @classmethod
+    def _compiles(cls, found: str) -> str:
+        try:
+            re.compile(found)
+        except re.error as error:
+            raise ValueError(f"not a regular expression ({error})") from error
+        return found
+
     @field_validator("program")
     @classmethod
     def _stripped(cls, program: str) -> str:
@@ -160,11 +178,16 @@ class Scenario(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Scenario":
-        known = slots_of(self.needs)
+        if not self.after and (self.found or self.keeps):
+            raise ValueError(
+                f"{'found' if self.found else 'keeps'}: only a follow-up has it, which needs after"
+            )
+        known = self.slots
+        filled_by = "found or keeps" if self.after else f"needs = {self.needs!r}"
         used = [name.removeprefix("bare_") for name in Template(self.program).get_identifiers()]
         for name in used:
             if name not in known:
-                raise ValueError(f"program: ${name} is not filled by needs = {self.needs!r}")
+                raise ValueError(f"program: ${name} is not filled by {filled_by}")
         try:
             tree = ast.parse(self.fill_program(dict.fromkeys(known, "x")))
         except (SyntaxError, ValueError) as error:
@@ -178,8 +201,9 @@ class Scenario(BaseModel):
         for request in self.requests:
             said = {match.group(1) for match in _SLOT.finditer(request)}
             if unknown := said - known:
-                raise ValueError(f"requests: {{{min(unknown)}}} is not filled by needs = {self.needs!r}")
-            if missing := set(used) - said - ({"file", "line"} if "at" in said else set()):
+                raise ValueError(f"requests: {{{min(unknown)}}} is not filled by {filled_by}")
+            missing = set(used) - said - ({"file", "line"} if "at" in said else set()) - self.known_before
+            if missing:
                 raise ValueError(
                     f"requests: {request!r} does not say {{{min(missing)}}}, which the program uses"
                 )
@@ -195,6 +219,36 @@ class Scenario(BaseModel):
     def tool(self) -> str:
         """The first one called."""
         return self.tools[0]
+
+    @property
+    def known_before(self) -> frozenset[str]:
+        """The slots that a follow-up takes from the request and the output before it."""
+        if not self.after:
+            return frozenset()
+        return frozenset({"before", *self.keeps, *re.compile(self.found).groupindex})
+
+    @property
+    def uses_before(self) -> bool:
+        """Whether its program is given all that was printed before."""
+        return "before" in Template(self.program).get_identifiers()
+
+    @property
+    def slots(self) -> frozenset[str]:
+        """All that its texts and its program may use."""
+        return slots_of(self.needs) | self.known_before
+
+    def follows(self, family: "Scenario") -> bool:
+        """Whether it can come after that family."""
+        return any(comes_after(family, name) for name in self.after)
+
+    def take(self, slots: Mapping[str, str | int], stdout: str) -> dict[str, str | int] | None:
+        """The slots taken from the request before, whose slots are given, and from its output; None where the output
+        is not one to follow."""
+        match = re.match(self.found, stdout)
+        if match is None:
+            return None
+        groups = {name: int(text) if text.isdecimal() else text for name, text in match.groupdict().items()}
+        return {name: slots[name] for name in self.keeps} | groups | {"before": stdout}
 
     @property
     def shows_response(self) -> bool:
@@ -237,6 +291,11 @@ class Scenario(BaseModel):
         if not self.row:
             return lines
         return [fill(self.row, _words(line) | {"after1": line.partition(" ")[2]}) for line in lines]
+
+
+def comes_after(family: Scenario, name: str) -> bool:
+    """Whether a name in a follow-up's `after` means that family."""
+    return family.name == name or (name.endswith(".*") and family.name.startswith(name[:-1]))
 
 
 def _words(text: str) -> dict[str, str]:
