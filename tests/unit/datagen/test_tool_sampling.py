@@ -1,5 +1,6 @@
 """Offers: the right tool is among them, or honestly is not."""
 
+import statistics
 from collections import Counter, defaultdict
 from random import Random
 
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 
 from tunewright.chat.tools import tools_in_prompt
 from tunewright.contract.catalog import SHIPPED, Catalog, Tool, load_catalog
-from tunewright.datagen.example_builder import deal, true_beside
+from tunewright.contract.recipe import Data
+from tunewright.datagen.example_builder import deal, forms_for, true_beside
 from tunewright.datagen.families.direct import BEYOND, Question, questions
 from tunewright.datagen.families.family_file import shipped_families
-from tunewright.datagen.generate import select
+from tunewright.datagen.generate import plan_orders, select
 from tunewright.datagen.tool_sampling import (
     DECOYS,
     INSTEAD,
@@ -145,6 +147,33 @@ def test_an_earlier_exchange_speaks_only_of_what_is_listed_and_denies_nothing_th
         "reading": [plain, denied],
         "masked": [plain, denied],
     }
+
+
+@pytest.mark.parametrize("offered", [0.5, 1.0])
+def test_no_list_tells_that_the_right_tool_is_missing(offered: float) -> None:
+    """Each tool is in as many of the lists without a call as of those in which another tool is called."""
+    tools = ["typecheck", "ruff_check", "pytest_run", "read_file", "write_file", "run_command", "git_log"]
+    data = Data(other=6000, offered=offered, tools=tuple(tools))
+    catalog = CATALOG.only(*tools)
+    orders = plan_orders(data, "other", 1.0, dict.fromkeys(tools, 1 / len(tools)), 2000)
+    random = Random(1)
+    lists: dict[str, list[set[str]]] = defaultdict(list)
+    for order, form in zip(orders, forms_for(orders, data, random)):
+        if form.offer:
+            needed = [order.tool] if order.tool else []
+            offer = draw_offer(catalog, needed, random, missing=order.missing, mask=False, shell=form.shell)
+            lists[order.label].append(set(offer.names))
+    assert sum(order.missing for order in orders) == pytest.approx(300, abs=5)
+    for tool in tools:
+        without = [tool in names for names in lists[""]]
+        others = [
+            tool in names for label, found in lists.items() if label not in ("", tool) for names in found
+        ]
+        every = [tool in names for label, found in lists.items() if label for names in found]
+        mean = statistics.mean(every if tool == "run_command" else others)
+        assert statistics.mean(without) == pytest.approx(mean, abs=0.12), tool
+    sizes = [len(names) for label, found in lists.items() if label for names in found]
+    assert statistics.mean(map(len, lists[""])) == pytest.approx(statistics.mean(sizes), abs=0.5)
 
 
 @given(st.integers(1, 20), st.integers(0, 60), st.integers(0, 60), st.integers(0, 20))

@@ -19,13 +19,14 @@ from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.rejections import Rejected
 from tunewright.datagen.reword import Reworder
 from tunewright.datagen.round_trip import unrenderable
-from tunewright.datagen.structure import Form, choose_preamble, draw_forms
+from tunewright.datagen.structure import Form, choose_preamble, draw_forms, flags
 from tunewright.datagen.synthesize import VOLATILE, Maker
 from tunewright.datagen.tool_sampling import SHELLS, Offer, decline, draw_offer
 from tunewright.datagen.typing_habits import typed
 
 Row = dict[str, Any]
 CALLS_ONLY = "You are a coding assistant. You can call tools."
+SHELL = 0.8  # share of the lists of direct answers that a shell is in
 TRIES = 40  # requests tried for one example that does not survive being written down
 
 
@@ -70,6 +71,26 @@ def forms_for(orders: Sequence[Order], data: Data, random: Random) -> list[Form]
         if orders[place].missing and not forms[place].offer:
             other = spare.pop()
             forms[place], forms[other] = forms[other], forms[place]
+    return _with_shells(forms, orders, random) if data.offered else forms
+
+
+def _with_shells(forms: Sequence[Form], orders: Sequence[Order], random: Random) -> list[Form]:
+    """The forms, with a shell as often in the lists of examples without a call as in those with one.
+
+    Where a tool is missing no shell is offered, for it could do the work; so other calls often have none either.
+    """
+    forms = list(forms)
+    listed = [place for place, form in enumerate(forms) if form.offer]
+    direct = [place for place in listed if not orders[place].tool]
+    calls = [place for place in listed if orders[place].label]
+    needing = sum(orders[place].tool in SHELLS for place in calls)
+    share = SHELL * len(direct) / max(1, len(listed) - len(calls))
+    rate = (share * len(calls) - needing) / max(1, len(calls) - needing)
+    for label in dict.fromkeys(orders[place].label for place in [*direct, *calls]):
+        places = [place for place in listed if orders[place].label == label and not orders[place].missing]
+        wanted = SHELL if not label else 1.0 if label in SHELLS else min(1.0, max(0.0, rate))
+        for place, shell in zip(places, flags(len(places), wanted, random)):
+            forms[place] = replace(forms[place], shell=shell)
     return forms
 
 
@@ -130,8 +151,10 @@ class Series:
         )
 
     def _question(self, order: Order, form: Form) -> Candidate:
-        """The question that was asked least, answered in words."""
-        question = min(self.asked, key=lambda q: self._uses[q.text])
+        """The question that was asked least, answered in words. With a shell there is little that no tool can do."""
+        denied = form.offer and form.shell
+        asked = [question for question in self.asked if not (denied and question.family == BEYOND)]
+        question = min(asked or self.asked, key=lambda q: self._uses[q.text])
         self._uses[question.text] += 1
         return Candidate(
             family=question.family,
@@ -191,7 +214,10 @@ class Series:
         said = "\n".join([made.request, *(step.request for step in made.later)])
         mask = made.calls and not made.missing and not any(tool in said for tool in made.tools)
         return replace(
-            made, offer=draw_offer(catalog, made.tools, self.random, missing=made.missing, mask=mask)
+            made,
+            offer=draw_offer(
+                catalog, made.tools, self.random, missing=made.missing, mask=mask, shell=made.form.shell
+            ),
         )
 
     def _write(self, made: Candidate) -> Candidate | Rejected:

@@ -29,6 +29,7 @@ from tunewright.datagen.families.own import own_scenarios, without_scenarios
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.no_tool_questions import (
     DIRECT,
+    DIRECT_BESIDE_LISTS,
     GROUPS,
     NAVIGATION_TOOLS,
     by_group,
@@ -40,7 +41,10 @@ from tunewright.datagen.reword import Reworder
 from tunewright.datagen.synthesize import Maker, open_engines
 from tunewright.datagen.tool_sampling import SHELLS, calls_by_first_tool, first_tool_shares, in_turn
 
-IRRELEVANT = 0.1  # share of examples whose tool is not offered, where enough of them list tools
+IRRELEVANT = 0.05  # share of examples whose tool is not offered, where enough of them list tools
+MISSING = (
+    0.5  # share of the lists without a call in which a tool is missing, at most: in the others a shell may be
+)
 Report = Callable[[str, int, int], None]
 
 
@@ -120,10 +124,10 @@ def plan_orders(
     tools = list(shares)
     if not tools:
         return [Order(group, "")] * min(count, questions_left)
-    direct = min(round(count * DIRECT), questions_left)
+    direct = min(round(count * (DIRECT_BESIDE_LISTS if data.offered else DIRECT)), questions_left)
     missing = round(count * IRRELEVANT)
     # Lists of tools are as common among answers without a call as among calls, so they set a limit.
-    while missing > int((direct + missing) * data.offered):
+    while missing > int((direct + missing) * data.offered * MISSING):
         missing -= 1
     orders = [Order(group, "")] * direct
     orders += [Order(group, tools[i % len(tools)], missing=True) for i in range(missing)]

@@ -32,7 +32,7 @@ GENERAL = (
 BY_TOOL = {
     "goto_definition": ("I'll go to the definition.", "Let me resolve that name."),
     "find_references": ("I'll collect the references.", "Let me see what uses it."),
-    "hover": ("I'll look at its signature.",),
+    "hover": ("I'll hover over it.",),
     "document_symbols": ("I'll list what the file defines.",),
     "workspace_symbols": ("I'll look through the repository's symbols.",),
     "completion": ("I'll ask for the completions.", "Let me see what fits there."),
@@ -59,6 +59,7 @@ class Form:
     loop: bool = False  # the tool's response and the final answer after the call
     preamble: bool = False  # a sentence before the call
     offer: bool = False  # a list of tools to choose from
+    shell: bool = True  # among those offered
     follow_ups: int = 0  # requests after the loop, each with its own calls, response and answer
 
 
@@ -78,9 +79,9 @@ def draw_forms(
     for label in dict.fromkeys(labels):
         places = [index for index, other in enumerate(labels) if other == label]
         count = len(places)
-        systems = _flags(count, structure.system_message, random)
-        several = _flags(count, structure.multi_turn, random)
-        preambles = _flags(count, structure.preamble, random)
+        systems = flags(count, structure.system_message, random)
+        several = flags(count, structure.multi_turn, random)
+        preambles = flags(count, structure.preamble, random)
         kinds = _kinds(sum(several), random)
         able = systems if listed_in_system else [True] * count
         offers = _offers(able, offered, random)
@@ -102,7 +103,7 @@ def _with_follow_ups(
     forms = list(forms)
     for label in dict.fromkeys(labels):
         loops = [place for place, form in enumerate(forms) if form.loop and labels[place] == label]
-        for place, goes_on in zip(loops, _flags(len(loops), rate, random)):
+        for place, goes_on in zip(loops, flags(len(loops), rate, random)):
             if goes_on:
                 count = random.choices(range(1, len(FOLLOW_UPS) + 1), FOLLOW_UPS)[0]
                 forms[place] = replace(forms[place], follow_ups=count)
@@ -114,12 +115,12 @@ def _offers(able: Sequence[bool], rate: float, random: Random) -> list[bool]:
     if not rate:
         return [False] * len(able)
     places = [place for place, can in enumerate(able) if can]
-    wanted = sum(_flags(len(able), rate, random))
+    wanted = sum(flags(len(able), rate, random))
     chosen = set(random.sample(places, min(wanted, len(places))))
     return [place in chosen for place in range(len(able))]
 
 
-def _flags(count: int, rate: float, random: Random) -> list[bool]:
+def flags(count: int, rate: float, random: Random) -> list[bool]:
     """`count` flags of which `rate` are set, the fraction left over decided by chance, in random order."""
     whole = int(count * rate)
     whole += random.random() < count * rate - whole
@@ -129,8 +130,8 @@ def _flags(count: int, rate: float, random: Random) -> list[bool]:
 
 
 def _kinds(count: int, random: Random) -> list[str]:
-    loops = _flags(count, LOOP + BOTH, random)
-    both = _flags(sum(loops), BOTH / (LOOP + BOTH), random)
+    loops = flags(count, LOOP + BOTH, random)
+    both = flags(sum(loops), BOTH / (LOOP + BOTH), random)
     return [("both" if both.pop() else "loop") if loop else "earlier" for loop in loops]
 
 

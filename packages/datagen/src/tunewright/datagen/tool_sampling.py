@@ -140,13 +140,36 @@ def in_turn(shares: Mapping[str, float], count: int) -> list[str]:
     return order
 
 
+def _instead(tools: Collection[str]) -> set[str]:
+    """What could do these tools' work, shells always among it."""
+    return {other for name in tools for other in INSTEAD.get(name, ())} | {*SHELLS}
+
+
 def draw_offer(
-    catalog: Catalog, needed: Collection[str], random: Random, *, missing: bool = False, mask: bool = True
+    catalog: Catalog,
+    needed: Collection[str],
+    random: Random,
+    *,
+    missing: bool = False,
+    mask: bool = True,
+    shell: bool = True,
 ) -> Offer:
-    """Tools in random order. With `missing`, neither those needed nor what could replace them are among them;
-    otherwise all that are needed are. Where nothing would be left, look-alikes are offered."""
-    instead = {other for name in needed for other in INSTEAD.get(name, ())} | {*SHELLS}
-    kept_out = {*needed, *instead} if missing else set(needed)
+    """Tools in random order. With `missing`, neither those needed nor what could replace them are among them; otherwise
+    all that are needed are. Where nothing would be left, look-alikes are offered.
+
+    What a list lacks must not tell that the right tool is missing. So a list without a `shell` is drawn as if some other
+    tool were missing, with what could replace that one.
+    """
+    shells = [name for name in SHELLS if name in catalog.tool_names]
+    if missing:
+        kept_out = {*needed, *_instead(needed)}
+    elif shell:
+        if shells and not {*needed} & {*shells}:
+            needed = {*needed, random.choice(shells)}
+        kept_out = {*needed, *shells}
+    else:
+        lacking = random.sample([name for name in catalog.tool_names if name not in needed] or [""], 1)
+        kept_out = {*needed, *lacking, *_instead(lacking)}
     others = [tool for tool in catalog.tools if tool.name not in kept_out]
     random.shuffle(others)
     most = min(len(catalog.tools), MOST)
