@@ -1,14 +1,15 @@
 """Would a colleague write the generated requests and answers, and can a reader tell them from hand-written ones?
 
     python benchmarks/blind_readings.py                                   the sheet's table
-    python benchmarks/blind_readings.py --draw OUT [--now FOLDER] [--before FOLDER]     draw texts to be read
+    python benchmarks/blind_readings.py --draw OUT [--now FOLDER] [--before FOLDER] [--kinds KIND ...]  draw texts to be read
     python benchmarks/blind_readings.py --join OUT READING READING        add two readings to the sheet
 
 `--draw` writes `OUT/texts.jsonl` for the readers and `OUT/origins.json`, which they do not see. Drawn are 200 requests
 and 200 answers of generated data (`now`; by default 720 rows of the default recipe are made), mixed with texts of data of an
 earlier version (`before`) and with hand-written ones (`hand`: the suites' requests, and the right answers in words that they
 hold). A request is a row's last one; an answer is what the assistant says in words after a program's output, shown with
-both. Each template is drawn once before any comes again. Folders and packages get other names in paths, the same few for
+both. A request after a program's output, in a conversation that goes on, is a `follow_up`, shown with what came before.
+Each template is drawn once before any comes again. Folders and packages get other names in paths, the same few for
 all: the suites' repositories are never those of training, and a reader who knows one would know the origin.
 
 A reading is a JSONL file with a line for each text: `{"id": 7, "colleague": "yes", "origin": "hand"}`. `colleague` is `yes`
@@ -31,6 +32,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tunewright.chat.calls import find
 from tunewright.contract.intervals import wilson_interval
 from tunewright.contract.recipe import load_recipe
 from tunewright.datagen.generate import generate_dataset
@@ -39,6 +41,7 @@ from tunewright.eval.statistics import Proportion
 ROOT = Path(__file__).resolve().parents[1]
 SHEET = Path(__file__).with_suffix(".jsonl")
 SEED = 20261129  # of the first round; each later one adds 1
+KINDS = ("request", "answer", "follow_up")
 SIZES = {"now": 200, "before": 50, "hand": 50}
 LONGEST = 1_500  # characters of a program's output that a reader is shown
 CALL = "<tool_call>"
@@ -63,10 +66,11 @@ def main() -> int:
     parser.add_argument("--draw", type=Path, metavar="OUT", help="write texts to be read")
     parser.add_argument("--now", type=Path, help="a dataset of this checkout")
     parser.add_argument("--before", type=Path, help="an earlier version's dataset")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of texts to draw")
     parser.add_argument("--join", nargs=3, type=Path, metavar=("OUT", "READING", "READING"))
     options = parser.parse_args()
     if options.draw:
-        draw(options.draw, options.now, options.before)
+        draw(options.draw, options.now, options.before, options.kinds)
         return 0
     if options.join:
         join(*options.join)
@@ -77,7 +81,7 @@ def main() -> int:
     return 0 if claims else 1
 
 
-def draw(out: Path, now: Path | None, before: Path | None) -> None:
+def draw(out: Path, now: Path | None, before: Path | None, kinds: Sequence[str]) -> None:
     """Write the texts in a seeded order, and apart from them where each is from."""
     with tempfile.TemporaryDirectory() as scratch:
         if now is None:
@@ -89,7 +93,7 @@ def draw(out: Path, now: Path | None, before: Path | None) -> None:
     random = Random(SEED + newest(rows_of(SHEET)))
     drawn: list[Text] = []
     for origin, texts in sets.items():
-        for kind in ("request", "answer"):
+        for kind in kinds:
             once = {text["template"]: text for text in texts if text["kind"] == kind}
             pile = list(once.values())
             # Fewer templates than are wanted: then each may come again with other values.
@@ -148,11 +152,25 @@ def texts_of(messages: Sequence[dict[str, Any]], template: str, scenario: str) -
     request = str(messages[asked[-1]]["content"])
     if request.lstrip().startswith("<tool_response>"):
         return
+    before = messages[: asked[-1]]
+    if any(message["role"] == "tool" for message in before):
+        shown = {"conversation": "\n".join(map(spoken, before)), "request": request}
+        yield {"kind": "follow_up", "template": request, "shown": shown}
+        return
     yield {"kind": "request", "template": template, "shown": {"request": request}}
     said, after = messages[-1], messages[-2] if len(messages) > 1 else {"role": ""}
     if said["role"] == "assistant" and after["role"] == "tool" and CALL not in str(said["content"]):
         shown = {"request": request, "output": str(after["content"])[:LONGEST], "answer": said["content"]}
         yield {"kind": "answer", "template": scenario, "shown": shown}
+
+
+def spoken(message: dict[str, Any]) -> str:
+    """A message as a reader is shown it; of a call the program."""
+    calls = find(str(message["content"])).calls
+    said = "\n".join(call.program or call.name or "" for call in calls) if calls else str(message["content"])
+    return (
+        f"[{'program' if calls else message['role']}] {said[:LONGEST]}" if message["role"] != "system" else ""
+    )
 
 
 def join(out: Path, first: Path, second: Path) -> None:
@@ -201,7 +219,7 @@ def table(rows: Sequence[dict[str, Any]]) -> bool:
     )
     guessed: dict[tuple[str, str], Proportion] = {}
     would: dict[tuple[str, str], Proportion] = {}
-    for kind in ("request", "answer"):
+    for kind in KINDS:
         for origin in SIZES:
             part = [row for row in rows if row["kind"] == kind and row["from"] == origin]
             if not part:
@@ -217,7 +235,7 @@ def table(rows: Sequence[dict[str, Any]]) -> bool:
             )
     kept: dict[str, bool] = {}
     print()
-    for kind in ("request", "answer"):
+    for kind in dict.fromkeys(row["kind"] for row in rows):
         low, high = difference(guessed[kind, "hand"], guessed[kind, "now"])
         print(f"{kind}s guessed `hand`, hand-written less generated: {low:+.0%} to {high:+.0%}")
         kept[f"at least 90 % of the generated {kind}s read as a colleague's in both readings"] = (
