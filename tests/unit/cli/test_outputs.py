@@ -106,6 +106,15 @@ def test_scores_never_replace_predictions_or_their_suite(tmp_path: Path) -> None
         refused(tmp_path, arguments, "is an input")
 
 
+def test_a_suite_is_known_by_its_name_and_a_folder_is_no_predictions(tmp_path: Path) -> None:
+    predictions = tmp_path / "predictions.jsonl"
+    predictions.write_text("{}\n")
+    refused(
+        tmp_path, ["score", "--predictions", str(predictions), "--suite", "navigation"], "predictions.jsonl"
+    )
+    refused(tmp_path, ["score", "--predictions", str(tmp_path)], f"./inv score --run {tmp_path}")
+
+
 @pytest.mark.parametrize(
     ("first", "second"), [("-", "-"), ("-", "/dev/stdout"), ("{0}/x", "{0}/x"), ("{0}/x", "{0}/y/../x")]
 )

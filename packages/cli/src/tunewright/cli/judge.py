@@ -10,7 +10,7 @@ from invoke.exceptions import Exit
 
 from tunewright.cli.invoke_program import ROOT, command, one_of
 from tunewright.cli.runs import RUN, find
-from tunewright.cli.validating import VALIDATIONS, checked_subset, judge
+from tunewright.cli.validating import VALIDATIONS, checked_subset, judge, suite_file
 from tunewright.contract.console import Progress, say
 from tunewright.contract.outputs import check_outputs, is_stdout, write_page, write_result
 
@@ -29,7 +29,7 @@ JSON = "write it as JSON to this file, or - for standard output"
 @command(
     predictions="a predictions .jsonl file",
     run="instead: everything of a run, or of a validation",
-    suite="the suite it answers (default: the run's own, or the shipped one of its name)",
+    suite="the suite it answers, by its name or file (default: the run's own, or the shipped one of its name)",
     subset="only the cases of this subset: quick",
     judge_url="also ask a judge model at this endpoint about the answers in words; it is measured, and decides nothing",
     judge_name="the judge's model id; its key, if any, is in TUNEWRIGHT_API_KEY",
@@ -98,6 +98,7 @@ def score_file(
 ) -> int:
     """Score one suite's predictions; the exit code."""
     from tunewright.contract.catalog import load_catalog
+    from tunewright.contract.errors import UserError
     from tunewright.contract.recipe import load_recipe
     from tunewright.contract.suite import read_suite
     from tunewright.eval.predictions import read_predictions
@@ -108,7 +109,11 @@ def score_file(
         from tunewright.chat.calls import DIALECTS
 
         one_of("dialect", dialect, tuple(DIALECTS))
-    answered = Path(suite) if suite else suite_of(path)
+    if path.is_dir():
+        raise UserError(
+            f"{path} is a folder", f"--predictions takes one file; for a whole run: ./inv score --run {path}"
+        )
+    answered = suite_file(suite) if suite else suite_of(path)
     check_outputs(json, inputs=[path, answered, *map(Path, filter(None, (catalog, recipe)))])
     cases = read_suite(answered, checked_subset(subset))
     rules = load_recipe(recipe, ROOT) if recipe else None

@@ -172,13 +172,18 @@ def read_suites(names: list[str], subset: str = "") -> "dict[Path, Suite]":
     from tunewright.contract.suite import read_suite
 
     part = checked_subset(subset)
-    paths = [Path(name) if name.endswith(".jsonl") else Path("suites") / f"{name}.jsonl" for name in names]
     found = {}
-    for path in paths or [Path(name) for name in SUITES]:
-        there = path if path.is_absolute() or path.is_file() else ROOT / path
+    for name in names or SUITES:
+        there = suite_file(name)
         found[there.resolve()] = read_suite(there, part)
         read_checked(there)
     return found
+
+
+def suite_file(name: str) -> Path:
+    """The file of a shipped suite's name, or of a path."""
+    path = Path(name) if name.endswith(".jsonl") else Path("suites") / f"{name}.jsonl"
+    return path if path.is_absolute() or path.is_file() else ROOT / path
 
 
 def named_suites(names: list[str], subset: str, recipe: "Recipe | None") -> "dict[Path, Suite]":
