@@ -48,6 +48,12 @@ def test_a_follow_up_takes_its_slots_from_the_request_and_the_output_before_it()
     assert users.take(slots, "not found") is None
 
 
+def test_an_optional_part_that_is_not_there_is_nothing_to_refer_to(tmp_path: Path) -> None:
+    (family,) = own(tmp_path, found="(?P<name>[a-z]+)?(?P<path>[0-9.]+)", keeps="")
+    assert family.take({}, "12") is None
+    assert family.take({}, "ab12") == {"name": "ab", "path": "12", "before": "ab12"}
+
+
 def test_a_name_that_an_outline_lists_twice_is_not_asked_about() -> None:
     uses = FAMILIES["then.uses_of_first_symbol"]
     assert uses.take({"path": "a.py"}, "read 3\nwrite 9") is not None

@@ -192,19 +192,37 @@ def test_there_are_enough_operators() -> None:
         ("discrimination-11", "print('ok' if CALL.success else 'failed')", True),
         ("discrimination-11", "print(CALL.stdout)", True),
         ("discrimination-09", "print('pass' if CALL.success else 'fail')", True),
-        ("discrimination-08", "r = CALL; print(r.error_count if r.errors else 'type mistakes')", True),
-        ("discrimination-08", "r = CALL; print(r.error_count if r.errors else 'not tested')", False),
-        ("discrimination-08", "print('not what I want' if CALL.errors else 'ok')", False),
-        ("discrimination-08", "print('not ok' if CALL.errors else 'ok')", True),
+        ("which_tool-20", "r = CALL; print(r.error_count if r.errors else 'types right')", True),
+        ("which_tool-20", "r = CALL; print(r.error_count if r.errors else 'not tested')", False),
+        ("which_tool-20", "print('not what I want' if CALL.errors else 'ok')", False),
+        ("which_tool-20", "print('not ok' if CALL.errors else 'ok')", True),
+        # Words of one's own say how it came out, and not the other way round.
+        ("which_tool-20", "print('errors found' if CALL.errors else 'none')", True),
+        ("which_tool-20", "print('right' if CALL.errors else 'wrong')", False),
+        ("which_tool-20", "print('not supported' if CALL.errors else 'valid')", False),
+        ("which_tool-13", "print('approved' if CALL.success else 'not approved')", True),
+        ("which_tool-13", "print('approved' if CALL.success else 'commit')", False),
+        ("which_tool-28", "print('made' if CALL.success else 'failed')", False),
+        ("which_tool-28", "print('helped' if CALL.success else 'not helped')", True),
+        # That nobody calls it is an answer, too.
+        ("which_tool-54", "print('def' if CALL.references else 'def')", False),
+        ("which_tool-54", "print('in use' if CALL.references else 'unused')", True),
+        ("which_tool-54", "print(CALL.reference_count)", True),
+        # Nobody asked whether the file was written.
+        ("which_tool-43", "print(CALL.path)", True),
     ],
 )
 def test_a_result_is_told_by_words_about_it(name: str, code: str, right: bool) -> None:
     calls = {
         "discrimination-11": "run_command('python -m build')",
         "discrimination-09": "pytest_run('tests/test_formatting.py')",
-        "discrimination-08": "typecheck('networkx/utils/heaps.py')",
+        "which_tool-13": "ruff_check('networkx/generators/atlas.py')",
+        "which_tool-20": "typecheck('networkx/algorithms/distance_regular.py')",
+        "which_tool-28": "pytest_run('networkx/algorithms/tests/test_mis.py')",
+        "which_tool-43": "write_file('VERSION.txt', '3.7rc0')",
+        "which_tool-54": "find_references('networkx/algorithms/centrality/group.py', 201, '_group_preprocessing')",
     }
-    case = CASES[f"field_access/{name}"]
+    case = WHOLE[f"field_access/{name}"]
     said = answer(code.replace("CALL", calls[name]))
     found = judge(case, Prediction(case=case.id, text=said), trials())
     assert found.passed is right, found.reasons

@@ -42,9 +42,8 @@ from tunewright.datagen.synthesize import Maker, open_engines
 from tunewright.datagen.tool_sampling import SHELLS, calls_by_first_tool, first_tool_shares, in_turn
 
 IRRELEVANT = 0.05  # share of examples whose tool is not offered, where enough of them list tools
-MISSING = (
-    0.5  # share of the lists without a call in which a tool is missing, at most: in the others a shell may be
-)
+# Share of the lists without a call in which a tool is missing, at most: in the others a shell may be.
+MISSING = 0.5
 Report = Callable[[str, int, int], None]
 
 

@@ -24,6 +24,7 @@ _CHANGES = re.compile(
     r"write|run|exec|execute|create|delete|remove|update|set|send|post|put|add|edit|apply|move|rename|insert|save|commit|"
     r"push|install|book|cancel|pay|buy|order|upload|schedule|start|stop"
 )
+_FINDS = re.compile(r"find|goto|search|lookup")
 _ORDERED = re.compile(r"\b(then|after|afterwards|before|first run|followed by|next|finally)\b")
 _SORTED = re.compile(
     r"\b(sort|sorted|order of|ordered|alphabetical(?:ly)?|descending|ascending|newest|oldest|reversed?)\b"
@@ -51,6 +52,17 @@ _GOOD = re.compile(
 _BAD = re.compile(
     r"\b(?:any|errors?|fail(?:s|ing|ures?)?|complain\w*|broken|wrong|problems?|issues?|violations?|mistakes?)\b"
 )
+# Words for an outcome that is as it should be, and for one that is not, whatever the request says.
+_WELL = re.compile(
+    r"\b(?:yes|ok|okay|true|pass(?:ed|es|ing)?|succe\w+|fine|good|green|clean|tidy|clear|correct|right|valid|safe|sound|worked|works|done|"
+    r"finished|ready|found|used|alive|in use|resolved|in order|free)\b"
+)
+_ILL = re.compile(
+    r"\b(?:fail\w*|errors?|problems?|issues?|violations?|mistakes?|complain\w*|broken|wrong|bad|red|dirty|messy|incorrect|invalid|unsafe|"
+    r"dead|missing|absent|unresolved|unsound|unsuccessful\w*|unclean|untidy|unused|findings?|faults?)\b"
+)
+_TURNS = re.compile(r"\b(?:no|not|none|nothing|never|without|zero|0|free of)\b|n't\b")
+_CHOICE = re.compile(r"\b(?:true or false|yes or no)\b")
 _ASKED = re.compile(r"\?|\b(?:whether|if)\b|^(?:is|are|do|does|did|has|have|can|any|will)\b")
 _FUNCTION_WORDS = frozenset(
     (
@@ -96,6 +108,7 @@ _FUNCTION_WORDS = frozenset(
 _AFFIRMS = re.compile(
     r"\b(?:yes|ok|okay|true|pass(?:ed|es)?|succe\w+|fine|good|green|clean|done|worked|works|found|valid)\b"
 )
+_STEM = 4  # letters by which a word of the request is known
 _SAID = 60  # characters of an output that a reason quotes
 
 Wrong = dict[str, list[str]]
@@ -149,6 +162,7 @@ class Grader:
         self.known = [(name, arguments) for name, arguments, _ in known if not _changes(name)]
         self.notices = case.expect.notices
         self.request = case.request.lower()
+        self._stems = {word[:_STEM] for word in re.findall(r"[a-z]{3,}", self.request)}
         self.strict = bool(case.expect.fields)
         # Fields that the gold prints in some world.
         self._fields = {
@@ -196,7 +210,10 @@ class Grader:
         output = self.outputs[number]
         says = any(line in self.constants or line in ("true", "false") for line in output.plain_lines)
         nothing = bool(gold.calls) and not output.values and not says and not self._silent
-        return bool(gold.error) or any(failed(call) for call in gold.calls) or nothing
+        # Whether there is anything is answered where nothing is found, too: a gold says false there.
+        told = any(line in ("true", "false") for line in output.plain_lines)
+        stuck = any(failed(call) and not (told and _FINDS.match(call.tool)) for call in gold.calls)
+        return bool(gold.error) or stuck or nothing
 
     def _world(self, number: int, gold: WorldRun, answer: WorldRun, grade: Grade) -> None:
         if answer.stopped:
@@ -387,10 +404,16 @@ class Grader:
             return
         with_values = {gold for gold, _, valued in grade.shown if valued}
         echo = next((text for gold, text, _ in grade.shown if gold == "True" and self._echoes(text)), "")
-        if with_values == yes_or_no or (echo and not with_values):
+        succeeds = self._succeeds()
+        # Who has a file written and does not ask how it went is told anything.
+        asked = _ASKED.search(self.request) or not any(_changes(call.tool) for call in self.golds[0].calls)
+        own_words = asked and succeeds and not with_values
+        if with_values == yes_or_no or (echo and not with_values and not own_words):
             grade.wrong["fields"].append(f"{_quoted(echo or grade.shown[0][1])} tells neither yes nor no")
             return
-        if self._succeeds() and (wrong := self._wrong_way_round({(g, a.lower()) for g, a, _ in grade.shown})):
+        texts = {(gold, answer.lower()) for gold, answer, _ in grade.shown}
+        wrong = self._wrong_way_round(texts) if succeeds else ""
+        if wrong := wrong or (self._unclear(texts) if own_words else ""):
             grade.wrong["fields"].append(wrong)
 
     def _succeeds(self) -> bool:
@@ -414,6 +437,32 @@ class Grader:
             return "it prints yes or no, and two things were asked" if " or " in self.request else ""
         if (good and ("True", "no") in said) or (bad and ("True", "yes") in said):
             return "yes and no are the wrong way round"
+        return ""
+
+    def _unclear(self, said: set[tuple[str, str]]) -> str:
+        """Why texts of the answer's own do not say whether a call had success; empty when they do.
+
+        They say so in words that all know (`valid`, `3 errors`), or in the request's (`happy` and `not happy`).
+        """
+        repeats: dict[str, set[bool]] = {"True": set(), "False": set()}
+        for gold, text in sorted(said):
+            rest, turned = _TURNS.sub(" ", text), bool(_TURNS.search(text))
+            words = [word for word in re.findall(r"[a-z]{3,}", rest) if word not in _FUNCTION_WORDS]
+            if text in ("yes", "no", "true", "false"):
+                continue
+            if (choice := _CHOICE.search(self.request)) and contains(self.request, text):
+                return f"it prints {_quoted(text)}, which is not {choice[0]}"
+            ill = bool(_ILL.search(rest))
+            if ill or _WELL.search(rest) or (turned and not words):  # `none`, where problems were asked about
+                well = not turned if _WELL.search(rest) and not ill else turned
+                if well != (gold == "True"):
+                    return f"it prints {_quoted(text)} where it is the other way round"
+            elif words and all(word[:_STEM] in self._stems for word in words):
+                repeats[gold].add(turned)
+            else:
+                return f"{_quoted(text)} does not say how it came out"
+        if repeats["True"] & repeats["False"]:
+            return "its texts do not say how it came out"
         return ""
 
     def _echoes(self, text: str) -> bool:

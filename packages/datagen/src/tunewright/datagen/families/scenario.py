@@ -144,9 +144,8 @@ class Scenario(BaseModel):
     when: Mapping[str, Texts] = {}
     volatile: bool = False  # prints what differs from run to run, so that its response cannot be shown
     printed_whole: bool = False  # prints whole files, so that its response is too long to be shown
-    after: tuple[
-        str, ...
-    ] = ()  # names of families; `references.*` is all whose names begin with `references.`
+    # Names of families; `references.*` is all whose names begin with `references.`.
+    after: tuple[str, ...] = ()
     found: str = ""
     keeps: tuple[str, ...] = ()
 
@@ -245,9 +244,13 @@ class Scenario(BaseModel):
         """The slots taken from the request before, whose slots are given, and from its output; None where the output
         is not one to follow."""
         match = re.match(self.found, stdout)
-        if match is None:
+        if match is None or None in match.groups():
             return None
-        groups = {name: int(text) if text.isdecimal() else text for name, text in match.groupdict().items()}
+        groups: dict[str, str | int] = match.groupdict()
+        for name in (NUMBERS | {"line"}) & groups.keys():
+            if not match[name].isdecimal():
+                return None
+            groups[name] = int(match[name])
         return {name: slots[name] for name in self.keeps} | groups | {"before": stdout}
 
     @property
