@@ -29,7 +29,7 @@ from tunewright.datagen.families.own import own_scenarios, without_scenarios
 from tunewright.datagen.families.scenario import Scenario
 from tunewright.datagen.no_tool_questions import (
     DIRECT,
-    DIRECT_BESIDE_LISTS,
+    DIRECT_WITH_LISTS,
     GROUPS,
     NAVIGATION_TOOLS,
     by_group,
@@ -123,7 +123,7 @@ def plan_orders(
     tools = list(shares)
     if not tools:
         return [Order(group, "")] * min(count, questions_left)
-    direct = min(round(count * (DIRECT_BESIDE_LISTS if data.offered else DIRECT)), questions_left)
+    direct = min(round(count * (DIRECT_WITH_LISTS if data.offered else DIRECT)), questions_left)
     missing = round(count * IRRELEVANT)
     # Lists of tools are as common among answers without a call as among calls, so they set a limit.
     while missing > int((direct + missing) * data.offered * MISSING):

@@ -11,7 +11,7 @@ from tunewright.datagen.rejections import Ledger
 
 DIRECT = 0.08  # share of examples that need no call, as far as there are questions
 # Where examples list tools: a third of these have a list, half of the lists without a call; a tool is missing in the others.
-DIRECT_BESIDE_LISTS = 0.15
+DIRECT_WITH_LISTS = 0.15
 GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = (
     *("goto_definition", "find_references", "hover", "document_symbols", "workspace_symbols"),
