@@ -1,12 +1,14 @@
 """Work of several steps in generated data: how much there is, and whether each step follows from what was said before it.
 
-    python benchmarks/conversations.py [--recipe NAME] [--examples N]
+    python benchmarks/conversations.py [--recipe NAME] [--examples N] [--as-it-is]
     python benchmarks/conversations.py --data FOLDER
 
 Generates a dataset by the recipe, half of it in each group, and prints how many examples go on after the first answer, over
-how many steps, and in how many wordings. Claimed: there are conversations of two, three, four, five and six steps; every
-value that a later call is given was said before it; and a tenth of the later steps at least take a value from an output,
-which no request has named.
+how many steps, and in how many wordings. Whatever the recipe says, all examples have several turns, and all that show a
+tool's response go on, so that there are enough; not with `--as-it-is`.
+
+Claimed: there are conversations of two, three, four, five and six steps; every value that a later call is given was said
+before it; and a tenth of the later steps at least take a value from an output, which no request has named.
 """
 
 import argparse
@@ -89,13 +91,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--recipe", default="qwen3-4b")
     parser.add_argument("--examples", type=int, default=800)
+    parser.add_argument("--as-it-is", action="store_true", help="keep the recipe's shares of several turns")
     parser.add_argument("--data", type=Path, help="a dataset instead of one that is made")
     options = parser.parse_args()
     if options.data:
         return tell(options.data)
     recipe = load_recipe(options.recipe, ROOT)
     half = options.examples // 2
-    data = recipe.data.model_copy(update={"navigation": half, "other": options.examples - half})
+    structure = recipe.data.structure
+    if not options.as_it_is:
+        structure = structure.model_copy(update={"multi_turn": 1.0, "follow_ups": 1.0})
+    sizes = {"navigation": half, "other": options.examples - half}
+    data = recipe.data.model_copy(update={**sizes, "structure": structure})
     with tempfile.TemporaryDirectory() as scratch:
         generate_dataset(recipe.model_copy(update={"data": data}), Path(scratch, "made"), root=ROOT)
         return tell(Path(scratch, "made"))

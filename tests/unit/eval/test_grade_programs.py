@@ -204,6 +204,10 @@ def test_there_are_enough_operators() -> None:
         ("which_tool-13", "print('approved' if CALL.success else 'commit')", False),
         ("which_tool-28", "print('made' if CALL.success else 'failed')", False),
         ("which_tool-28", "print('helped' if CALL.success else 'not helped')", True),
+        ("which_tool-13", "print('ruff' if CALL.violations else 'no violation')", False),
+        ("which_tool-24", "print('not swaps' if CALL.failed else 'swaps')", False),
+        ("which_tool-24", "print('some fail' if CALL.failed else 'all pass')", True),
+        ("which_tool-54", "print('success' if CALL.references else 'failure')", False),
         # That nobody calls it is an answer, too.
         ("which_tool-54", "print('def' if CALL.references else 'def')", False),
         ("which_tool-54", "print('in use' if CALL.references else 'unused')", True),
@@ -218,6 +222,7 @@ def test_a_result_is_told_by_words_about_it(name: str, code: str, right: bool) -
         "discrimination-09": "pytest_run('tests/test_formatting.py')",
         "which_tool-13": "ruff_check('networkx/generators/atlas.py')",
         "which_tool-20": "typecheck('networkx/algorithms/distance_regular.py')",
+        "which_tool-24": "pytest_run('networkx/algorithms/tests/test_swap.py')",
         "which_tool-28": "pytest_run('networkx/algorithms/tests/test_mis.py')",
         "which_tool-43": "write_file('VERSION.txt', '3.7rc0')",
         "which_tool-54": "find_references('networkx/algorithms/centrality/group.py', 201, '_group_preprocessing')",

@@ -54,12 +54,16 @@ _BAD = re.compile(
 )
 # Words for an outcome that is as it should be, and for one that is not, whatever the request says.
 _WELL = re.compile(
-    r"\b(?:yes|ok|okay|true|pass(?:ed|es|ing)?|succe\w+|fine|good|green|clean|tidy|clear|correct|right|valid|safe|sound|worked|works|done|"
+    r"\b(?:yes|ok|okay|true|pass(?:ed|es|ing)?|succe\w+|fine|good|green|clean|tidy|clear|correct|right|valid|safe|sound|work(?:ed|s|ing)|done|"
     r"finished|ready|found|used|alive|in use|resolved|in order|free)\b"
 )
 _ILL = re.compile(
     r"\b(?:fail\w*|errors?|problems?|issues?|violations?|mistakes?|complain\w*|broken|wrong|bad|red|dirty|messy|incorrect|invalid|unsafe|"
     r"dead|missing|absent|unresolved|unsound|unsuccessful\w*|unclean|untidy|unused|findings?|faults?)\b"
+)
+# What says that a call worked, and not what it found.
+_OUTCOME = re.compile(
+    r"succe\w+|fail\w*|ok|okay|pass(?:ed|es)?|valid|invalid|good|bad|fine|errors?|done|worked"
 )
 _TURNS = re.compile(r"\b(?:no|not|none|nothing|never|without|zero|0|free of)\b|n't\b")
 _CHOICE = re.compile(r"\b(?:true or false|yes or no)\b")
@@ -162,7 +166,9 @@ class Grader:
         self.known = [(name, arguments) for name, arguments, _ in known if not _changes(name)]
         self.notices = case.expect.notices
         self.request = case.request.lower()
-        self._stems = {word[:_STEM] for word in re.findall(r"[a-z]{3,}", self.request)}
+        # Words that an answer to a question may repeat.
+        asked = self.request if _ASKED.search(self.request) else ""
+        self._asked = {word[:_STEM] for word in re.findall(r"[a-z]{3,}", asked)}
         self.strict = bool(case.expect.fields)
         # Fields that the gold prints in some world.
         self._fields = {
@@ -442,9 +448,10 @@ class Grader:
     def _unclear(self, said: set[tuple[str, str]]) -> str:
         """Why texts of the answer's own do not say whether a call had success; empty when they do.
 
-        They say so in words that all know (`valid`, `3 errors`), or in the request's (`happy` and `not happy`).
+        They say so in words that all know (`valid`, `3 errors`), or in those of the question (`happy` and `not happy`).
         """
-        repeats: dict[str, set[bool]] = {"True": set(), "False": set()}
+        repeats: dict[str, set[tuple[frozenset[str], bool]]] = {"True": set(), "False": set()}
+        looks_for = all(_FINDS.match(call.tool) for call in self.golds[0].calls)
         for gold, text in sorted(said):
             rest, turned = _TURNS.sub(" ", text), bool(_TURNS.search(text))
             words = [word for word in re.findall(r"[a-z]{3,}", rest) if word not in _FUNCTION_WORDS]
@@ -452,16 +459,18 @@ class Grader:
                 continue
             if (choice := _CHOICE.search(self.request)) and contains(self.request, text):
                 return f"it prints {_quoted(text)}, which is not {choice[0]}"
+            if looks_for and _OUTCOME.fullmatch(rest.strip()):
+                return f"{_quoted(text)} does not say whether there is anything"
             ill = bool(_ILL.search(rest))
             if ill or _WELL.search(rest) or (turned and not words):  # `none`, where problems were asked about
                 well = not turned if _WELL.search(rest) and not ill else turned
                 if well != (gold == "True"):
                     return f"it prints {_quoted(text)} where it is the other way round"
-            elif words and all(word[:_STEM] in self._stems for word in words):
-                repeats[gold].add(turned)
+            elif words and all(word[:_STEM] in self._asked for word in words):
+                repeats[gold].add((frozenset(word[:_STEM] for word in words), turned))
             else:
                 return f"{_quoted(text)} does not say how it came out"
-        if repeats["True"] & repeats["False"]:
+        if {(words, not turned) for words, turned in repeats["True"]} != repeats["False"]:
             return "its texts do not say how it came out"
         return ""
 
