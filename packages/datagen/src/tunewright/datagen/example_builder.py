@@ -27,6 +27,7 @@ from tunewright.datagen.typing_habits import typed
 Row = dict[str, Any]
 CALLS_ONLY = "You are a coding assistant. You can call tools."
 SHELL = 0.8  # share of the lists of direct answers that a shell is in
+MOST_WITH_LIST = 2  # requests that follow up, where the example lists tools
 TRIES = 40  # requests tried for one example that does not survive being written down
 
 
@@ -178,8 +179,10 @@ class Series:
                 fitted = replace(form, loop=False, earlier=True)
             if (tool, fitted.loop) not in self._exhausted:
                 fits = partial(shows_all, form=fitted, single_calls=single_calls)
-                made = self.maker.make(tool, fits, fitted.follow_ups)
-                if made is None and fitted.follow_ups:
+                # A list of tools is as long as three steps.
+                follow_ups = min(fitted.follow_ups, MOST_WITH_LIST) if fitted.offer else fitted.follow_ups
+                made = self.maker.make(tool, fits, follow_ups)
+                if made is None and follow_ups:
                     made = self.maker.make(tool, fits)  # no family follows up on this tool, or none any more
                 if made is not None:
                     return replace(made, group=order.group, form=fitted, missing=order.missing)

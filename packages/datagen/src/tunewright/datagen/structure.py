@@ -17,7 +17,7 @@ from tunewright.contract.recipe import Structure
 # after it, or both. Earlier exchanges lead because they are the only form a direct answer can share.
 EARLIER, LOOP, BOTH = 0.66, 0.2, 0.14
 # How many requests follow up on the first one, where any does: 1 to 5, for work of two to six steps.
-FOLLOW_UPS = (0.45, 0.3, 0.15, 0.07, 0.03)
+FOLLOW_UPS = (0.4, 0.25, 0.15, 0.1, 0.1)
 
 GENERAL = (
     "Let me check.",
