@@ -114,7 +114,7 @@ def test_tools_are_offered_and_a_missing_one_is_told_honestly(tmp_path: Path) ->
 
 def test_a_share_of_the_examples_lists_tools_and_a_missing_tool_is_always_among_them(tmp_path: Path) -> None:
     repo = checkout(tmp_path / "repo")
-    generate_dataset(recipe(offered=0.8, navigation=20), tmp_path / "out", repos=[repo], root=ROOT)
+    generate_dataset(recipe(offered=0.8, navigation=40), tmp_path / "out", repos=[repo], root=ROOT)
     made = rows(tmp_path / "out")
     listed = ["\n\nTools:\n- " in row["messages"][0]["content"] for row in made]
     assert 0.7 < sum(listed) / len(listed) < 0.9
@@ -129,7 +129,7 @@ def test_a_share_of_the_examples_lists_tools_and_a_missing_tool_is_always_among_
 
 def test_with_two_tools_a_missing_one_is_told_beside_look_alikes(tmp_path: Path) -> None:
     repo = checkout(tmp_path / "repo")
-    plan = recipe(offered=0.8, navigation=20, other=20, tools=("goto_definition", "find_references"))
+    plan = recipe(offered=1, navigation=20, other=20, tools=("goto_definition", "find_references"))
     generate_dataset(plan, tmp_path / "out", repos=[repo], root=ROOT)
     said = [row["messages"][-1]["content"] for row in rows(tmp_path / "out")]
     assert any(text.startswith("None of my tools does that. I only have ") for text in said)

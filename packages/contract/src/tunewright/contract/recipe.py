@@ -84,7 +84,7 @@ class Data(Section):
     valid: Share = 0.1  # share of examples held out, by cluster
     # How calls are written; all but code mode show single calls with their results as JSON.
     syntax: Literal["code_mode", "qwen_xml", "hermes_json", "openai", "pythonic", "mistral"] = "code_mode"
-    # Share of examples that list tools to choose from. With 0.5 or more, a twentieth of all examples lack the right one.
+    # Share of examples that list tools to choose from. With 0.5, three in a hundred lack the right one; with 1, five.
     offered: Share = 0.0
     # List the recipe's tools in every system message, of examples and suites: agents that always have the same tools.
     listed: bool = False

@@ -43,7 +43,7 @@ from tunewright.datagen.tool_sampling import SHELLS, calls_by_first_tool, first_
 
 IRRELEVANT = 0.05  # share of examples whose tool is not offered, where enough of them list tools
 # Share of the lists without a call in which a tool is missing, at most: in the others a shell may be.
-MISSING = 0.5
+MISSING = 1 / 3
 Report = Callable[[str, int, int], None]
 
 

@@ -10,7 +10,7 @@ from tunewright.datagen.families.direct import Question, questions
 from tunewright.datagen.rejections import Ledger
 
 DIRECT = 0.08  # share of examples that need no call, as far as there are questions
-# Where examples list tools: a third of these have a list, half of the lists without a call; a tool is missing in the others.
+# Where examples list tools: with half of them doing so, two of three lists without a call belong to these.
 DIRECT_WITH_LISTS = 0.15
 GROUPS = ("navigation", "other")
 NAVIGATION_TOOLS = (
