@@ -4,8 +4,9 @@
     python benchmarks/conversations.py --data FOLDER
 
 Generates a dataset by the recipe, half of it in each group, and prints how many examples go on after the first answer, over
-how many steps, and in how many wordings. Whatever the recipe says, all examples have several turns, and all that show a
-tool's response go on, so that there are enough; not with `--as-it-is`.
+how many steps, and in how many wordings. Whatever the recipe says, all examples have several turns, all that show a tool's
+response go on, all tools of the catalog are used, and none is listed (a list leaves room for three steps), so that there are
+enough; not with `--as-it-is`.
 
 Claimed: there are conversations of two, three, four, five and six steps; every value that a later call is given was said
 before it; and a tenth of the later steps at least take a value from an output, which no request has named.
@@ -99,10 +100,11 @@ def main() -> int:
     recipe = load_recipe(options.recipe, ROOT)
     half = options.examples // 2
     structure = recipe.data.structure
+    changes: dict[str, Any] = {"navigation": half, "other": options.examples - half}
     if not options.as_it_is:
         structure = structure.model_copy(update={"multi_turn": 1.0, "follow_ups": 1.0})
-    sizes = {"navigation": half, "other": options.examples - half}
-    data = recipe.data.model_copy(update={**sizes, "structure": structure})
+        changes |= {"structure": structure, "tools": (), "offered": 0.0}
+    data = recipe.data.model_copy(update=changes)
     with tempfile.TemporaryDirectory() as scratch:
         generate_dataset(recipe.model_copy(update={"data": data}), Path(scratch, "made"), root=ROOT)
         return tell(Path(scratch, "made"))
