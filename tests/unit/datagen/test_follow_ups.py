@@ -80,7 +80,7 @@ def test_a_family_of_ones_own_can_follow_up_on_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"after": "read.nothing"}, "after: there is no family read.nothing"),
+        ({"after": "read.nothing"}, "after: read.nothing is not a family"),
         ({"after": "status.clean"}, "keeps: status.clean has no {path}"),
         ({"after": "pytest.seconds"}, "after: the output of pytest.seconds is not shown"),
         ({"found": "("}, "found: not a regular expression"),

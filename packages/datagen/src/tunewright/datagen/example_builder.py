@@ -176,7 +176,7 @@ class Series:
             fitted = form
             if single_calls and form.loop and tool in VOLATILE:
                 # Its result would differ from run to run; an earlier exchange gives the same number of turns.
-                fitted = replace(form, loop=False, earlier=True)
+                fitted = replace(form, loop=False, earlier=True, follow_ups=0)
             if (tool, fitted.loop) not in self._exhausted:
                 fits = partial(shows_all, form=fitted, single_calls=single_calls)
                 # A list of tools is as long as three steps.

@@ -105,14 +105,10 @@ class Maker:
         first = [each for each in self.scenarios if each.tool == tool and not each.after and fits(each)]
         later = [each for each in self.scenarios if each.after and fits(each)] if follow_ups else []
         # A tool whose families cannot be followed up on as often gets as many as they can.
-        for count in range(follow_ups, 0, -1):
-            if able := [each for each in first if goes_on(each, later, set(), count)]:
-                first = able
-                break
-        else:
-            first = [] if follow_ups else first
+        counts = range(follow_ups, 0, -1) if follow_ups else (0,)
+        able = ([each for each in first if goes_on(each, later, set(), count)] for count in counts)
         families: dict[str, list[Scenario]] = defaultdict(list)
-        for scenario in first:
+        for scenario in next(filter(None, able), []):
             families[scenario.kind].append(scenario)
         left = ATTEMPTS
         while left > 0 and families:

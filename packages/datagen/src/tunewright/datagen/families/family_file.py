@@ -116,11 +116,11 @@ def own_families(paths: Sequence[Path], catalog: Catalog) -> tuple[Scenario, ...
 
 
 def _check_links(where: str, family: Scenario, known: Sequence[Scenario]) -> None:
-    """Raises UserError where there is no family that it comes after, or that one lacks a slot that it keeps."""
+    """Raises UserError where what it comes after is not a family, or lacks a slot that it keeps."""
     for name in family.after:
         before = [other for other in known if comes_after(other, name)]
         if not before:
-            raise UserError(f"{where}: after: there is no family {name}", HELP)
+            raise UserError(f"{where}: after: {name} is not a family", HELP)
         for other in before:
             if lacking := set(family.keeps) - other.slots:
                 raise UserError(f"{where}: keeps: {other.name} has no {{{min(lacking)}}}", HELP)
