@@ -139,7 +139,10 @@ class Series:
     def row(self, order: Order, form: Form) -> Row:
         """The next row. Raises UserError when the repositories have nothing more to show for its tools."""
         ledger = self.maker.ledger
-        for _ in range(TRIES):
+        for number in range(TRIES):
+            if number == TRIES // 2:
+                # Single calls show results whole, and of several steps one is too long more often.
+                form = replace(form, follow_ups=0)
             begun = self._made(order, form) if order.tool else self._question(order, form)
             made = take_steps(begun, self._reword, self._offer, self._write, self._round_trip)
             if isinstance(made, Candidate):
