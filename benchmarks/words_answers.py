@@ -5,13 +5,18 @@
 
 The sheet, `words_answers.jsonl`, has rounds of wrong answers as a small fine-tuned model writes them (fluent, about the
 subject, with its key words) and of right ones, to the cases of the suites that are answered in words. Half of each suite's
-cases, drawn with a seed, may be looked at when rules are changed; the other half is never printed.
+cases, drawn with a seed, may be looked at when rules are changed.
 
-All were written by one writer from the requests alone: round 1 before the facts were read, each later one after they had
-been changed because of the earlier ones. (Four wrong ones of round 1 are a small model's own, from
+Rounds 1 to 4 were written by one writer from the requests alone: round 1 before the facts were read, each later one after
+they had been changed because of the earlier ones. (Some wrong ones of round 1 are a small model's own, from
 `accepted_answers.jsonl`.) The writer of the facts knew the earlier rounds' answers in both halves, so that only the general
-rules were tuned on one half. Only the newest round measures: its answers changed nothing so far. It has the held-out half
-only, and wrong answers that were written to have the right words in them.
+rules were tuned on one half. Round 4 has the held-out half only, and wrong answers that were written to have the right words
+in them. These rounds have no answers to `navigation`, whose direct questions were others then: of round 4's wrong answers
+to those 11 of 30 were refused, of its right ones 25 of 30 accepted.
+
+Rounds 5 to 7 are to the direct questions of `navigation`, which ask for the answer alone since then. Each had a writer of
+its own, who saw the requests and nothing else, and tried to get past a grader that looks for the right word. Rules came of
+the first two. Round 7 changed nothing: it measures.
 """
 
 import argparse
@@ -69,7 +74,7 @@ class Tally:
                 low, high = wilson_interval(right, total)
                 verdict = "refused" if read == "wrong" else "accepted"
                 print(
-                    f"  {read}, {verdict:<8}  {heading:<18} {right:>3} of {total:>3}  {right / total:6.1%} "
+                    f"  {read}, {verdict:<8}  {heading:<24} {right:>3} of {total:>3}  {right / total:6.1%} "
                     f"({low:.1%} to {high:.1%})"
                 )
         return all(
@@ -90,7 +95,7 @@ def asked_otherwise(cases: dict[Key, Case], tools: tuple[str, ...]) -> None:
 
 
 def main() -> int:
-    """Print the shares; exit 1 where a case has no answers or the newest round's held-out half misses the target."""
+    """Print the shares; exit 1 where a case has no answers or the newest round misses the target in either half."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--slips", action="store_true", help="print the misjudged answers of the first half")
     options = parser.parse_args()
@@ -116,12 +121,13 @@ def main() -> int:
                 tally.add(key in first, read, agrees, "all", key[0], *([how] if read == "wrong" else []))
                 if options.slips and key in first and not agrees:
                     print(f"{how}: {row['suite']} {row['case']}: {row['request']!r}\n    {text!r} {reasons}")
+        kept = not missing
         for half, title in ((True, "looked at"), (False, "held out")):
             print(f"round {number}, {title}")
-            kept = tally.show(half) and not missing
+            kept = tally.show(half) and kept
     asked_otherwise(cases, tools)
     print(
-        f"at least {TARGET:.0%} of the newest round's held-out answers judged rightly:",
+        f"at least {TARGET:.0%} of the newest round's answers judged rightly, in both halves:",
         "kept" if kept else "BROKEN",
     )
     return 0 if kept else 1

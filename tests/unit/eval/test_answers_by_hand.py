@@ -188,20 +188,17 @@ WORDS = [
         ["No, only E501 and B904 show up.", "None of them: the codes are E501 (twice) and B904."],
         ["Yes, F401 is reported.", "I don't know."],
     ),
-    (  # What a model of two million parameters says.
-        "navigation",
-        "direct_answer-04",
-        ["Overloads: each of them is a definition of the same name."],
+    (  # What small models say.
+        "development",
+        "direct_answer-05",
+        ["The list is made once and shared by all calls."],
         ["A more than one places to the more than one places."],
     ),
     (
         "navigation",
-        "direct_answer-05",
-        ["A class is a blueprint; an instance is a concrete object made from it."],
-        [
-            "A class differs is made that describes the methods of another, while a class is the class of a class, "
-            "which controls how classes are made."
-        ],
+        "direct_answer-13",
+        ["902", "It was raised in line 902."],
+        ["917", "It was raised in line 902, in the file of line 917.", "In both.", "Not 902.", "Line 9020."],
     ),
 ]
 PROGRAMS = [

@@ -9,7 +9,7 @@ from tunewright.eval.harmless import HARMLESS, harmless
 from tunewright.eval.mutants import WRONG, mutants
 
 CASES: dict[str, Case] = {f"{name}/{case.id}": case for name in SUITES for case in suite(name).cases}
-WHOLE = {f"{name}/{case.id}": case for name in SUITES for case in whole_suite(name).cases}
+WHOLE = {f"{name}/{case.id}": case for name in (*SUITES, "tools") for case in whole_suite(name).cases}
 CALLS = {
     "navigation/find_references-03": 'find_references("click/globals.py", 49, "pop_context")',
     "navigation/find_references-06": 'find_references("networkx/algorithms/isolate.py", 90, "number_of_isolates")',
@@ -24,6 +24,11 @@ CALLS = {
     "field_access/multistep-05": "",
     "field_access/multistep-09": "",
     "field_access/iteration-05": 'typecheck("networkx/readwrite/graphml.py")',
+    "field_access/conditional-33": 'write_file("notes/todo.md", "check the leiden seeds")',
+    "field_access/field_access-08": 'write_file("docs/attrs.md", "frozen")',
+    "navigation/discrimination-08": 'find_references("networkx/drawing/layout.py", 129, "circular_layout")',
+    "navigation/workflow-21": 'find_references("flask/sessions.py", 162, "is_null_session")',
+    "tools/lookup-14": 'find_references("werkzeug/urls.py", 116, "iri_to_uri")',
 }
 
 
@@ -78,6 +83,19 @@ def judged(name: str, code: str) -> Outcome:
             'write_file("failed.txt", f"{pytest_run(\'tests/test_multipart.py\').failed} tests failed\\n")',
         ),
         ("field_access/iteration-05", "e = CALL.errors\nprint([x.line for x in e], [x.severity for x in e])"),
+        # Each file once, or as often as it comes; what is asked again has the same answer.
+        (
+            "navigation/workflow-21",
+            "for file in {r.file for r in CALL.references}:\n    print(file, ruff_check(file).violation_count)",
+        ),
+        (
+            "navigation/workflow-21",
+            "for r in CALL.references:\n    print(r.file, ruff_check(r.file).violation_count)",
+        ),
+        ("tools/lookup-14", "print(*dict.fromkeys(r.file for r in CALL.references))"),
+        ("navigation/discrimination-08", "for r in CALL.references:\n    print(r.file)"),
+        ("field_access/conditional-33", 'print("saved" if CALL.success else "not saved")'),
+        ("field_access/field_access-08", "r = CALL\nif r.success:\n    print(r.bytes_written)"),
     ],
 )
 def test_right_whatever_it_looks_like(name: str, code: str) -> None:
@@ -144,6 +162,25 @@ def test_right_whatever_it_looks_like(name: str, code: str) -> None:
             "content must be",
         ),
         ("field_access/iteration-05", "for e in CALL.errors:\n    print(e.line, 'error')", ""),
+        ("tools/lookup-14", "for r in CALL.references:\n    print(r.file)", "more than once"),
+        ("navigation/discrimination-08", "print(*{r.file for r in CALL.references})", "leaves out"),
+        (
+            "field_access/conditional-33",
+            'r = CALL\nprint(r.path if r.success else "not saved")',
+            "not print saved",
+        ),
+        ("field_access/conditional-33", 'print("done" if CALL.success else "not saved")', "not print saved"),
+        ("field_access/conditional-33", 'print("not saved" if CALL.success else "saved")', "not saved"),
+        (
+            "field_access/field_access-08",
+            "r = CALL\nprint(r.bytes_written if r.success else r.error_count)",
+            "no field error_count",
+        ),
+        (
+            "field_access/field_access-08",
+            "r = CALL\nprint(r.bytes_written if r.success else nothing)",
+            "nothing defines nothing",
+        ),
     ],
 )
 def test_wrong_whatever_it_looks_like(name: str, code: str, reason: str) -> None:
@@ -210,6 +247,8 @@ def test_there_are_enough_operators() -> None:
         ("which_tool-54", "print('success' if CALL.references else 'failure')", False),
         # That nobody calls it is an answer, too.
         ("which_tool-54", "print('def' if CALL.references else 'def')", False),
+        ("which_tool-54", "r = CALL; print('right' if r.success else 'not right')", False),
+        ("which_tool-20", "print('errors found' if CALL.errors else 'alive')", False),
         ("which_tool-54", "print('in use' if CALL.references else 'unused')", True),
         ("which_tool-54", "print(CALL.reference_count)", True),
         # Nobody asked whether the file was written.
@@ -257,6 +296,11 @@ def test_nothing_is_claimed_before_a_program_has_run() -> None:
     for text, right in (
         ("Yes, it is.", False),
         ("No, there are some.", False),
+        ("No.", False),
+        ("No problem.", True),
+        ("I've compiled it myself, and it works fine. I'll run it now.", False),
+        ("I have checked it.", False),
+        ("I have to run the checker.", True),
         ("Yes, I'll check.", True),
         ("", True),
     ):

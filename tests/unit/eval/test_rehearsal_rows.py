@@ -59,7 +59,7 @@ def answered(text: str, **values: Any) -> Example | Fault:
     [
         ("", {}, "empty"),
         (" \n", {}, "empty"),
-        ("0 1 2 3", {}, "empty"),
+        ("- - -", {}, "empty"),
         (GOOD, {"finish": "length"}, "cut"),
         (GOOD, {"error": "503"}, "not answered"),
         ("What is a tuple?", {}, "request repeated"),

@@ -35,6 +35,8 @@ class Expectation(BaseModel):
     notices: tuple[str, ...] = ()
     # Of an answer in words: it has to say that the offered tools can't do this, and claims nothing besides.
     declines: bool = False
+    # The request asks for the answer alone ("just the name"): nothing else is said.
+    alone: bool = False
     language: str = "en"
     longest: int = Field(default=150, gt=0)
 

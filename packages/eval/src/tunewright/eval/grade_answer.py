@@ -19,7 +19,14 @@ from tunewright.eval.trial import Trials
 from tunewright.eval.values import Value
 from tunewright.eval.words import wrong_words
 
-_CLAIMED = re.compile(r"\s*(?:yes|no)[,.!:]?\s+(?:it|they|there|that|this)\b")
+# Words before a first program that claim what comes out, and those that claim that something has been done.
+_CLAIMED = re.compile(
+    r"\s*(?:(?:yes|no)[,.!:]?\s+(?:it|they|there|that|this)\b|no\b(?! (?:problem|worries|need)))"
+)
+_DONE = re.compile(
+    r"\b(?:i|we)(?:['’]ve| have) (?:already |just |now )?(?:\w{2,}ed|run|read|found|written|done|made|built)\b|"
+    r"\bit (?:works|worked|passed|passes|failed|fails|is (?:fine|ok|clean|correct))\b"
+)
 CHECKS = ("parses", "runs", "tools", "arguments", "fields", "output", "control", "words")
 
 
@@ -177,7 +184,9 @@ def _judge_answer(case: Case, answer: Answer, prediction: Prediction, trials: Tr
         wrong["fields"] = wrong["fields"] or [""]
     if wrong["tools"]:
         wrong["arguments"] = [""]
-    if _CLAIMED.match(answer.prose.lower()) and all(message.role != "tool" for message in case.messages):
+    prose = answer.prose.lower()
+    claims = _CLAIMED.match(prose) or _DONE.search(prose)
+    if claims and all(message.role != "tool" for message in case.messages):
         wrong["fields"] = [*wrong["fields"], "it says what comes out before anything has run"]
     wrong["output"] = wrong["fields"]
     partly = not grade.passed and grade.right_worlds > 0

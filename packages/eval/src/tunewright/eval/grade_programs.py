@@ -6,6 +6,7 @@ print. Where the request says nothing about a world (nothing was found and no co
 stop, say so, or fail, as long as it calls nothing else.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,11 @@ _ORDERED = re.compile(r"\b(then|after|afterwards|before|first run|followed by|ne
 _SORTED = re.compile(
     r"\b(sort|sorted|order of|ordered|alphabetical(?:ly)?|descending|ascending|newest|oldest|reversed?)\b"
 )
+_EACH_ONCE = re.compile(
+    r"\b(?:each|every|all)\b.{0,20}\bonce\b|\bonly once\b|\b(?:no|without) (?:duplicates|repetitions?|repeats)\b|"
+    r"\b(?:distinct|unique)\b"
+)
+_EVERY_USE = re.compile(r"\b(?:each|every|all) (?:\w+ )?(?:usages?|uses?|references?|occurrences?|calls?)\b")
 _SEPARATED = re.compile(r"\bseparated by (?:an? |one |single )*(colon|comma|semicolon|slash|hyphen|pipe)s?\b")
 _SEPARATORS = {"colon": ":", "comma": ",", "semicolon": ";", "slash": "/", "hyphen": "-", "pipe": "|"}
 _NONE = re.compile(r"\b(0|no|none|zero|not|nothing|empty|without|free|clean)\b")
@@ -61,10 +67,11 @@ _ILL = re.compile(
     r"\b(?:fail\w*|errors?|problems?|issues?|violations?|mistakes?|complain\w*|broken|wrong|bad|red|dirty|messy|incorrect|invalid|unsafe|"
     r"dead|missing|absent|unresolved|unsound|unsuccessful\w*|unclean|untidy|unused|findings?|faults?)\b"
 )
-# What says that a call worked, and not what it found.
-_OUTCOME = re.compile(
-    r"succe\w+|fail\w*|ok|okay|pass(?:ed|es)?|valid|invalid|good|bad|fine|errors?|done|worked"
+# Those of them that say whether there is anything, which is what a search tells; and those that nothing else tells.
+_THERE = re.compile(
+    r"\b(?:yes|true|found|used|unused|alive|dead|in use|resolved|unresolved|missing|absent|free)\b"
 )
+_ONLY_THERE = re.compile(r"\b(?:used|unused|alive|dead|in use|resolved|unresolved)\b")
 _TURNS = re.compile(r"\b(?:no|not|none|nothing|never|without|zero|0|free of)\b|n't\b")
 _CHOICE = re.compile(r"\b(?:true or false|yes or no)\b")
 _ASKED = re.compile(r"\?|\b(?:whether|if)\b|^(?:is|are|do|does|did|has|have|can|any|will)\b")
@@ -112,6 +119,8 @@ _FUNCTION_WORDS = frozenset(
 _AFFIRMS = re.compile(
     r"\b(?:yes|ok|okay|true|pass(?:ed|es)?|succe\w+|fine|good|green|clean|done|worked|works|found|valid)\b"
 )
+# What the program has wrong, whatever a call returns: a field or a name that does not exist.
+_MISTAKES = frozenset({"AttributeError", "NameError"})
 _STEM = 4  # letters by which a word of the request is known
 _SAID = 60  # characters of an output that a reason quotes
 
@@ -186,7 +195,7 @@ class Grader:
             if self.strict and contains(self.request, line) and line not in ("true", "false", "none")
             if not says(line, self.notices)
             # A label whose value is empty in one world is not a text of its own.
-            if all(line in other.plain_lines or not contains(other.words, line) for other in self.outputs)
+            if not any(contains(valued, line) for other in self.outputs for valued in other.valued_lines)
         }
 
     def world(self, number: int, answer: WorldRun, grade: Grade) -> None:
@@ -227,7 +236,8 @@ class Grader:
             return
         is_open = self._open(number, gold)
         answer = replace(answer, calls=self._new(gold.calls, answer.calls))
-        if answer.error and not is_open:
+        mistaken = answer.error in _MISTAKES and "'NoneType'" not in answer.message
+        if answer.error and (mistaken or not is_open):
             said = f"it fails with {answer.error}: {answer.message}".rstrip(": ")
             grade.wrong["runs"].append(f"{said}, {self._where(gold)}" if gold.calls else said)
         self._calls(gold, answer, grade, is_open)
@@ -248,6 +258,9 @@ class Grader:
         return "where " + " and ".join(_said_result(call) for call in gold.calls[:3])
 
     def _calls(self, gold: WorldRun, answer: WorldRun, grade: Grade, is_open: bool) -> None:
+        # What the gold asks several times, with the same answer each time, need be asked but once.
+        times = Counter(_identity(call) for call in gold.calls if not _changes(call.tool))
+        gold, answer = (replace(run, calls=_once(run.calls, times)) for run in (gold, answer))
         wanted = Counter(call.tool for call in gold.calls)
         made = Counter(call.tool for call in answer.calls)
         if made - wanted or (wanted - made and not (is_open and made)):
@@ -334,6 +347,8 @@ class Grader:
             missing = []
         if missing:
             return [f"it prints {_quoted(answer.text)} where {_quoted(output.text)} is right, {where}"]
+        if not self.strict and _EVERY_USE.search(self.request) and len(answer.values) < len(output.values):
+            return [f"it leaves out some of them, {where}"]
         if notice:
             return []  # further details of a failure are harmless
         if not self.strict:
@@ -348,6 +363,8 @@ class Grader:
         if foreign := self._foreign(output, answer):
             named = ", ".join(sorted({source.field for key in foreign for source in answer.sources[key]}))
             return [f"it prints {named} as well, which was not asked for, {where}"]
+        if _EACH_ONCE.search(self.request) and (again := _said_again(output, answer)):
+            return [f"it prints {again} more than once, {where}"]
         if swapped := _swapped(output, answer):
             return [f"it prints {swapped[0]} under the name of {swapped[1]}, and the other way round"]
         if _torn(output, answer):
@@ -459,9 +476,11 @@ class Grader:
                 continue
             if (choice := _CHOICE.search(self.request)) and contains(self.request, text):
                 return f"it prints {_quoted(text)}, which is not {choice[0]}"
-            if looks_for and _OUTCOME.fullmatch(rest.strip()):
-                return f"{_quoted(text)} does not say whether there is anything"
             ill = bool(_ILL.search(rest))
+            if looks_for and (ill or _WELL.search(rest)) and not _THERE.search(rest):
+                return f"{_quoted(text)} does not say whether there is anything"
+            if not looks_for and (other := _ONLY_THERE.search(rest)) and other[0] not in self.request:
+                return f"{_quoted(text)} does not say how it came out"
             if ill or _WELL.search(rest) or (turned and not words):  # `none`, where problems were asked about
                 well = not turned if _WELL.search(rest) and not ill else turned
                 if well != (gold == "True"):
@@ -483,6 +502,22 @@ class Grader:
 
 def _changes(tool: str) -> bool:
     return _CHANGES.fullmatch(tool.split("_")[0]) is not None
+
+
+def _identity(call: WorldCall) -> str:
+    return json.dumps([call.tool, call.arguments], sort_keys=True, default=repr)
+
+
+def _once(calls: Sequence[WorldCall], times: Mapping[str, int]) -> tuple[WorldCall, ...]:
+    """Calls without repetitions of those that `times` has more than once."""
+    seen: set[str] = set()
+    kept: list[WorldCall] = []
+    for call in calls:
+        key = _identity(call)
+        if times.get(key, 0) < 2 or key not in seen:
+            kept.append(call)
+        seen.add(key)
+    return tuple(kept)
 
 
 def _named(calls: Sequence[WorldCall]) -> str:
@@ -535,6 +570,13 @@ def _swapped(gold: Output, answer: Output) -> tuple[str, str] | None:
             if a & only_second and b & only_first and not a & only_first and not b & only_second:
                 return first, second
     return None
+
+
+def _said_again(gold: Output, answer: Output) -> str:
+    """A field with a value that the gold prints once, and the answer several times; empty when there is none."""
+    once = {key for key, times in Counter(shown.key for shown in gold.values).items() if times == 1}
+    often = [key for key, times in Counter(shown.key for shown in answer.values).items() if times > 1]
+    return next((gold.own[key] for key in often if key in once and key in gold.own), "")
 
 
 def _torn(gold: Output, answer: Output) -> bool:

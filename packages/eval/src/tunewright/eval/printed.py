@@ -90,20 +90,27 @@ class Output:
         return found
 
     @cached_property
+    def valued_lines(self) -> list[str]:
+        """Lines that hold a value, in lower case, blanks single."""
+        return [
+            " ".join(line.lower().split())
+            for tokens, line in zip(self.lines, self.text.splitlines(), strict=False)
+            if any(kind == "value" for kind, _ in tokens)
+        ]
+
+    @cached_property
     def own(self) -> Mapping[str, str]:
         """Key -> the one field that it can come from; a value that two fields hold is left out."""
         fields = {key: {source.field for source in found} for key, found in self.sources.items()}
         return {key: next(iter(names)) for key, names in fields.items() if len(names) == 1}
 
     def order(self, field: str) -> list[str]:
-        """The entries whose `field` is shown, in the order in which it is."""
-        entries = (
-            source.entry
+        """The entries whose `field` is shown, in the order in which it is; a value that several have tells none."""
+        places = (
+            [s.entry for s in self.sources.get(shown.key, ()) if s.field == field and not s.small]
             for shown in self.values
-            for source in self.sources.get(shown.key, ())
-            if source.field == field and not source.small
         )
-        return list(dict.fromkeys(entries))
+        return list(dict.fromkeys(entries[0] for entries in places if len(entries) == 1))
 
     def labels(self) -> dict[str, set[str]]:
         """Field -> the labels that its values stand under, where the output makes that clear."""

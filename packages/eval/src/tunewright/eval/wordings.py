@@ -53,6 +53,14 @@ def says(text: str, wordings: Sequence[str]) -> str:
     return next((wording for wording in wordings if _pattern(wording).search(said)), "")
 
 
+def without(text: str, wordings: Sequence[str]) -> str:
+    """A text, normalized, without these wordings."""
+    said = normalized(text)
+    for wording in wordings:
+        said = _pattern(wording).sub(" ", said)
+    return " ".join(said.split())
+
+
 def sentences(prose: str) -> list[str]:
     """The sentences of a text, as they are written."""
     return [part.strip() for part in _SENTENCE_END.split(prose) if re.search(r"\w", part)]

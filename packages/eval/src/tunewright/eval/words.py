@@ -6,7 +6,8 @@ itself (prose does not say five words in a row twice), not merely the request ag
 sentence that only goes on about a word of an earlier one. After a tool's output, numbers and reasons come from it
 (`answer_sources`). Where no offered tool fits, the answer declines and claims nothing (`declines`).
 
-What else is said is not judged: fluent nonsense with the right words in it, and none of the forbidden ones, passes.
+Where the request asks for the answer alone, nothing else is said (`answer_alone`). Elsewhere what else is said is not
+judged: fluent nonsense with the right words in it, and none of the forbidden ones, passes.
 """
 
 import re
@@ -16,6 +17,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from tunewright.contract.suite import Case
+from tunewright.eval.answer_alone import said_besides
 from tunewright.eval.answer_sources import foreign_names, foreign_numbers, foreign_reasons, miscounted
 from tunewright.eval.declines import speaks_of, wrong_decline
 from tunewright.eval.wordings import Prose, normalized, sentences
@@ -49,6 +51,7 @@ _SAYS_WHAT_IS = re.compile(
     r"(?:a|an|the|one|its|not|each|every|no)\b"
 )
 _SO = re.compile(r",? (?:so|and) (?=(?:the|a|an|each|every)\b)")
+_SHORT = 20  # characters; `(y)` and `09:15:10` are answers
 _LONG_WORD = 28  # letters; `entryentryentry…` has more
 
 
@@ -79,6 +82,10 @@ def wrong_words(case: Case, prose: str, finish: str = "stop", tools: Collection[
         reasons += [
             f"no result says its reason: {said}" for said in foreign_reasons(prose, conversation[-1])[:1]
         ]
+    if expect.alone:
+        golds = [gold for gold in case.gold if isinstance(gold, str)]
+        if more := said_besides(prose, request, expect.facts, golds):
+            reasons.append(f"the answer alone was asked for, and it says {more!r}")
     if invented := _invented(prose, request, tools):
         reasons.append(f"it names {invented}, which is not a tool")
     if chained := _chained(prose):
@@ -113,14 +120,14 @@ def no_answer(
     `longest` is in words. Without a `language` any will do.
     """
     words = _WORD.findall(prose)
-    if not words:
+    if not normalized(prose):
         return Fault("empty", "the answer is empty")
     if finish == "length":
         return Fault("cut", "the answer was cut at the token limit")
     if _CALLS.search(prose):
         return Fault("call", "a direct answer was asked for, but it writes a call")
-    if len(words) > longest:
-        return Fault("too long", f"it has {len(words)} words, more than {longest}")
+    if (length := len(normalized(prose).split())) > longest:
+        return Fault("too long", f"it has {length} words, more than {longest}")
     if reason := _degenerate(prose, words):
         return Fault("degenerate", reason)
     if reason := _other_language(_WORD.findall(_CODE.sub(" ", _NAME.sub(" ", prose))), language):
@@ -159,13 +166,17 @@ def _singular(noun: str) -> str:
 
 def _degenerate(prose: str, words: list[str]) -> str:
     """Why a text is none: one thing over and over, or no words."""
-    longest = max(words, key=len)
+    longest = max(words, key=len, default="")
     if len(longest) > _LONG_WORD:
         return f"it is not text: {longest[:40]}…"
     lower = [word.lower() for word in words]
     for first, second, third in zip(lower, lower[1:], lower[2:]):
         if first == second == third:
             return f"it repeats {first}"
+    said = normalized(prose).split()
+    half, odd = divmod(len(said), 2)
+    if not odd and said[:half] == said[half:]:
+        return f"it says {' '.join(said[:half])!r} twice"
     # None of 508 direct answers written for the training data and of the suites' 195 says three words in a row three times.
     for group, times in Counter(zip(lower, lower[1:], lower[2:])).most_common(1):
         if times > 2:
@@ -179,7 +190,7 @@ def _degenerate(prose: str, words: list[str]) -> str:
     if len(prose) > 200 and packed < 0.3 * len(prose.encode()):
         return "it repeats itself"
     letters = sum(character.isalnum() or character.isspace() for character in prose)
-    return "it is mostly signs, not words" if letters < 0.6 * len(prose) else ""
+    return "it is mostly signs, not words" if len(prose) > _SHORT and letters < 0.6 * len(prose) else ""
 
 
 def _said_twice(prose: str) -> str:

@@ -2,10 +2,11 @@
 
 A world answers a call from its arguments alone, so the same call always gives the same result and the order of
 independent calls does not matter. Values are unique where their type allows it (`fi482913`, `482914`), so that what a
-program prints tells where it came from. Results are consistent: a count is the length of its list, `success` follows
-from what was found, a file's line count is that of its content. The shapes that a world can have (nothing found, one
-entry, several, all good, all bad, a threshold minus one, exact, plus one) take turns over `WORLDS` worlds, shifted
-from tool to tool, so that each tool meets each shape together with different shapes of the others.
+program prints tells where it came from; only files hold two places each in every other world. Results are consistent:
+a count is the length of its list, `success` follows from what was found, a file's line count is that of its content.
+The shapes that a world can have (nothing found, one entry, several, all good, all bad, a threshold minus one, exact,
+plus one) take turns over `WORLDS` worlds, shifted from tool to tool, so that each tool meets each shape together with
+different shapes of the others.
 """
 
 import ast
@@ -227,10 +228,14 @@ class World:
         if record is None:
             return [self._plain(annotation, "item", values) for _ in range(shape.size)]
         flags = values.flags(shape)
-        return [
+        entries = [
             {name: self._entry_field(name, kind, flag, index, values) for name, kind in record.items()}
             for index, flag in enumerate(flags)
         ]
+        if self.number % 2 and "line" in record and "file" in record:
+            for first, second in zip(entries[::2], entries[1::2]):
+                second["file"] = first["file"]
+        return entries
 
     def _entry_field(self, name: str, annotation: str, flag: bool, index: int, values: "_Values") -> Json:
         """A field of a list's entry; `flag` decides its truth values and, for outcomes, whether it is bad."""
