@@ -189,7 +189,8 @@ def canonical(name: str, value: Any) -> Any:
 def _needs_python(source: str) -> bool:
     """Whether the sandbox would run a program differently without saying so.
 
-    It evaluates a generator expression at once, so one that calls something would call although nobody asks it to; and
+    It evaluates a generator expression at once, so one that calls something would call although nobody asks it to, and one
+    that is printed would show what it holds; and
     a program that catches errors would go on as if its own world lacked what the sandbox lacks.
     """
     try:
@@ -198,6 +199,12 @@ def _needs_python(source: str) -> bool:
         return False
     return any(
         isinstance(node, ast.Try | ast.TryStar)
+        or (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("print", "str")
+            and any(isinstance(argument, ast.GeneratorExp) for argument in node.args)
+        )
         or (
             isinstance(node, ast.GeneratorExp)
             and any(isinstance(inner, ast.Call) for inner in ast.walk(node))

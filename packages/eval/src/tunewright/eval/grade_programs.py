@@ -34,7 +34,18 @@ _EACH_ONCE = re.compile(
     r"\b(?:each|every|all)\b.{0,20}\bonce\b|\bonly once\b|\b(?:no|without) (?:duplicates|repetitions?|repeats)\b|"
     r"\b(?:distinct|unique)\b"
 )
-_EVERY_USE = re.compile(r"\b(?:each|every|all) (?:\w+ )?(?:usages?|uses?|references?|occurrences?|calls?)\b")
+_EVERY_USE = re.compile(
+    r"\b(?:each|every|all) (?:\w+ )?(?:usages?|uses?|references?|occurrences?|mentions?|calls?)\b"
+)
+# Fields in the order in which they are to be printed.
+_PRINT_ORDER = re.compile(
+    r"\b(?:print|output|first)\b[^;]{0,120}?(?:, then|,? and then|\bfollowed by|\bfirst, and below)"
+    r"(?! (?:run|read|lint|have|typecheck|print|the tests|find))|"
+    r"\b(?:file|line|path|column), then (?:its |the )?(?:line|column|file)\b|\bfirst,? then\b|\bfile:line\b"
+)
+_ONE_NUMBER = re.compile(r"\b(?:a|one) single number\b|\b(?:just|only) the (?:number|count)\b")
+_FOLDER = re.compile(r"\b(?:src|tests)/((?:test_)?fi\d+\.py)")  # a file of a world
+_NOTHING_ELSE = re.compile(r"\bnothing (?:else|more)\b")
 _SEPARATED = re.compile(r"\bseparated by (?:an? |one |single )*(colon|comma|semicolon|slash|hyphen|pipe)s?\b")
 _SEPARATORS = {"colon": ":", "comma": ",", "semicolon": ";", "slash": "/", "hyphen": "-", "pipe": "|"}
 _NONE = re.compile(r"\b(0|no|none|zero|not|nothing|empty|without|free|clean)\b")
@@ -53,7 +64,8 @@ _UNDONE = re.compile(
 )
 # Questions that a check's success answers with yes, those that its failure does, and what tells that there is a question.
 _GOOD = re.compile(
-    r"\b(?:(?:free of|without|no) (?:\w+ ){0,2}\w+s|clean|pass(?:es|ing)?|ok|okay|fine|happy|add up|green|valid|in order)\b"
+    r"\b(?:(?:free of|without|no) (?:\w+ ){0,2}\w+s|clean|pass(?:es|ing)?|ok|okay|fine|happy|add up|green|valid|in order|"
+    r"works?|working|right|correct)\b"
 )
 _BAD = re.compile(
     r"\b(?:any|errors?|fail(?:s|ing|ures?)?|complain\w*|broken|wrong|problems?|issues?|violations?|mistakes?)\b"
@@ -73,6 +85,14 @@ _THERE = re.compile(
 )
 _ONLY_THERE = re.compile(r"\b(?:used|unused|alive|dead|in use|resolved|unresolved)\b")
 _TURNS = re.compile(r"\b(?:no|not|none|nothing|never|without|zero|0|free of)\b|n't\b")
+# The same in a text that shows values, too: a zero belongs to what follows it, a count's label says nothing.
+_NEGATES = re.compile(
+    r"\b(?:no|not|none|nothing|never|without|free of)\b|n't\b|"
+    r"\b(?:0|zero) (?:\w+ ){0,2}?(?:fail\w*|errors?|problems?|issues?|violations?|mistakes?)\b"
+)
+_UNABLE = re.compile(r"\b(?:could|can|did|was|were)(?: not|n't)\b|\b(?:can't|cannot|unable)\b")
+_LABEL = re.compile(r"\b\w+:\s*(?=\d)")
+_YES_OR_NO = re.compile(r"(yes|no)(?:[,:.!]|$)")
 _CHOICE = re.compile(r"\b(?:true or false|yes or no)\b")
 _ASKED = re.compile(r"\?|\b(?:whether|if)\b|^(?:is|are|do|does|did|has|have|can|any|will)\b")
 _FUNCTION_WORDS = frozenset(
@@ -224,10 +244,13 @@ class Grader:
             return bool(gold.error)
         output = self.outputs[number]
         says = any(line in self.constants or line in ("true", "false") for line in output.plain_lines)
+        says = says or bool(_word_lines(output, _result_words(gold) - self.literals))
         nothing = bool(gold.calls) and not output.values and not says and not self._silent
         # Whether there is anything is answered where nothing is found, too: a gold says false there.
         told = any(line in ("true", "false") for line in output.plain_lines)
         stuck = any(failed(call) and not (told and _FINDS.match(call.tool)) for call in gold.calls)
+        # Whoever has a command run and asks nothing else is told that it failed in any way.
+        stuck = stuck or (not self.strict and not told and any(_exits_badly(call) for call in gold.calls))
         return bool(gold.error) or stuck or nothing
 
     def _world(self, number: int, gold: WorldRun, answer: WorldRun, grade: Grade) -> None:
@@ -243,6 +266,8 @@ class Grader:
         self._calls(gold, answer, grade, is_open)
         if not is_open and not answer.error:
             grade.wrong["fields"] += self._output(number, gold, Output(answer))
+        elif any(map(_exits_badly, gold.calls)) and (belied := self._belies(gold, Output(answer))):
+            grade.wrong["fields"].append(f"it says {belied!r}, {self._where(gold)}")
 
     def _new(self, gold: Sequence[WorldCall], calls: Sequence[WorldCall]) -> tuple[WorldCall, ...]:
         """Calls without those that the conversation has made before and the gold does not make again."""
@@ -298,6 +323,7 @@ class Grader:
                 continue  # free, unless it shows another value of the world
             computed = isinstance((wanted or {}).get(name), dict) and name not in ("path", "file")
             same_values = set(keys_of(value)) == set(keys_of(given)) and bool(keys_of(value))
+            computed = computed and not _NOTHING_ELSE.search(self.request)
             if computed and isinstance(value, str) and isinstance(given, str | int) and same_values:
                 continue
             return name
@@ -331,7 +357,7 @@ class Grader:
             return [f"it does not say {' or '.join(self.notices[:3])}, {where}"]
         if given and not notice:
             return [f"it says {given}, {where}"]
-        undone = _UNDONE.search(answer.words)
+        undone = _UNDONE.search(answer.words) if len(self.case.expect.tools) == 1 else None
         if undone and undone[0] not in self.request and undone[0] not in output.words:
             return [f"it says {undone[0]} of what was done, {where}"]
         if self.strict:
@@ -349,9 +375,14 @@ class Grader:
             return [f"it prints {_quoted(answer.text)} where {_quoted(output.text)} is right, {where}"]
         if not self.strict and _EVERY_USE.search(self.request) and len(answer.values) < len(output.values):
             return [f"it leaves out some of them, {where}"]
+        if belied := self._belies(gold, answer):
+            return [f"it says {belied!r}, {where}"]
         if notice:
             return []  # further details of a failure are harmless
         if not self.strict:
+            # An object as a whole labels what it holds itself.
+            if "=" not in answer.text and (swapped := _swapped(answer, answer)):
+                return [f"it prints {swapped[0]} under the name of {swapped[1]}, and the other way round"]
             return [] if answer.text.strip() or self._silent else [f"it prints nothing, {where}"]
         if (
             self.conditional
@@ -365,6 +396,12 @@ class Grader:
             return [f"it prints {named} as well, which was not asked for, {where}"]
         if _EACH_ONCE.search(self.request) and (again := _said_again(output, answer)):
             return [f"it prints {again} more than once, {where}"]
+        if _ONE_NUMBER.search(self.request) and len(output.values) == 1 < len(answer.values):
+            return [f"it prints several numbers, {where}"]
+        if wrong := self._wrong_place(output, answer):
+            return [f"{wrong}, {where}"]
+        if _PRINT_ORDER.search(self.request) and not _same_order(output, answer):
+            return [f"it prints the right values in another order than was asked for, {where}"]
         if swapped := _swapped(output, answer):
             return [f"it prints {swapped[0]} under the name of {swapped[1]}, and the other way round"]
         if _torn(output, answer):
@@ -377,6 +414,28 @@ class Grader:
         if asked and (sign := _SEPARATORS[asked[1]]) in output.text and sign not in answer.text:
             return [f"it puts no {asked[1]} between the values, {where}"]
         return _words_of(output, answer, where, _result_words(gold) - self.literals)
+
+    def _wrong_place(self, gold: Output, answer: Output) -> str:
+        """What is wrong with files as they are written; empty when nothing is."""
+        bare = [name for name in _FOLDER.findall(gold.text) if name in answer.text]
+        if set(bare) - set(_FOLDER.findall(answer.text)):
+            return "it prints files without their folder"
+        return ""
+
+    def _belies(self, gold: WorldRun, answer: Output) -> str:
+        """A line in words that says the contrary of how the only call came out; empty when there is none."""
+        result = gold.calls[0].result if len(gold.calls) == 1 else None
+        if not isinstance(result, dict) or not isinstance(success := result.get("success"), bool):
+            return ""
+        lists = [value for value in result.values() if isinstance(value, list)]  # pyright: ignore[reportUnknownVariableType]
+        finds = bool(_FINDS.match(gold.calls[0].tool))
+        if lists and not any(lists):
+            if finds:
+                success = False
+            elif not success:  # no test ran: neither passed nor failed
+                return ""
+        own = [line for line in answer.headless_lines if not contains(self.request, line)]
+        return next((line for line in own if _says_well(line, finds) is (not success)), "")
 
     def _excuse(self, gold: WorldRun, answer: Output) -> bool:
         """Whether a text is a heading, or denies what the request, or a result's field, is about: `no violations`."""
@@ -428,10 +487,21 @@ class Grader:
         with_values = {gold for gold, _, valued in grade.shown if valued}
         echo = next((text for gold, text, _ in grade.shown if gold == "True" and self._echoes(text)), "")
         succeeds = self._succeeds()
-        # Who has a file written and does not ask how it went is told anything.
+        # Who has a file written and does not ask how it went is told anything but the contrary.
         asked = _ASKED.search(self.request) or not any(_changes(call.tool) for call in self.golds[0].calls)
         own_words = asked and succeeds and not with_values
-        if with_values == yes_or_no or (echo and not with_values and not own_words):
+        finds = all(_FINDS.match(call.tool) for call in self.golds[0].calls)
+        told = {(gold, text): _says_well(text, finds) if succeeds else None for gold, text, _ in grade.shown}
+        if contrary := next(
+            (said for said, well in told.items() if well not in (None, said[0] == "True")), None
+        ):
+            grade.wrong["fields"].append(f"it prints {_quoted(contrary[1])} where it is the other way round")
+            return
+        # One side says so, or both.
+        tells = any(
+            all(well is not None for (gold, _), well in told.items() if gold == side) for side in yes_or_no
+        )
+        if (with_values == yes_or_no and not tells) or (echo and not with_values and not own_words):
             grade.wrong["fields"].append(f"{_quoted(echo or grade.shown[0][1])} tells neither yes nor no")
             return
         texts = {(gold, answer.lower()) for gold, answer, _ in grade.shown}
@@ -450,7 +520,8 @@ class Grader:
 
     def _wrong_way_round(self, said: set[tuple[str, str]]) -> str:
         """Why a bare yes and no, by success, do not answer the request; empty when they do or it cannot be told."""
-        if {answer for _, answer in said} != {"yes", "no"} or len(said) != 2:
+        heads = {(gold, match[1]) for gold, answer in said if (match := _YES_OR_NO.match(answer))}
+        if {head for _, head in heads} != {"yes", "no"} or len(heads) != 2:
             return ""
         if not _ASKED.search(self.request):
             return "it prints yes or no, and nothing was asked that these answer"
@@ -458,7 +529,7 @@ class Grader:
         good, bad = rest != self.request, bool(_BAD.search(rest))
         if good and bad:
             return "it prints yes or no, and two things were asked" if " or " in self.request else ""
-        if (good and ("True", "no") in said) or (bad and ("True", "yes") in said):
+        if (good and ("True", "no") in heads) or (bad and ("True", "yes") in heads):
             return "yes and no are the wrong way round"
         return ""
 
@@ -498,6 +569,29 @@ class Grader:
         words = re.findall(r"\w+", text.lower())
         said = not (_AFFIRMS.search(text.lower()) or _DENIES.search(text.lower()))
         return bool(words) and said and set(words) <= set(re.findall(r"\w+", self.request))
+
+
+def _exits_badly(call: WorldCall) -> bool:
+    return isinstance(call.result, dict) and bool(call.result.get("exit_code"))
+
+
+def _same_order(gold: Output, answer: Output) -> bool:
+    """Whether the fields that the gold prints come in the gold's order."""
+    if gold.text.count(".py") > len(_FOLDER.findall(gold.text)):
+        return True  # a file of the request is no value, and its place cannot be told
+    wanted = gold.fields(gold.own)
+    return [field for field in answer.fields(gold.own) if field in wanted] == wanted
+
+
+def _says_well(text: str, finds: bool = False) -> bool | None:
+    """Whether a text says that a call had success; None when it does not say, or says both. `finds`: the call searches."""
+    said = _LABEL.sub(" ", _UNABLE.sub(" failed ", _YES_OR_NO.sub(" ", text.lower(), count=1)))
+    said = said if finds else said.replace("found", "")
+    rest, turned = _NEGATES.sub(" ", said), bool(_NEGATES.search(said))
+    ill, well = bool(_ILL.search(said)), bool(_WELL.search(rest))
+    if "=" in text or ("pass" in said and "fail" in said) or not (ill or well):
+        return None  # an object as a whole, both, or neither
+    return turned if ill else not turned
 
 
 def _changes(tool: str) -> bool:

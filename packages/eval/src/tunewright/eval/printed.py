@@ -15,6 +15,7 @@ _TOKEN = re.compile(
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _NUMBERED = re.compile(r"^[ \t]*[(\[#]?(\d+)[.):\]][ \t]", re.MULTILINE)
 _STEM = 4  # letters by which a label is known: error, errors
+_SHORT = {"col": "colu", "cols": "colu", "ln": "line", "msg": "mess"}  # labels that people shorten
 _NO_LABEL = frozenset({"coun", "numb", "tota"})
 
 
@@ -90,6 +91,16 @@ class Output:
         return found
 
     @cached_property
+    def headless_lines(self) -> list[str]:
+        """Those of `plain_lines` that are no headings, which end in a colon."""
+        headings = {
+            " ".join(line.lower().split()).strip(" .!:'\"")
+            for line in self.text.splitlines()
+            if line.rstrip().endswith(":")
+        }
+        return [line for line in self.plain_lines if line not in headings]
+
+    @cached_property
     def valued_lines(self) -> list[str]:
         """Lines that hold a value, in lower case, blanks single."""
         return [
@@ -111,6 +122,10 @@ class Output:
             for shown in self.values
         )
         return list(dict.fromkeys(entries[0] for entries in places if len(entries) == 1))
+
+    def fields(self, own: Mapping[str, str]) -> list[str]:
+        """The fields whose values are shown, in the order in which each comes first; `own`: key -> field."""
+        return list(dict.fromkeys(own[shown.key] for shown in self.values if shown.key in own))
 
     def labels(self) -> dict[str, set[str]]:
         """Field -> the labels that its values stand under, where the output makes that clear."""
@@ -159,7 +174,8 @@ def _tokens(line: str) -> list[tuple[str, str]]:
         elif match["number"]:
             found.append(("value", _number(match["number"])))
         else:
-            found.append(("label", match["label"].lower()[:_STEM]))
+            label = match["label"].lower()[:_STEM]
+            found.append(("label", _SHORT.get(label, label)))
     return found
 
 

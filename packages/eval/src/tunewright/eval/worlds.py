@@ -26,10 +26,18 @@ Json = Any
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "severity": ("error", "warning", "information"),
     "outcome": ("passed", "failed", "skipped"),
+    "kind": ("function", "class", "method"),
 }
 _PROBLEMS = frozenset({"errors", "violations", "problems", "failures", "issues", "diagnostics", "warnings"})
 _NEAR = 8  # entries of a list whose numbers lie around what programs compare them with
 _TEXTS = ("content", "text", "body", "source")
+# Texts that are several words, or several lines, in every other world: what stands between two values of theirs.
+_LONGER = " ........................ "
+_SEVERAL = {
+    **dict.fromkeys(("preview", "message", "subject", "title"), _LONGER),
+    **dict.fromkeys(("stdout", "stderr", "docstring", "text"), "\n"),
+    "signature": "(self, ",
+}
 _PATHS = frozenset({"file", "path", "filename", "file_path", "filepath"})
 
 
@@ -169,9 +177,10 @@ class World:
         return Shape(shape.size + random.randrange(3), shape.kind) if wide else shape
 
     def _turn(self, tool: Tool, number: int) -> int:
-        """The place in the list of shapes, shifted from tool to tool, and by more in the second half of the worlds."""
+        """The place in the list of shapes, shifted from tool to tool: two tools that have the same shapes at the same time
+        in one half of the worlds do not in the other."""
         place = self.catalog.tool_names.index(tool.name)
-        return number + place * (1 + number // len(_SHAPES))
+        return number + place if number < len(_SHAPES) else number - place + place // len(_SHAPES)
 
     def _found_before(self, tool: Tool) -> int:
         """In how many earlier worlds the tool finds something, when it has no list."""
@@ -184,9 +193,14 @@ class World:
             if is_list(annotation):
                 result[name] = self._entries(item_type(annotation), shape, values)
                 _fit_search(tool, arguments, result[name], values)
+                if self.number % 3 == 1:
+                    _in_own_file(arguments, result[name])
         lists = [name for name in tool.result if name in result]
         problems = [name for name in lists if name in _PROBLEMS]
+        # Nothing found is a failure, but for problems and a command's output; a tree without changes is clean in the second
+        # half of the worlds.
         missing = shape.kind == "none" and not problems and "exit_code" not in tool.result
+        missing = missing and not ("clean" in tool.result and self.number >= len(_SHAPES))
         for name, annotation in tool.result.items():
             if name in result or name == "success":
                 continue
@@ -221,7 +235,9 @@ class World:
                     result[field] = not entries
         text = next((name for name in _TEXTS if tool.result.get(name) == "str"), "")
         if text and "line_count" in tool.result and result[text]:
-            result[text] = "\n".join(values.text(text) for _ in range(int(result["line_count"])))
+            lines = [values.text(text) for _ in range(int(result["line_count"]))]
+            lines[3:4] = [""] if self.number % 2 and len(lines) > 4 else lines[3:4]
+            result[text] = "\n".join(lines)
 
     def _entries(self, annotation: str, shape: Shape, values: "_Values") -> list[Json]:
         record = self.catalog.types.get(annotation)
@@ -232,24 +248,43 @@ class World:
             {name: self._entry_field(name, kind, flag, index, values) for name, kind in record.items()}
             for index, flag in enumerate(flags)
         ]
-        if self.number % 2 and "line" in record and "file" in record:
-            for first, second in zip(entries[::2], entries[1::2]):
-                second["file"] = first["file"]
-        return entries
+        shared = [
+            name for name in ("file", "code") if name in record and "line" in record and self.number % 2
+        ]
+        for first, second in zip(entries[::2], entries[1::2]):
+            second.update({name: first[name] for name in shared})
+        for name in ("author", "status", "date") if self.number % 2 else ():
+            for first, second in zip(entries[1::2], entries[2::2]) if name in record else ():
+                second[name] = first[name]
+        for entry in entries[2::3] if self.number % 3 == 2 and {"file", "line"} <= record.keys() else ():
+            entry["file"] = "tests/test_" + entry["file"].rpartition("/")[2]
+        return entries[::-1] if self.number % 4 == 1 else entries
 
     def _entry_field(self, name: str, annotation: str, flag: bool, index: int, values: "_Values") -> Json:
         """A field of a list's entry; `flag` decides its truth values and, for outcomes, whether it is bad."""
         if annotation == "bool":
             return flag
         texts = [value for value in self.constants.get(name, ()) if isinstance(value, str)]
-        known = _WORDS.get(name)
+        known = None if name == "kind" and self.number % 2 else _WORDS.get(name)
         if annotation == "str" and (texts or known):
             choices = tuple(dict.fromkeys((*(known or ()), *texts)))
             if name == "outcome" and not set(texts) - set(_WORDS["outcome"]):
-                skipped = "skipped" in texts and (index + values.turn) % 2
+                skipped = (
+                    (index + values.turn) % 2
+                    if "skipped" in texts
+                    else self.number % 4 == 3 and index % 3 == 1
+                )
                 return "failed" if flag else "skipped" if skipped else "passed"
             if not known:
-                choices = (*choices, values.text(name), values.text(name))
+                near = tuple(
+                    near
+                    for text in texts
+                    if len(text) > 1
+                    for near in (text[:-1] + ("0" if text[-1] != "0" else "1"), f"{text}0")
+                )
+                choices = (*choices, *near, values.text(name), values.text(name))
+            if name == "name" and index >= len(choices):  # nothing has a name twice
+                return values.text(name)
             return choices[(index + values.turn) % len(choices)]
         if annotation.endswith("| None") and index % 2:
             return None
@@ -291,7 +326,8 @@ class World:
         if is_list(annotation):
             return [self._plain(kind, name, values) for _ in range(2)]
         if kind == "str":
-            return values.text(name)
+            text = values.text(name)
+            return text + _SEVERAL[name] + values.text(name) if name in _SEVERAL and self.number % 2 else text
         if kind == "int":
             return values.whole()
         if kind == "float":
@@ -366,6 +402,20 @@ def _fit_search(tool: Tool, arguments: Mapping[str, Any], entries: list[Any], va
             entry["file"] = file
 
 
+def _in_own_file(arguments: Mapping[str, Any], entries: list[Any]) -> None:
+    """The first entry lies in the file that was asked about; at the very line, where declarations were asked for, too."""
+    file = arguments.get("file")
+    if (
+        isinstance(file, str)
+        and entries
+        and isinstance(entries[0], dict)
+        and {"file", "line"} <= entries[0].keys()
+    ):
+        entries[0]["file"] = file
+        if arguments.get("include_declaration") is True:
+            entries[0]["line"] = arguments.get("line")
+
+
 def _counts_of(name: str, tool: Tool) -> list[str]:
     """Fields that hold the length of the list `name`: `error_count` that of `errors`."""
     stem = name[:-3] + "y" if name.endswith("ies") else name.removesuffix("s")
@@ -377,6 +427,8 @@ def _success(result: Mapping[str, Json], lists: list[str], problems: list[str], 
         return result["exit_code"] == 0
     if missing:
         return False
+    if result.get("clean"):
+        return True
     if "failed" in result and "passed" in result:
         return bool(result["passed"]) and not result["failed"]
     if problems:
