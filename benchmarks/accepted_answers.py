@@ -1,7 +1,7 @@
 """How many of the answers that scoring accepts are wrong when a person reads them.
 
     python benchmarks/accepted_answers.py                      rescore the sheet, compare with its readings
-    python benchmarks/accepted_answers.py --draw FILE [FILE ...]   add a draw from predictions, to be read
+    python benchmarks/accepted_answers.py --draw FILE [FILE ...] [--again]  add a draw from predictions, to be read
     python benchmarks/accepted_answers.py --of FILE [FILE ...]     of all accepted in predictions, what was read as wrong
 
 The sheet, `accepted_answers.jsonl`, holds draws. A draw has up to 200 answers that were accepted and 100 that were not, in a
@@ -91,12 +91,15 @@ def read_of(files: list[Path]) -> bool:
     return not unread and len(accepted) >= FEWEST and wrong <= CLAIMED * len(accepted)
 
 
-def draw(files: list[Path]) -> None:
-    """Add a draw without readings to the sheet; accepted answers may be fewer than wanted."""
+def draw(files: list[Path], again: bool) -> None:
+    """Add a draw without readings to the sheet; accepted answers may be fewer than wanted.
+
+    `again`: answers of earlier draws may be in it, and are read again.
+    """
     piles = judged(files)
     random = Random(SEED)
     earlier = read_sheet()
-    seen = {(row["suite"], row["case"], row["answer"]) for row in earlier}
+    seen = {(row["suite"], row["case"], row["answer"]) for row in earlier if not again}
     rows: list[dict[str, Any]] = []
     for passed, wanted in ((True, ACCEPTED), (False, REJECTED)):
         pile = [
@@ -141,11 +144,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--draw", nargs="+", type=Path, metavar="FILE", help="add a draw from predictions")
     parser.add_argument(
+        "--again", action="store_true", help="with --draw: answers of earlier draws are read again"
+    )
+    parser.add_argument(
         "--of", nargs="+", type=Path, metavar="FILE", help="count what is accepted in predictions"
     )
     options = parser.parse_args()
     if options.draw:
-        draw(options.draw)
+        draw(options.draw, options.again)
         return 0
     if options.of:
         return 0 if read_of(options.of) else 1
