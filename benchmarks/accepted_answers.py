@@ -47,7 +47,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHEET = Path(__file__).with_suffix(".jsonl")
 SEED, ACCEPTED, REJECTED = 20261128, 200, 100
 CLAIMED, FEWEST = 0.02, 80  # of the accepted answers; fewer of them measure nothing
-FRESH = 12  # the first draw that was read after grading last changed
+FRESH = 13  # the first draw that was read after grading last changed
 
 from tunewright.contract.catalog import load_catalog  # noqa: E402
 from tunewright.contract.suite import Case, Prediction, Suite, read_suite  # noqa: E402

@@ -10,6 +10,7 @@ from tunewright.eval.mutants import WRONG, mutants
 
 CASES: dict[str, Case] = {f"{name}/{case.id}": case for name in SUITES for case in suite(name).cases}
 WHOLE = {f"{name}/{case.id}": case for name in (*SUITES, "tools") for case in whole_suite(name).cases}
+SEARCHED = 'find_references(*[(s.file, s.line, "{0}") for s in workspace_symbols("{0}").symbols][0])'
 CALLS = {
     "navigation/find_references-03": 'find_references("click/globals.py", 49, "pop_context")',
     "navigation/find_references-06": 'find_references("networkx/algorithms/isolate.py", 90, "number_of_isolates")',
@@ -24,6 +25,19 @@ CALLS = {
     "field_access/multistep-05": "",
     "field_access/multistep-09": "",
     "field_access/iteration-05": 'typecheck("networkx/readwrite/graphml.py")',
+    "navigation/goto_definition-34": 'goto_definition("httpx/_transports/default.py", 126, "map_httpcore_exceptions")',
+    "navigation/workflow-31": 'ruff_check("networkx/classes/multigraph.py")',
+    "navigation/find_references-18": SEARCHED.format("VersionInfo"),
+    "navigation/which_tool-30": SEARCHED.format("TupleInfoDict"),
+    "navigation/goto_definition-01": 'goto_definition("flask/testing.py", 296, "ScriptInfo")',
+    "navigation/find_references-54": 'find_references("httpx/_exceptions.py", 309, "StreamConsumed")',
+    "navigation/workflow-46": 'ruff_check("networkx/utils/rcm.py")',
+    "field_access/which_tool-15": 'ruff_check("networkx/algorithms/cuts.py")',
+    "field_access/which_tool-20": 'typecheck("networkx/algorithms/distance_regular.py")',
+    "field_access/which_tool-28": 'pytest_run("networkx/algorithms/tests/test_mis.py")',
+    "field_access/which_tool-38": 'run_command("uname -a")',
+    "field_access/which_tool-42": 'run_command("tox -e lint")',
+    "field_access/which_tool-46": 'write_file("requirements/pin.txt", "numpy<3")',
     "field_access/conditional-33": 'write_file("notes/todo.md", "check the leiden seeds")',
     "field_access/field_access-08": 'write_file("docs/attrs.md", "frozen")',
     "navigation/discrimination-08": 'find_references("networkx/drawing/layout.py", 129, "circular_layout")',
@@ -93,8 +107,20 @@ def judged(name: str, code: str) -> Outcome:
             "for r in CALL.references:\n    print(r.file, ruff_check(r.file).violation_count)",
         ),
         ("tools/lookup-14", "print(*dict.fromkeys(r.file for r in CALL.references))"),
-        ("navigation/discrimination-08", "for r in CALL.references:\n    print(r.file)"),
+        ("navigation/discrimination-08", "for r in CALL.references:\n    print(r.file, r.line)"),
         ("field_access/conditional-33", 'print("saved" if CALL.success else "not saved")'),
+        (
+            "field_access/which_tool-28",
+            'r = CALL\nprint("Yes, all tests pass." if not r.failed else f"No, {r.failed} of the tests fail:")',
+        ),
+        (
+            "field_access/which_tool-38",
+            'r = CALL\nprint(r.stdout if r.success else f"uname failed: {r.stderr}")',
+        ),
+        (
+            "field_access/which_tool-15",
+            'for v in CALL.violations:\n    print(v.code)\nelse:\n    print("That is all.")',
+        ),
         ("field_access/field_access-08", "r = CALL\nif r.success:\n    print(r.bytes_written)"),
     ],
 )
@@ -163,7 +189,7 @@ def test_right_whatever_it_looks_like(name: str, code: str) -> None:
         ),
         ("field_access/iteration-05", "for e in CALL.errors:\n    print(e.line, 'error')", ""),
         ("tools/lookup-14", "for r in CALL.references:\n    print(r.file)", "more than once"),
-        ("navigation/discrimination-08", "print(*{r.file for r in CALL.references})", "leaves out"),
+        ("navigation/which_tool-30", "print(*{r.file for r in CALL.references})", "leaves out"),
         (
             "field_access/conditional-33",
             'r = CALL\nprint(r.path if r.success else "not saved")',
@@ -249,6 +275,8 @@ def test_there_are_enough_operators() -> None:
         ("which_tool-54", "print('def' if CALL.references else 'def')", False),
         ("which_tool-54", "r = CALL; print('right' if r.success else 'not right')", False),
         ("which_tool-20", "print('errors found' if CALL.errors else 'alive')", False),
+        # Are those real errors? Where there are none, they are not.
+        ("which_tool-54", "print('calling' if CALL.references else 'not calling')", True),
         ("which_tool-54", "print('in use' if CALL.references else 'unused')", True),
         ("which_tool-54", "print(CALL.reference_count)", True),
         # Nobody asked whether the file was written.

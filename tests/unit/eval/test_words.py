@@ -112,6 +112,7 @@ def test_an_answer_in_another_language_is_wrong() -> None:
         ("9c2, the number of the file", "number"),
         ("9c2 by Petra", "petra"),
         ("9c2 when committed", "when"),
+        ("9c2 is a commit", "is a c"),
     ],
 )
 def test_where_the_answer_alone_is_asked_for_nothing_else_is_said(said: str, more: str) -> None:

@@ -23,6 +23,7 @@ _STEM = 4  # letters that two forms of a word share at least
 _GOES_ON = re.compile(
     r"\b(?:because|since|which|who|whose|whereas|though|although|but|unless|weil|da|denn|sondern|aber|parce|car|qui|mais|puisque)\b"
 )
+_IS_A = re.compile(r"\b(?:is|are) an? \w")  # what the answer is said to be besides
 _WHEN = re.compile(r"\b(?:where|when|while|if|after|before|until|wenn)\b")
 
 
@@ -34,6 +35,8 @@ def said_besides(prose: str, request: str, facts: Iterable[Sequence[str]], golds
     rest = without(prose, [wording for wordings in facts for wording in wordings])
     may = [word for text in (request, *golds) for word in normalized(text).split()]
     if clause := _GOES_ON.search(rest):
+        return clause[0]
+    if clause := _IS_A.search(rest):
         return clause[0]
     if (clause := _WHEN.search(rest)) and clause[0] not in may:
         return clause[0]

@@ -76,7 +76,7 @@ _WELL = re.compile(
     r"finished|ready|found|used|alive|in use|resolved|in order|free)\b"
 )
 _ILL = re.compile(
-    r"\b(?:fail\w*|errors?|problems?|issues?|violations?|mistakes?|complain\w*|broken|wrong|bad|red|dirty|messy|incorrect|invalid|unsafe|"
+    r"\b(?:fail\w*|errors?|problems?|issues?|violations?|mistakes?|complain\w*|broken|wrong|bad|dirty|messy|incorrect|invalid|unsafe|"
     r"dead|missing|absent|unresolved|unsound|unsuccessful\w*|unclean|untidy|unused|findings?|faults?)\b"
 )
 # Those of them that say whether there is anything, which is what a search tells; and those that nothing else tells.
@@ -400,6 +400,8 @@ class Grader:
             return [f"it prints several numbers, {where}"]
         if wrong := self._wrong_place(output, answer):
             return [f"{wrong}, {where}"]
+        if mislabelled := answer.mislabelled():
+            return [f"it prints {mislabelled[0]} under the name of {mislabelled[1]}, {where}"]
         if _PRINT_ORDER.search(self.request) and not _same_order(output, answer):
             return [f"it prints the right values in another order than was asked for, {where}"]
         if swapped := _swapped(output, answer):
@@ -525,8 +527,7 @@ class Grader:
             return ""
         if not _ASKED.search(self.request):
             return "it prints yes or no, and nothing was asked that these answer"
-        rest = _GOOD.sub(" ", self.request)
-        good, bad = rest != self.request, bool(_BAD.search(rest))
+        good, bad = self._asks()
         if good and bad:
             return "it prints yes or no, and two things were asked" if " or " in self.request else ""
         if (good and ("True", "no") in heads) or (bad and ("True", "yes") in heads):
@@ -562,7 +563,15 @@ class Grader:
                 return f"{_quoted(text)} does not say how it came out"
         if {(words, not turned) for words, turned in repeats["True"]} != repeats["False"]:
             return "its texts do not say how it came out"
+        good, bad = self._asks()
+        if good != bad and any(turned is good for _, turned in repeats["True"]):
+            return "its texts are the wrong way round"
         return ""
+
+    def _asks(self) -> tuple[bool, bool]:
+        """Whether the request asks if something is good, and if something is bad."""
+        rest = _GOOD.sub(" ", self.request)
+        return rest != self.request, bool(_BAD.search(rest))
 
     def _echoes(self, text: str) -> bool:
         """Whether a text consists of words of the request, and none of them says that something is fine or missing."""

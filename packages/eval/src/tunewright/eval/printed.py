@@ -127,6 +127,21 @@ class Output:
         """The fields whose values are shown, in the order in which each comes first; `own`: key -> field."""
         return list(dict.fromkeys(own[shown.key] for shown in self.values if shown.key in own))
 
+    def mislabelled(self) -> tuple[str, str] | None:
+        """A field whose value stands alone on its line, behind the name of another field of its entry, and that name."""
+        for tokens in self.lines:
+            values = [text for kind, text in tokens if kind == "value"]
+            if len(values) != 1 or values[0] not in self.own:
+                continue
+            named = {text for _, text in tokens[: tokens.index(("value", values[0]))]}
+            field, entry = self.own[values[0]], self.sources[values[0]][0].entry
+            others = {s.field for found in self.sources.values() for s in found if s.entry == entry} - {field}
+            if entry.count(".") and not named & stems(field):
+                for other in sorted(others):
+                    if named & stems(other):
+                        return field, other
+        return None
+
     def labels(self) -> dict[str, set[str]]:
         """Field -> the labels that its values stand under, where the output makes that clear."""
         found: dict[str, set[str]] = {}
