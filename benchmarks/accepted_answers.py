@@ -33,6 +33,12 @@ out (`supported`, `made`), or say the contrary. Two rules and three golds came o
 Draws 10 and 11 are two more seeds on the whole suites, read after that by two readers who agreed on all 246: 3 of the 38
 accepted programs (`swaps` and `not swaps`) and 6 of the 8 accepted texts were wrong. One rule came of it: words of the
 request tell it only as an answer to a question, and as a pair.
+Draw 12 is three seeds that nothing had been chosen by (6, 7, 8) on the whole suites, after worlds and rules had been changed
+because of programs that were written to get past them (`written_programs.py`) and the direct questions had been replaced.
+Every accepted answer was read, also what earlier draws had: 7 of 192 programs and 2 of 5 texts wrong, together 4.6 % of 197
+(2.4 to 8.4). Three of the programs do what their case took for right: a count, an exit code or files alone, where the
+findings, the output or the usages were wanted. These golds are gone, and a label of another field, a pair that answers
+the wrong way round, and "X is a …" behind the answer alone are refused since then.
 """
 
 import argparse
