@@ -190,8 +190,8 @@ def _needs_python(source: str) -> bool:
     """Whether the sandbox would run a program differently without saying so.
 
     It evaluates a generator expression at once, so one that calls something would call although nobody asks it to, and one
-    that is printed would show what it holds; and
-    a program that catches errors would go on as if its own world lacked what the sandbox lacks.
+    that is printed would show what it holds; and a program that catches errors would go on as if its own world lacked
+    what the sandbox lacks.
     """
     try:
         nodes = list(ast.walk(ast.parse(source)))

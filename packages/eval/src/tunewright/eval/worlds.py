@@ -2,11 +2,11 @@
 
 A world answers a call from its arguments alone, so the same call always gives the same result and the order of
 independent calls does not matter. Values are unique where their type allows it (`fi482913`, `482914`), so that what a
-program prints tells where it came from; only files hold two places each in every other world. Results are consistent:
-a count is the length of its list, `success` follows from what was found, a file's line count is that of its content.
-The shapes that a world can have (nothing found, one entry, several, all good, all bad, a threshold minus one, exact,
-plus one) take turns over `WORLDS` worlds, shifted from tool to tool, so that each tool meets each shape together with
-different shapes of the others.
+program prints tells where it came from; in every other world some entries share a file, a line, a code or an author.
+Results are consistent: a count is the length of its list, `success` follows from what was found, a file's line count is
+that of its content. The shapes that a world can have (nothing found, one entry, several, all good, all bad, a threshold
+minus one, exact, plus one) take turns over `WORLDS` worlds, shifted from tool to tool, so that each tool meets each shape
+together with different shapes of the others.
 """
 
 import ast
@@ -248,14 +248,9 @@ class World:
             {name: self._entry_field(name, kind, flag, index, values) for name, kind in record.items()}
             for index, flag in enumerate(flags)
         ]
-        shared = [
-            name for name in ("file", "code") if name in record and "line" in record and self.number % 2
-        ]
-        for first, second in zip(entries[::2], entries[1::2]):
-            second.update({name: first[name] for name in shared})
-        for name in ("author", "status", "date") if self.number % 2 else ():
-            for first, second in zip(entries[1::2], entries[2::2]) if name in record else ():
-                second[name] = first[name]
+        if self.number % 2:
+            lines = self.number % 4 == 3 and "line" not in self.constants
+            _share(entries, "line" if lines else "message")
         for entry in entries[2::3] if self.number % 3 == 2 and {"file", "line"} <= record.keys() else ():
             entry["file"] = "tests/test_" + entry["file"].rpartition("/")[2]
         return entries[::-1] if self.number % 4 == 1 else entries
@@ -400,6 +395,15 @@ def _fit_search(tool: Tool, arguments: Mapping[str, Any], entries: list[Any], va
             entry["label"] = typed + entry["label"].removeprefix(typed)
         if isinstance(file, str) and "file" in entry and len(tool.parameters) == 1:
             entry["file"] = file
+
+
+def _share(entries: list[dict[str, Json]], also: str) -> None:
+    """Two places each in one file, with one code, and other entries by one author, on one day, of one status."""
+    for first, second in zip(entries[::2], entries[1::2]):
+        if "line" in first:
+            second.update({name: first[name] for name in ("file", "code", also) if name in first})
+    for first, second in zip(entries[1::2], entries[2::2]):
+        second.update({name: first[name] for name in ("author", "status", "date") if name in first})
 
 
 def _in_own_file(arguments: Mapping[str, Any], entries: list[Any]) -> None:
