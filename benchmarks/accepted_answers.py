@@ -39,6 +39,9 @@ Every accepted answer was read, also what earlier draws had: 7 of 192 programs a
 (2.4 to 8.4). Three of the programs do what their case took for right: a count, an exit code or files alone, where the
 findings, the output or the usages were wanted. These golds are gone, and a label of another field, a pair that answers
 the wrong way round, and "X is a …" behind the answer alone are refused since then.
+Draw 13 is another seed (9), read after that by two readers who agreed on all 158: 0 of 58 accepted programs wrong; no text
+was accepted. Of all 246 answers that are accepted of the four seeds, every one read blind, none is wrong (`--of`); for three
+of the seeds that is after rules made because of their readings.
 """
 
 import argparse
