@@ -25,6 +25,7 @@ CALLS = {
     "field_access/multistep-05": "",
     "field_access/multistep-09": "",
     "field_access/iteration-05": 'typecheck("networkx/readwrite/graphml.py")',
+    "navigation/which_tool-36": 'typecheck("networkx/algorithms/voronoi.py")',
     "navigation/goto_definition-34": 'goto_definition("httpx/_transports/default.py", 126, "map_httpcore_exceptions")',
     "navigation/workflow-31": 'ruff_check("networkx/classes/multigraph.py")',
     "navigation/find_references-18": SEARCHED.format("VersionInfo"),
@@ -122,6 +123,7 @@ def judged(name: str, code: str) -> Outcome:
             'for v in CALL.violations:\n    print(v.code)\nelse:\n    print("That is all.")',
         ),
         ("field_access/field_access-08", "r = CALL\nif r.success:\n    print(r.bytes_written)"),
+        ("navigation/which_tool-36", 'print("not real" if CALL.success else "real")'),
     ],
 )
 def test_right_whatever_it_looks_like(name: str, code: str) -> None:
@@ -207,6 +209,7 @@ def test_right_whatever_it_looks_like(name: str, code: str) -> None:
             "r = CALL\nprint(r.bytes_written if r.success else nothing)",
             "nothing defines nothing",
         ),
+        ("navigation/which_tool-36", 'print("real" if CALL.success else "not real")', "wrong way round"),
     ],
 )
 def test_wrong_whatever_it_looks_like(name: str, code: str, reason: str) -> None:

@@ -436,7 +436,7 @@ class Grader:
                 success = False
             elif not success:  # no test ran: neither passed nor failed
                 return ""
-        own = [line for line in answer.headless_lines if not contains(self.request, line)]
+        own = [line for line in answer.statements if not contains(self.request, line)]
         return next((line for line in own if _says_well(line, finds) is (not success)), "")
 
     def _excuse(self, gold: WorldRun, answer: Output) -> bool:

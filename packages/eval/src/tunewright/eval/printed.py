@@ -91,7 +91,7 @@ class Output:
         return found
 
     @cached_property
-    def headless_lines(self) -> list[str]:
+    def statements(self) -> list[str]:
         """Those of `plain_lines` that are no headings, which end in a colon."""
         headings = {
             " ".join(line.lower().split()).strip(" .!:'\"")
