@@ -28,15 +28,13 @@ _WHEN = re.compile(r"\b(?:where|when|while|if|after|before|until|wenn)\b")
 
 
 def said_besides(prose: str, request: str, facts: Iterable[Sequence[str]], golds: Iterable[str]) -> str:
-    """The first word or clause beside the answer, as it is said; empty when there is none.
+    """The first word or clause that is not part of the answer, as it is said; empty when there is none.
 
     Words of the request and of a right answer may be said, in any form, those of `facts` too.
     """
     rest = without(prose, [wording for wordings in facts for wording in wordings])
     may = [word for text in (request, *golds) for word in normalized(text).split()]
-    if clause := _GOES_ON.search(rest):
-        return clause[0]
-    if clause := _IS_A.search(rest):
+    if clause := _GOES_ON.search(rest) or _IS_A.search(rest):
         return clause[0]
     if (clause := _WHEN.search(rest)) and clause[0] not in may:
         return clause[0]

@@ -6,7 +6,6 @@ print. Where the request says nothing about a world (nothing was found and no co
 stop, say so, or fail, as long as it calls nothing else.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from tunewright.eval.execution import WorldCall, WorldRun
 from tunewright.eval.mixed_up import mixed_up
 from tunewright.eval.printed import Output, contains, failed, keys_of, stems
 from tunewright.eval.wordings import says
+from tunewright.eval.worlds import call_key
 
 # First words of tools that change something; the order of their calls matters.
 _CHANGES = re.compile(
@@ -198,6 +198,7 @@ class Grader:
         # Words that an answer to a question may repeat.
         asked = self.request if _ASKED.search(self.request) else ""
         self._asked = {word[:_STEM] for word in re.findall(r"[a-z]{3,}", asked)}
+        self._searches = all(_FINDS.match(call.tool) for call in golds[0].calls)
         self.strict = bool(case.expect.fields)
         # Fields that the gold prints in some world.
         self._fields = {
@@ -284,7 +285,7 @@ class Grader:
 
     def _calls(self, gold: WorldRun, answer: WorldRun, grade: Grade, is_open: bool) -> None:
         # What the gold asks several times, with the same answer each time, need be asked but once.
-        times = Counter(_identity(call) for call in gold.calls if not _changes(call.tool))
+        times = Counter(call_key(call.tool, call.arguments) for call in gold.calls if not _changes(call.tool))
         gold, answer = (replace(run, calls=_once(run.calls, times)) for run in (gold, answer))
         wanted = Counter(call.tool for call in gold.calls)
         made = Counter(call.tool for call in answer.calls)
@@ -492,8 +493,10 @@ class Grader:
         # Who has a file written and does not ask how it went is told anything but the contrary.
         asked = _ASKED.search(self.request) or not any(_changes(call.tool) for call in self.golds[0].calls)
         own_words = asked and succeeds and not with_values
-        finds = all(_FINDS.match(call.tool) for call in self.golds[0].calls)
-        told = {(gold, text): _says_well(text, finds) if succeeds else None for gold, text, _ in grade.shown}
+        told = {
+            (gold, text): _says_well(text, self._searches) if succeeds else None
+            for gold, text, _ in grade.shown
+        }
         if contrary := next(
             (said for said, well in told.items() if well not in (None, said[0] == "True")), None
         ):
@@ -540,7 +543,6 @@ class Grader:
         They say so in words that all know (`valid`, `3 errors`), or in those of the question (`happy` and `not happy`).
         """
         repeats: dict[str, set[tuple[frozenset[str], bool]]] = {"True": set(), "False": set()}
-        looks_for = all(_FINDS.match(call.tool) for call in self.golds[0].calls)
         for gold, text in sorted(said):
             rest, turned = _TURNS.sub(" ", text), bool(_TURNS.search(text))
             words = [word for word in re.findall(r"[a-z]{3,}", rest) if word not in _FUNCTION_WORDS]
@@ -549,9 +551,9 @@ class Grader:
             if (choice := _CHOICE.search(self.request)) and contains(self.request, text):
                 return f"it prints {_quoted(text)}, which is not {choice[0]}"
             ill = bool(_ILL.search(rest))
-            if looks_for and (ill or _WELL.search(rest)) and not _THERE.search(rest):
+            if self._searches and (ill or _WELL.search(rest)) and not _THERE.search(rest):
                 return f"{_quoted(text)} does not say whether there is anything"
-            if not looks_for and (other := _ONLY_THERE.search(rest)) and other[0] not in self.request:
+            if not self._searches and (other := _ONLY_THERE.search(rest)) and other[0] not in self.request:
                 return f"{_quoted(text)} does not say how it came out"
             if ill or _WELL.search(rest) or (turned and not words):  # `none`, where problems were asked about
                 well = not turned if _WELL.search(rest) and not ill else turned
@@ -587,7 +589,7 @@ def _exits_badly(call: WorldCall) -> bool:
 def _same_order(gold: Output, answer: Output) -> bool:
     """Whether the fields that the gold prints come in the gold's order."""
     if gold.text.count(".py") > len(_FOLDER.findall(gold.text)):
-        return True  # a file of the request is no value, and its place cannot be told
+        return True  # a file that the request names is not a value of the world, and its place cannot be told
     wanted = gold.fields(gold.own)
     return [field for field in answer.fields(gold.own) if field in wanted] == wanted
 
@@ -607,16 +609,12 @@ def _changes(tool: str) -> bool:
     return _CHANGES.fullmatch(tool.split("_")[0]) is not None
 
 
-def _identity(call: WorldCall) -> str:
-    return json.dumps([call.tool, call.arguments], sort_keys=True, default=repr)
-
-
 def _once(calls: Sequence[WorldCall], times: Mapping[str, int]) -> tuple[WorldCall, ...]:
     """Calls without repetitions of those that `times` has more than once."""
     seen: set[str] = set()
     kept: list[WorldCall] = []
     for call in calls:
-        key = _identity(call)
+        key = call_key(call.tool, call.arguments)
         if times.get(key, 0) < 2 or key not in seen:
             kept.append(call)
         seen.add(key)

@@ -85,7 +85,7 @@ class Output:
         """Lines that hold no value, in lower case, without punctuation around."""
         found: list[str] = []
         for tokens, line in zip(self.lines, self.text.splitlines(), strict=False):
-            said = " ".join(line.lower().split()).strip(" .!:'\"")
+            said = _plain(line)
             if said and not any(kind == "value" for kind, _ in tokens):
                 found.append(said)
         return found
@@ -93,11 +93,7 @@ class Output:
     @cached_property
     def statements(self) -> list[str]:
         """Those of `plain_lines` that are no headings, which end in a colon."""
-        headings = {
-            " ".join(line.lower().split()).strip(" .!:'\"")
-            for line in self.text.splitlines()
-            if line.rstrip().endswith(":")
-        }
+        headings = {_plain(line) for line in self.text.splitlines() if line.rstrip().endswith(":")}
         return [line for line in self.plain_lines if line not in headings]
 
     @cached_property
@@ -128,7 +124,7 @@ class Output:
         return list(dict.fromkeys(own[shown.key] for shown in self.values if shown.key in own))
 
     def mislabelled(self) -> tuple[str, str] | None:
-        """A field whose value stands alone on its line, behind the name of another field of its entry, and that name."""
+        """A field whose value, the only one on its line, follows the name of another field of its entry; and that name."""
         for tokens in self.lines:
             values = [text for kind, text in tokens if kind == "value"]
             if len(values) != 1 or values[0] not in self.own:
@@ -150,6 +146,11 @@ class Output:
             for key, label in _paired(known):
                 found.setdefault(self.own[key], set()).add(label)
         return found
+
+
+def _plain(line: str) -> str:
+    """A line in lower case, blanks single, without punctuation around it."""
+    return " ".join(line.lower().split()).strip(" .!:'\"")
 
 
 def stems(field: str) -> frozenset[str]:

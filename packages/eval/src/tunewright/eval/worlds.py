@@ -31,7 +31,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 _PROBLEMS = frozenset({"errors", "violations", "problems", "failures", "issues", "diagnostics", "warnings"})
 _NEAR = 8  # entries of a list whose numbers lie around what programs compare them with
 _TEXTS = ("content", "text", "body", "source")
-# Texts that are several words, or several lines, in every other world: what stands between two values of theirs.
+# Texts that are several words, or several lines, in every other world: what separates their two values.
 _LONGER = " ........................ "
 _SEVERAL = {
     **dict.fromkeys(("preview", "message", "subject", "title"), _LONGER),
@@ -121,7 +121,7 @@ class World:
         self.number = number
         self.constants = constants or {}
         self.empty_is_success = empty_is_success
-        self.known = {_call_key(name, arguments): result for name, arguments, result in known}
+        self.known = {call_key(name, arguments): result for name, arguments, result in known}
 
     def call(self, tool: Tool, arguments: Mapping[str, Any]) -> Json:
         """What the tool returns: an object with the catalog's fields, or text for a tool that declares none."""
@@ -138,7 +138,7 @@ class World:
         made = self._result(tool, arguments, shape, values)
         if "limit" in arguments and tool.result.get("truncated") == "bool":
             made["truncated"] = shape.size < size
-        for name, value in self.known.get(_call_key(tool.name, arguments), {}).items():
+        for name, value in self.known.get(call_key(tool.name, arguments), {}).items():
             record = self.catalog.types.get(item_type(tool.result[name]))
             if record is not None and isinstance(value, list):
                 value = [self._completed(entry, record, values) for entry in value]  # pyright: ignore[reportUnknownVariableType]
@@ -367,7 +367,8 @@ class _Values:
         return flags[start:] + flags[:start]
 
 
-def _call_key(name: str, arguments: Mapping[str, Any]) -> str:
+def call_key(name: str, arguments: Mapping[str, Any]) -> str:
+    """What tells a call from all others: its tool and its arguments."""
     return json.dumps([name, arguments], sort_keys=True, default=repr)
 
 
